@@ -1,0 +1,1 @@
+"""The ByteSpike client: wire format, error taxonomy, limits and backoff, quota headers."""

@@ -1,0 +1,13 @@
+"""The root of the exception tree.
+
+ExporterError
+├── ConfigError            settings: the file says something that cannot be
+├── LedgerError            ledger: the durable record cannot be read or written
+└── DispatcherError        dispatcher: a query got no validated answer
+
+Each subclass lives in the package whose boundary maps foreign errors into it.
+"""
+
+
+class ExporterError(Exception):
+    """Anything this project raises on purpose; its text is fit for the user's eyes."""

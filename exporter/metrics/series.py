@@ -1,0 +1,75 @@
+"""Additive series: the one shape in which everything that counts is accumulated, stored and shown.
+
+A counter is one part of a series (``""``); a histogram is its ``sum`` and one part for each bucket (``le:30``),
+not cumulated, so that one observation touches two rows.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+Labels = tuple[tuple[str, str], ...]
+"""Label names and values, sorted by name."""
+
+VALUE = ""
+SUM = "sum"
+
+
+def labels_of(**labels: str) -> Labels:
+    """The labels in their canonical order."""
+    return tuple(sorted(labels.items()))
+
+
+def bucket(le: float) -> str:
+    """The part that counts the observations of one bucket, named by its upper bound."""
+    return f"le:{le:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One number that only grows: a family, its labels and the part of it."""
+
+    family: str
+    labels: Labels
+    part: str = VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """The task behind the latest event of a series."""
+
+    value: float
+    task_id: str
+    at: float
+
+
+class Increments(dict[Series, float]):
+    """What is to be added to which series."""
+
+    def count(self, family: str, labels: Labels, by: float = 1.0) -> Series:
+        """Add to a counter; return the series it touched."""
+        return self._add(Series(family, labels), by)
+
+    def observe(self, family: str, labels: Labels, value: float, buckets: Sequence[float]) -> Series:
+        """Add one observation to a histogram whose upper bounds are ``buckets`` (ascending, without +Inf)."""
+        self._add(Series(family, labels, SUM), value)
+        at = bisect_left(buckets, value)
+        le = buckets[at] if at < len(buckets) else float("inf")
+        return self._add(Series(family, labels, bucket(le)), 1.0)
+
+    def merge(self, other: Mapping[Series, float]) -> None:
+        """Add everything of the other."""
+        for series, by in other.items():
+            self._add(series, by)
+
+    def copy(self) -> Self:
+        return type(self)(self)
+
+    def families(self) -> Iterator[str]:
+        """The names of the families touched."""
+        return iter({series.family for series in self})
+
+    def _add(self, series: Series, by: float) -> Series:
+        self[series] = self.get(series, 0.0) + by
+        return series

@@ -1,0 +1,43 @@
+"""What names a task, and what its name tells about its age."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from ulid import ULID
+
+# How far a ULID may lie before and after the first sight of its task to be believed (design §7).
+ULID_BEFORE_FIRST_SIGHT = 24 * 3600.0
+ULID_AFTER_FIRST_SIGHT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRef:
+    """A task of one account, by the API's ``task_id``, the caller's ``out_task_id``, or both once they are known.
+
+    Both ids are unique within an account alone: the API answers 404 for another key's task.
+    """
+
+    account: str
+    task_id: str | None = None
+    out_task_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.task_id or self.out_task_id):
+            raise ValueError("a task needs a task_id or an out_task_id")
+
+    def joined(self, other: Self) -> Self:
+        """This reference with the ids it lacks taken from the other."""
+        return type(self)(self.account, self.task_id or other.task_id, self.out_task_id or other.out_task_id)
+
+    def __str__(self) -> str:
+        return self.task_id or f"out_task_id={self.out_task_id}"
+
+
+def ulid_time(task_id: str, *, first_seen_at: float) -> float | None:
+    """Unix seconds of the ULID in ``task_…``, where there is one and it lies close enough to the first sight."""
+    try:
+        at = ULID.from_str(task_id.rpartition("_")[2]).timestamp
+    except ValueError:
+        return None
+    believable = -ULID_BEFORE_FIRST_SIGHT <= at - first_seen_at <= ULID_AFTER_FIRST_SIGHT
+    return at if believable else None
