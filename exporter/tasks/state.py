@@ -1,0 +1,191 @@
+"""The state machine of one task: pure functions from a state and an answer to the next state.
+
+Any order of answers is taken. A terminal state is final: whatever comes later changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from exporter.tasks.identity import TaskRef, ulid_time
+from exporter.tasks.item import Item
+from exporter.tasks.observation import Observation
+from exporter.tasks.outcome import Outcome
+from exporter.tasks.status import Status
+
+MISSES_TO_END = 3
+"""So many answers in a row that do not know the task, after the grace, end it as not found."""
+
+
+class Submission(IntEnum):
+    """Where the submission time comes from, the more trustworthy the greater (design §7)."""
+
+    FIRST_SIGHT = 0
+    ULID = 1
+    SOURCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What is known of one task. Times are Unix seconds.
+
+    ``observed_at`` dates the last answer that knew the task, ``open_at`` the last one that showed it not yet ended,
+    ``running_at`` the first one that showed it running. ``misses`` counts 404s in a row after the grace.
+    """
+
+    ref: TaskRef
+    first_seen_at: float
+    submitted_at: float
+    submission: Submission
+    status: Status = Status.UNKNOWN
+    observed_at: float | None = None
+    open_at: float | None = None
+    running_at: float | None = None
+    eta_seconds: float | None = None
+    credits_estimated: float | None = None
+    credits_used: float | None = None
+    error_code: str | None = None
+    finished_at: float | None = None
+    duration: float | None = None
+    misses: int = 0
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status.is_terminal
+
+    @property
+    def knows_its_age(self) -> bool:
+        """Whether a duration from ``submitted_at`` claims no more than was observed."""
+        return self.submission is not Submission.FIRST_SIGHT or self.open_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next state and what is to be counted on the way to it.
+
+    ``queue_seconds`` is set by the one answer that first showed the task running, ``outcome`` by the one that ended it.
+    """
+
+    state: TaskState
+    queue_seconds: float | None = None
+    outcome: Outcome | None = None
+
+
+def begin(item: Item, *, now: float) -> TaskState:
+    """The state of a task that nothing is known of yet."""
+    state = TaskState(ref=item.ref, first_seen_at=now, submitted_at=now, submission=Submission.FIRST_SIGHT)
+    return told(state, item)
+
+
+def told(state: TaskState, item: Item) -> TaskState:
+    """The state after a source named the task: its ids and, where it says one, its submission time."""
+    state = with_ref(state, item.ref)
+    if item.submitted_at is None or state.is_terminal:
+        return state
+    return replace(state, submitted_at=item.submitted_at, submission=Submission.SOURCE)
+
+
+def with_ref(state: TaskState, ref: TaskRef) -> TaskState:
+    """The state with the ids it lacked; a ``task_id`` may tell the submission time."""
+    joined = state.ref.joined(ref)
+    if joined == state.ref and state.submission is not Submission.FIRST_SIGHT:
+        return state
+    state = replace(state, ref=joined)
+    if state.submission is Submission.FIRST_SIGHT and joined.task_id and not state.is_terminal:
+        at = ulid_time(joined.task_id, first_seen_at=state.first_seen_at)
+        if at is not None:
+            return replace(state, submitted_at=at, submission=Submission.ULID)
+    return state
+
+
+def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
+    """Take an answer that knows the task."""
+    if state.is_terminal:
+        return Step(state)
+    state = replace(
+        state,
+        status=observation.status,
+        observed_at=now,
+        eta_seconds=_positive(observation.estimated_seconds) or state.eta_seconds,
+        credits_estimated=_first(observation.estimated_credits, state.credits_estimated),
+        misses=0,
+    )
+    if observation.status.is_terminal:
+        return _end(state, observation, now=now)
+    return _go_on(state, now=now)
+
+
+def miss(state: TaskState, *, now: float, grace: float) -> Step:
+    """Take an answer that does not know the task (404)."""
+    if state.is_terminal or now - state.first_seen_at < grace:
+        return Step(state)
+    state = replace(state, misses=state.misses + 1)
+    if state.misses < MISSES_TO_END:
+        return Step(state)
+    state = replace(state, status=Status.NOT_FOUND, finished_at=now)
+    return Step(state, outcome=Outcome(ref=state.ref, status=Status.NOT_FOUND, finished_at=now))
+
+
+def merge(one: TaskState, other: TaskState) -> TaskState:
+    """One task that was followed under two names: what either knew, the more trustworthy first."""
+    if one.is_terminal or other.is_terminal:
+        ended, rest = (one, other) if one.is_terminal else (other, one)
+        return replace(ended, ref=ended.ref.joined(rest.ref))
+    latest, earlier = (one, other) if (one.observed_at or 0.0) >= (other.observed_at or 0.0) else (other, one)
+    told_by = max(one, other, key=lambda state: (state.submission, -state.submitted_at))
+    return replace(
+        latest,
+        ref=one.ref.joined(other.ref),
+        first_seen_at=min(one.first_seen_at, other.first_seen_at),
+        submitted_at=told_by.submitted_at,
+        submission=told_by.submission,
+        open_at=max(_known(one.open_at, other.open_at), default=None),
+        running_at=min(_known(one.running_at, other.running_at), default=None),
+        eta_seconds=_first(latest.eta_seconds, earlier.eta_seconds),
+        credits_estimated=_first(latest.credits_estimated, earlier.credits_estimated),
+        misses=0,
+    )
+
+
+def _go_on(state: TaskState, *, now: float) -> Step:
+    queue_seconds = None
+    if state.status is Status.RUNNING and state.running_at is None:
+        queue_seconds = max(0.0, now - state.submitted_at) if state.knows_its_age else None
+        state = replace(state, running_at=now)
+    return Step(replace(state, open_at=now), queue_seconds=queue_seconds)
+
+
+def _end(state: TaskState, observation: Observation, *, now: float) -> Step:
+    duration = max(0.0, now - state.submitted_at) if state.knows_its_age else None
+    state = replace(
+        state,
+        credits_used=observation.credits_used,
+        error_code=observation.error_code,
+        finished_at=now,
+        duration=duration,
+    )
+    completed = state.status is Status.COMPLETED
+    outcome = Outcome(
+        ref=state.ref,
+        status=state.status,
+        finished_at=now,
+        duration=duration,
+        gap=max(0.0, now - state.open_at) if state.open_at is not None else None,
+        eta_ratio=duration / state.eta_seconds if completed and duration is not None and state.eta_seconds else None,
+        credits_used=observation.credits_used,
+        credits_estimated=state.credits_estimated,
+        error_code=observation.error_code,
+        outputs=observation.outputs,
+    )
+    return Step(state, outcome=outcome)
+
+
+def _first(*values: float | None) -> float | None:
+    return next(iter(_known(*values)), None)
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and value > 0 else None
+
+
+def _known(*values: float | None) -> list[float]:
+    return [value for value in values if value is not None]
