@@ -1,5 +1,6 @@
 """What names a task, and what its name tells about its age."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,6 +9,9 @@ from ulid import ULID
 # How far a ULID may lie before and after the first sight of its task to be believed (design §7).
 ULID_BEFORE_FIRST_SIGHT = 24 * 3600.0
 ULID_AFTER_FIRST_SIGHT = 60.0
+
+IdKey = tuple[str, str, str]
+"""Account, kind of id, id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,17 @@ class TaskRef:
     def joined(self, other: Self) -> Self:
         """This reference with the ids it lacks taken from the other."""
         return type(self)(self.account, self.task_id or other.task_id, self.out_task_id or other.out_task_id)
+
+    def may_be(self, other: Self) -> bool:
+        """Whether both can name one task: two different ``task_id`` never do, even under one ``out_task_id``."""
+        return not (self.task_id and other.task_id) or self.task_id == other.task_id
+
+    def ids(self) -> Iterator[IdKey]:
+        """What to look the task up by: one for each id that is known."""
+        if self.task_id:
+            yield self.account, "task_id", self.task_id
+        if self.out_task_id:
+            yield self.account, "out_task_id", self.out_task_id
 
     def __str__(self) -> str:
         return self.task_id or f"out_task_id={self.out_task_id}"
