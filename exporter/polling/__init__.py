@@ -1,0 +1,1 @@
+"""When each task is asked about next, and the loops that ask."""

@@ -22,7 +22,7 @@ from exporter.tasks.task import Claim, Rules, Task
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a source's new list did: tasks to be polled from now on, and tasks not to be polled any more."""
+    """What new lists did: tasks to be polled from now on, and tasks not to be polled any more."""
 
     followed: tuple[Task, ...]
     dropped: tuple[Task, ...]
@@ -73,21 +73,30 @@ class Tracker:
         named = (self._by_id.get(key) for key in ref.ids())
         return next((task for task in named if task and task.state.ref.may_be(ref)), None)
 
-    def replace(
-        self, source: str, items: Iterable[Item], *, now: float, remembered: Mapping[TaskRef, TaskState] | None = None
+    def assign(
+        self,
+        lists: Mapping[str, Iterable[Item]],
+        *,
+        now: float,
+        remembered: Mapping[TaskRef, TaskState] | None = None,
     ) -> Change:
-        """Let a source's list be exactly these items; where it names one id twice, the first item holds.
+        """Let each of these sources ask for exactly these items; where a list names one id twice, the first holds.
 
+        All wishes are taken before any is dropped, so that a task may move between sources without being forgotten.
         ``remembered`` holds what is known from earlier of items that are not followed yet, by the items' references.
         """
         self._now = now
-        wanted: dict[TaskRef, Item] = {}
-        for item in items:
-            wanted.setdefault(item.ref, item)
-        unwanted = [ref for ref in self._claimed.get(source, ()) if ref not in wanted]
+        wanted = {source: _by_ref(items) for source, items in lists.items()}
+        unwanted = [
+            (source, ref)
+            for source, items in wanted.items()
+            for ref in self._claimed.get(source, ())
+            if ref not in items
+        ]
         memory = remembered or {}
-        followed = [task for ref, item in wanted.items() if (task := self._claim(source, item, memory.get(ref)))]
-        dropped = [task for ref in unwanted if (task := self._release(source, ref))]
+        claims = ((source, ref, item) for source, items in wanted.items() for ref, item in items.items())
+        followed = [task for source, ref, item in claims if (task := self._claim(source, item, memory.get(ref)))]
+        dropped = [task for source, ref in unwanted if (task := self._release(source, ref))]
         return Change(tuple(followed), tuple(dropped))
 
     def apply(self, rules: Rules, *, now: float) -> None:
@@ -227,6 +236,13 @@ class Tracker:
 
     def _recounted(self, task: Task) -> AbstractContextManager[None]:
         return self._tally.recounted(task, rules=self._rules, now=self._now)
+
+
+def _by_ref(items: Iterable[Item]) -> dict[TaskRef, Item]:
+    named: dict[TaskRef, Item] = {}
+    for item in items:
+        named.setdefault(item.ref, item)
+    return named
 
 
 def _is_by(claim: Claim, source: str, ref: TaskRef) -> bool:

@@ -1,0 +1,1 @@
+"""The exporter as a whole: the parts put together, started, reloaded and stopped."""

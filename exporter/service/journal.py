@@ -1,0 +1,88 @@
+"""What is counted, and made durable, of what the pollers and accounts report."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from structlog.typing import FilteringBoundLogger
+
+from exporter.dispatcher.answer import Drift
+from exporter.dispatcher.errors import Reason
+from exporter.ledger.entry import Count, Entry
+from exporter.ledger.writer import LedgerWriter
+from exporter.metrics.accounting import count_outcome, count_overflow, count_poll_lag, count_queue, count_request
+from exporter.metrics.bounds import LabelBounds
+from exporter.tasks.item import Item
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.outcome import Outcome
+from exporter.tasks.task import Task
+from exporter.tasks.tracker import Transition
+
+
+class Journal:
+    """Turns events into what they add, and hands it to the ledger's writer."""
+
+    def __init__(self, *, writer: LedgerWriter, bounds: LabelBounds, log: FilteringBoundLogger) -> None:
+        self._writer = writer
+        self._bounds = bounds
+        self._log = log
+        self._overflowed = 0
+
+    def bounded(self, labels: TaskLabels) -> TaskLabels:
+        """The labels as the limits allow them."""
+        bounded = self._bounds.admit_labels(labels)
+        self._count_overflow()
+        return bounded
+
+    def admitted(self, item: Item) -> Item:
+        """The item with labels as the limits allow them."""
+        return replace(item, labels=self.bounded(item.labels))
+
+    def began(self, task: Task) -> None:
+        """A task is followed from now on: its first sight must survive a restart."""
+        self._writer.record(task, Entry(task.state))
+
+    def learnt(self, transition: Transition) -> None:
+        """An answer told something about a task."""
+        if not transition.is_news:
+            return
+        started = ended = None
+        if transition.queue_seconds is not None:
+            started = Count(count_queue(transition.labels, transition.queue_seconds))
+        if transition.outcome is not None:
+            ended = self._count_of(transition, transition.outcome)
+            self._tell(transition, transition.outcome)
+        self._writer.record(transition.task, Entry(transition.state, started=started, ended=ended))
+
+    def polled(self, account: str, *, lag: float) -> None:
+        """A task was asked about, so many seconds after it was due."""
+        self._writer.meter(count_poll_lag(account, lag))
+
+    def request_finished(
+        self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
+    ) -> None:
+        """A request came to an end."""
+        self._writer.meter(count_request(account, endpoint, seconds=seconds, failure=failure, drift=drift))
+
+    def _count_of(self, transition: Transition, outcome: Outcome) -> Count:
+        error_code = self._bounds.admit("error_code", outcome.error_code or "")
+        self._count_overflow()
+        return Count(*count_outcome(transition.labels, outcome, error_code=error_code))
+
+    def _count_overflow(self) -> None:
+        refused = self._bounds.overflowed - self._overflowed
+        if refused:
+            self._overflowed += refused
+            self._writer.meter(count_overflow(refused))
+
+    def _tell(self, transition: Transition, outcome: Outcome) -> None:
+        self._log.info(
+            "task_ended",
+            account=outcome.ref.account,
+            group=transition.labels.group,
+            task_id=outcome.ref.task_id,
+            out_task_id=outcome.ref.out_task_id,
+            status=str(outcome.status),
+            error_code=outcome.error_code,
+            credits_used=outcome.credits_used,
+            seconds=outcome.duration,
+        )

@@ -1,0 +1,39 @@
+"""What the settings ask for, in the terms of the parts that do it."""
+
+from collections.abc import Iterator
+
+from exporter.discovery.static import static_items, target_labels
+from exporter.settings.model import Settings
+from exporter.tasks.item import Item
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.task import Rules
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The settings that the tasks live by."""
+    return Rules(
+        retention=settings.retention,
+        not_found_grace=settings.not_found_grace,
+        overdue_factor=settings.overdue_factor,
+        listed_limit=settings.task_series_limit,
+        default_eta={group.name: group.poll.default_eta for group in settings.task_groups},
+    )
+
+
+def static_source(group: str) -> str:
+    """The name of the source of a group's ``static_configs``."""
+    return f"{group}/static"
+
+
+def static_lists(settings: Settings) -> dict[str, list[Item]]:
+    """The items of every group's ``static_configs``, by source."""
+    return {static_source(group.name): list(static_items(group)) for group in settings.task_groups}
+
+
+def configured_labels(settings: Settings) -> Iterator[TaskLabels]:
+    """The label sets that the configuration names: their series start at 0."""
+    for group in settings.task_groups:
+        if not group.static_configs:
+            yield TaskLabels(account=group.account, group=group.name, model=group.model, user=group.labels)
+        for target in group.static_configs:
+            yield target_labels(group, target)
