@@ -34,7 +34,7 @@ class SqliteFile:
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self._path = Path(self._url.database or "")
-        self._lock = FileLock(f"{self._path}.lock", timeout=0)
+        self._lock = FileLock(f"{self._path}.lock", timeout=0, thread_local=False)
         self._engine: Engine | None = None
         self._connection: Connection | None = None
 

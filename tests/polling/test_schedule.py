@@ -1,0 +1,65 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.polling.schedule import Schedule, Slot
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.state import begin
+from exporter.tasks.task import Task
+
+
+def task(name: str = "t") -> Task:
+    return Task(begin(Item(TaskRef("a", name), TaskLabels("a", "g")), now=0.0), [])
+
+
+def test_the_longest_due_comes_first_and_leaves() -> None:
+    schedule, early, late = Schedule(), task(), task()
+    schedule.put(late, Slot(20.0, 5.0))
+    schedule.put(early, Slot(10.0, 5.0))
+
+    assert schedule.pop(now=9.0) is None
+    assert schedule.pop(now=30.0) == (early, Slot(10.0, 5.0))
+    assert schedule.pop(now=30.0) == (late, Slot(20.0, 5.0))
+    assert schedule.pop(now=30.0) is None
+
+
+def test_a_new_turn_replaces_the_old_one() -> None:
+    schedule, one = Schedule(), task()
+    schedule.put(one, Slot(10.0, 5.0))
+    schedule.put(one, Slot(40.0, 5.0))
+
+    assert (schedule.next_due(), schedule.pop(now=39.0), len(schedule)) == (40.0, None, 1)
+
+
+def test_a_discarded_turn_never_comes() -> None:
+    schedule, one = Schedule(), task()
+    schedule.put(one, Slot(10.0, 5.0))
+    schedule.discard(one)
+    schedule.discard(one)
+
+    assert (schedule.pop(now=99.0), schedule.next_due(), schedule.rate, one in schedule) == (None, None, 0.0, False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["put", "discard", "pop"]), st.floats(0, 100))))
+def test_it_agrees_with_a_plain_dictionary(steps: list[tuple[int, str, float]]) -> None:
+    tasks = [task(str(i)) for i in range(6)]
+    schedule, model = Schedule(), dict[Task, Slot]()
+    for which, action, at in steps:
+        one = tasks[which]
+        if action == "put":
+            schedule.put(one, Slot(at, 2.0))
+            model[one] = Slot(at, 2.0)
+        elif action == "discard":
+            schedule.discard(one)
+            model.pop(one, None)
+        else:
+            popped = schedule.pop(now=at)
+            due = min((slot.due for slot in model.values()), default=None)
+            assert (popped is None) == (due is None or due > at)
+            if popped:
+                assert popped[1].due == due
+                assert model.pop(popped[0]) == popped[1]
+        assert len(schedule) == len(model)
+        assert abs(schedule.rate - len(model) / 2.0) < 1e-9
+        assert schedule.due(now=at) == sum(slot.due <= at for slot in model.values())
