@@ -1,0 +1,235 @@
+"""The promises against any history: registrations, removals, answers, failing commits, kills, restarts, clock steps.
+
+Everything between the upstream's answer and /metrics is the real thing; the upstream is a list of tasks, each of which
+may be asked for under both its names. Each task has a model of its own, so that the counters tell them apart.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from exporter.ledger.entry import Committed, Entry
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.writer import LedgerWriter
+from exporter.metrics.aggregates import Aggregates
+from exporter.metrics.bounds import LabelBounds
+from exporter.metrics.series import Increments, Series
+from exporter.service.journal import Journal
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.observation import Observation
+from exporter.tasks.status import TERMINAL, Status
+from exporter.tasks.task import Rules, Task
+from exporter.tasks.tracker import Tracker
+from tests.support.fake_clock import FakeClock
+
+TASKS = 4
+SOURCES = ("one", "two")
+LIVES = ("completed", "failed", "cancelled")
+CREDITS = 1.25
+
+
+class UnreliableLedger(Ledger):
+    """The real ledger; the next commit can be made to fail before or after it is durable."""
+
+    fault: str | None = None
+
+    def commit(self, entries: Sequence[Entry], meters: Increments, *, now: float) -> Committed:
+        if self.fault == "before":
+            raise LedgerError("disk full")
+        committed = super().commit(entries, meters, now=now)
+        if self.fault == "after":
+            raise LedgerError("disk vanished after the commit")
+        return committed
+
+
+@dataclass
+class Upstream:
+    """The truth about one task."""
+
+    number: int
+    status: Status = Status.PENDING
+    echoes: bool = True
+
+    def answer(self) -> Observation:
+        return Observation(
+            status=self.status,
+            task_id=f"t{self.number}",
+            out_task_id=f"x{self.number}" if self.echoes else None,
+            estimated_seconds=30,
+            credits_used=CREDITS if self.status in (Status.COMPLETED, Status.CANCELLED) else None,
+            error_code="boom" if self.status is Status.FAILED else None,
+        )
+
+
+class AnyHistory(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.loop = asyncio.new_event_loop()
+        self.clock = FakeClock()
+        self.upstream = [Upstream(number) for number in range(TASKS)]
+        self.shown: dict[Series, float] = {}
+        self.lists: dict[str, list[Item]] = {source: [] for source in SOURCES}
+        self.start()
+
+    def start(self) -> None:
+        self.ledger = UnreliableLedger(f"sqlite:///{self.folder}/ledger.db")
+        self.aggregates = Aggregates()
+        log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
+        self.writer = LedgerWriter(self.ledger, aggregates=self.aggregates, clock=self.clock, log=log)
+        self.journal = Journal(writer=self.writer, bounds=LabelBounds(100), log=log)
+        self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
+        self.loop.run_until_complete(self.writer.open())
+        self.in_flight: list[Task] = []
+        self.apply()
+
+    def apply(self) -> None:
+        refs = [item.ref for items in self.lists.values() for item in items if self.tracker.find(item.ref) is None]
+        remembered = self.loop.run_until_complete(self.writer.recall(refs))
+        change = self.tracker.assign(self.lists, now=self.clock.wall(), remembered=remembered)
+        for task in change.followed:
+            if not task.state.is_terminal:
+                self.journal.began(task)
+
+    # ---- what can happen -------------------------------------------------------------------------------------------
+
+    @rule(
+        source=st.sampled_from(SOURCES), names=st.sets(st.sampled_from([f"{k}{n}" for k in "tx" for n in range(TASKS)]))
+    )
+    def reload(self, source: str, names: set[str]) -> None:
+        self.lists[source] = [
+            Item(
+                TaskRef("a", name if name[0] == "t" else None, name if name[0] == "x" else None),
+                TaskLabels("a", source, f"task {name[1:]}"),
+            )
+            for name in sorted(names)
+        ]
+        self.apply()
+
+    @rule(number=st.integers(0, TASKS - 1), to=st.sampled_from(["running", "unknown", *LIVES]), echoes=st.booleans())
+    def go_on(self, number: int, to: str, echoes: bool) -> None:
+        task = self.upstream[number]
+        task.echoes = echoes
+        if task.status not in TERMINAL:
+            task.status = Status(to)
+
+    @rule(data=st.data())
+    def ask(self, data: st.DataObject) -> None:
+        """A request goes out; its answer comes later, if ever."""
+        open_ = [task for task in self.tracker if not task.state.is_terminal and task not in self.in_flight]
+        if open_:
+            self.in_flight.append(data.draw(st.sampled_from(open_)))
+
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        if not self.in_flight:
+            return
+        task = data.draw(st.sampled_from(self.in_flight))
+        self.in_flight.remove(task)
+        number = int((task.state.ref.task_id or task.state.ref.out_task_id or "")[1:])
+        observation = self.upstream[number].answer()
+        transition = self.tracker.observe(task, observation, now=self.clock.wall())
+        if transition:
+            self.journal.learnt(transition)
+
+    @rule(fault=st.sampled_from([None, None, None, "before", "after"]))
+    def commit(self, fault: str | None) -> None:
+        self.ledger.fault = fault
+        self.loop.run_until_complete(self.writer.commit())
+        self.ledger.fault = None
+
+    @rule()
+    def kill(self) -> None:
+        """Whatever is not committed is gone."""
+        self.loop.run_until_complete(asyncio.to_thread(self.ledger.close))
+        self.start()
+
+    @rule(seconds=st.sampled_from([-1e6, -60.0, 0.5, 30.0, 1e6]))
+    def step_clock(self, seconds: float) -> None:
+        self.clock.step_wall(seconds)
+
+    @precondition(lambda self: all(self.lists.values()))
+    @rule()
+    def prune(self) -> None:
+        """Everything old goes, save what is followed; unfollowed tasks may not come back after that."""
+        followed = {key for task in self.tracker for key in task.state.ref.ids()}
+        if len({key[2][1:] for key in followed}) == TASKS:
+            self.loop.run_until_complete(self.writer.prune(before=1e12, followed=followed))
+
+    # ---- what must hold --------------------------------------------------------------------------------------------
+
+    @invariant()
+    def every_task_is_in_exactly_one_state(self) -> None:
+        census = self.tracker.census(now=self.clock.wall())
+        assert sum(census.counts.values()) == len(self.tracker)
+        brute = Counter((task.labels, task.state.status) for task in self.tracker)
+        assert census.counts == brute
+        ids = [key for task in self.tracker for key in task.state.ref.ids()]
+        assert len(ids) == len(set(ids)), "no task is followed twice under a name that is known"
+
+    @invariant()
+    def no_counter_goes_down(self) -> None:
+        shown = self.aggregates.view(include_pending=self.writer.view.failing)
+        for series, value in self.shown.items():
+            if series.family.startswith("bytespike_tasks_"):
+                assert shown.get(series, 0.0) >= value, series
+        self.shown = dict(shown)
+
+    @invariant()
+    def everything_is_counted_at_most_once(self) -> None:
+        for family in ("bytespike_tasks_finished_total", "bytespike_tasks_failed_total"):
+            assert max(self.by_task(family).values(), default=0.0) <= 1.0
+        assert max(self.by_task("bytespike_tasks_queue_duration_seconds", "le").values(), default=0.0) <= 1.0
+        assert max(self.by_task("bytespike_tasks_duration_seconds", "le").values(), default=0.0) <= 1.0
+        assert max(self.by_task("bytespike_tasks_credits_used_total").values(), default=0.0) <= CREDITS
+
+    def by_task(self, family: str, part: str = "") -> dict[str, float]:
+        counted: dict[str, float] = {}
+        for series, value in self.shown.items():
+            if series.family == family and series.part.startswith(part):
+                model = dict(series.labels)["model"]
+                counted[model] = counted.get(model, 0.0) + value
+        return counted
+
+    def teardown(self) -> None:
+        """In the end every task is followed, answered and committed: then each is counted exactly once."""
+        if not hasattr(self, "loop"):
+            return
+        for task in self.upstream:
+            task.status = task.status if task.status in TERMINAL else Status.COMPLETED
+        self.reload("one", {f"t{number}" for number in range(TASKS)})
+        for followed in list(self.tracker):
+            if not followed.state.is_terminal:
+                self.in_flight.append(followed)
+                number = int((followed.state.ref.task_id or followed.state.ref.out_task_id or "")[1:])
+                transition = self.tracker.observe(followed, self.upstream[number].answer(), now=self.clock.wall())
+                if transition:
+                    self.journal.learnt(transition)
+        while self.writer.view.pending:
+            self.commit(None)
+        self.no_counter_goes_down()
+        self.everything_is_counted_at_most_once()
+        assert self.by_task("bytespike_tasks_finished_total") == {f"task {n}": 1.0 for n in range(TASKS)}
+        billed = {f"task {n}" for n, task in enumerate(self.upstream) if task.status is not Status.FAILED}
+        assert self.by_task("bytespike_tasks_credits_used_total") == dict.fromkeys(billed, CREDITS)
+        self.loop.run_until_complete(self.writer.close())
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+
+AnyHistory.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestAnyHistory = AnyHistory.TestCase
