@@ -59,10 +59,11 @@ class FileSdSettings:
 
 @dataclass(frozen=True, slots=True)
 class HttpSdSettings:
-    """One ``http_sd_configs`` entry."""
+    """One ``http_sd_configs`` entry; ``credentials_file`` holds a bearer token."""
 
     url: str
     refresh_interval: float = 60.0
+    credentials_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

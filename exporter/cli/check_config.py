@@ -1,0 +1,78 @@
+"""``check-config FILE``: every mistake of a configuration, and how far it can reach."""
+
+import os
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from exporter.settings.estimate import Estimate, estimate
+from exporter.settings.load import load
+from exporter.settings.model import Settings
+from exporter.settings.warnings import warnings
+
+
+@click.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--estimate", "wants_estimate", is_flag=True, help="Also print the series and requests it can reach.")
+def command(*, file: Path, wants_estimate: bool) -> None:
+    """Check a configuration FILE and name every mistake in it, each with its line.
+
+    A secret that is not there is a warning, not a mistake. Exit codes: 0 no mistake, 1 mistakes.
+    """
+    settings = load(file)
+    click.echo(f"{file}: {_summary(settings)}: ok")
+    for warning in warnings(settings, os.environ):
+        click.echo(f"{file}: warning: {warning}", err=True)
+    if wants_estimate:
+        _print(estimate(settings))
+
+
+def _summary(settings: Settings) -> str:
+    targets = [target for group in settings.task_groups for target in group.static_configs]
+    tasks = sum(len(target.task_ids) + len(target.out_task_ids) for target in targets)
+    counts = (len(settings.accounts), "account"), (len(settings.task_groups), "task group"), (tasks, "task")
+    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+
+
+def _print(found: Estimate) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_requests(found))
+    console.print("While every task is open; wanted: at default_eta, range: at max_interval .. at min_interval,")
+    console.print("when slow: while each request takes its whole timeout.")
+    for account in found.accounts:
+        if not account.fits:
+            console.print(
+                f"Account {account.name} wants more than its limit: each task is polled every "
+                f"{account.interval:.1f} s at best. Raise max_requests_per_second or follow fewer tasks.",
+                markup=False,
+            )
+    console.print(_series(found))
+    if found.open_groups:
+        console.print(f"Not counted: tasks found elsewhere by {', '.join(found.open_groups)}.", markup=False)
+
+
+def _requests(found: Estimate) -> Table:
+    table = Table(title="Requests per second", box=box.SIMPLE, title_justify="left")
+    table.add_column("account")
+    for heading in ("tasks", "wanted", "range", "limit", "when slow"):
+        table.add_column(heading, justify="right")
+    for account in found.accounts:
+        reach = f"{account.least:.2f} .. {account.most:.2f}"
+        numbers = (f"{account.wanted:.2f}", reach, f"{account.allowed:.2f}", f"{account.when_slow:.2f}")
+        table.add_row(account.name, str(account.tasks), *numbers)
+    return table
+
+
+def _series(found: Estimate) -> Table:
+    table = Table(title="Series, at most", box=box.SIMPLE, title_justify="left")
+    table.add_column("of")
+    table.add_column("series", justify="right")
+    table.add_row(f"aggregates ({found.label_sets} label sets)", str(found.aggregate_series))
+    table.add_row("failures by error code", str(found.error_code_series))
+    table.add_row("single tasks", str(found.task_series))
+    table.add_row("accounts and the exporter", str(found.exporter_series))
+    table.add_row("all", str(found.series))
+    return table

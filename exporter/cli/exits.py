@@ -1,0 +1,24 @@
+"""How a command says how it went."""
+
+from enum import IntEnum
+
+import click
+
+
+class ExitCode(IntEnum):
+    """The exit codes that all commands share; a command documents its own from 4 on.
+
+    0: it went well. 1: the configuration has faults. 2: the command line is wrong.
+    3: the exporter cannot start (the port is taken, the ledger cannot be used).
+    """
+
+    OK = 0
+    CONFIG = 1
+    USAGE = 2
+    CANNOT_START = 3
+
+
+class CannotStart(click.ClickException):
+    """What keeps a command from starting, in words for the user."""
+
+    exit_code = ExitCode.CANNOT_START

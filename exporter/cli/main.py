@@ -1,0 +1,92 @@
+"""The command line: ``bytespike-exporter [COMMAND]``; without a command it serves.
+
+Commands are imported when they are called, so that each pays only for what it needs.
+"""
+
+import importlib
+import platform
+from dataclasses import dataclass
+
+import click
+
+from exporter import version
+from exporter.cli.exits import ExitCode
+from exporter.errors import ExporterError
+from exporter.settings.errors import ConfigError
+
+DEFAULT = "serve"
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """A command by its place (``module:name``), and one line about it."""
+
+    place: str
+    help: str
+
+    def load(self) -> click.Command:
+        module, _, name = self.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+COMMANDS = {
+    "serve": Lazy("exporter.cli.serve:command", "Poll the configured tasks and serve /metrics (the default)."),
+    "check-config": Lazy("exporter.cli.check_config:command", "Check a configuration file and name every mistake."),
+    "query": Lazy("exporter.cli.query:command", "Ask for one task, once, now."),
+    "simulate": Lazy("exporter.cli.simulate:command", "Serve a fake ByteSpike API."),
+    "demo": Lazy("exporter.cli.demo:command", "Run simulator and exporter together, with nothing to configure."),
+}
+
+
+class Commands(click.Group):
+    """The commands of the table; flags without a command belong to the default one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {option for param in self.get_params(ctx) for option in param.opts}
+        if not args or (args[0].startswith("-") and args[0] not in own):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        return COMMANDS[cmd_name].load() if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what the user can mend is said in words, never by a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(ExitCode.CONFIG)
+        except ExporterError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(ExitCode.CANNOT_START)
+
+
+def _version_text() -> str:
+    return (
+        f"%(prog)s, version {version.version()} (revision: {version.revision()}, python: {platform.python_version()})"
+    )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(version.version(), prog_name="bytespike-exporter", message=_version_text())
+def cli() -> None:
+    """ByteSpike's generation tasks as Prometheus metrics, each outcome counted once.
+
+    Without a command it serves, and flags belong to serve: bytespike-exporter --config.file=exporter.yml
+
+    Exit codes: 0 it went well, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="bytespike-exporter")

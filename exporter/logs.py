@@ -1,0 +1,131 @@
+"""Logs: one line an event, as logfmt or JSON, with no secret in it."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+MIN_SECRET = 6
+"""Shorter values are not masked: they would mask ordinary words, and nobody guards anything with them."""
+
+# They tell each request and each migration step at INFO; what matters of these is logged by us.
+_CHATTY = ("httpx", "httpcore", "alembic", "uvicorn.access", "asyncio")
+
+
+class LogLevel(StrEnum):
+    """The least severity that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+    @property
+    def number(self) -> int:
+        """The level as the standard library counts it."""
+        return logging.WARNING if self is LogLevel.WARN else logging.getLevelNamesMapping()[self.upper()]
+
+
+class LogFormat(StrEnum):
+    """How a line is written."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+class Secrets:
+    """Values that must not be shown; what holds a secret adds it here before it uses it."""
+
+    def __init__(self) -> None:
+        self._forms: tuple[str, ...] = ()
+
+    def add(self, value: str) -> None:
+        """Mask this value from now on."""
+        if len(value) < MIN_SECRET:
+            return
+        # What is nested in a field is masked when the line is written, so the value is also sought as escaped there.
+        forms = {value, json.dumps(value)[1:-1], value.replace('"', '\\"'), repr(value)[1:-1]}
+        self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
+
+    def mask(self, text: str) -> str:
+        """The text without any secret."""
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return text
+
+    def __repr__(self) -> str:
+        return "Secrets()"
+
+
+def configure(
+    *,
+    level: LogLevel = LogLevel.INFO,
+    log_format: LogFormat = LogFormat.LOGFMT,
+    secrets: Secrets | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Send every log of the process, ours and the libraries', through one pipeline to ``stream`` (standard error)."""
+    before = _before()
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_writing(log_format, secrets or Secrets()),
+            ],
+            foreign_pre_chain=[*before, structlog.stdlib.add_logger_name],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.number, force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level.number, logging.WARNING))
+    structlog.configure(
+        processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level.number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _before() -> Sequence[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+
+
+def _writing(log_format: LogFormat, secrets: Secrets) -> Sequence[Processor]:
+    def masked_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {key: secrets.mask(value) if isinstance(value, str) else value for key, value in event.items()}
+
+    def masked_line(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
+        return secrets.mask(str(line))
+
+    if log_format is LogFormat.JSON:
+        return [masked_values, structlog.processors.JSONRenderer(default=str), masked_line]
+    order = ["ts", "level", "event"]
+    renderer = structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)
+    return [masked_values, _on_one_line, renderer, masked_line]
+
+
+def _on_one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Control characters escaped, so that no value can begin a line of its own or paint a terminal."""
+    return {key: _escaped(value) for key, value in event.items()}
+
+
+def _escaped(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(part if part.isprintable() or part == "\n" else ascii(part)[1:-1] for part in text)

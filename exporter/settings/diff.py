@@ -1,0 +1,128 @@
+"""A reload as the difference between what runs and what is wanted."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exporter.settings.model import AccountSettings, GroupSettings, Settings
+
+Named = TypeVar("Named", AccountSettings, GroupSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Names, by what happens to them; each tuple is in the order of its file."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.removed or self.changed)
+
+    def as_json(self) -> dict[str, list[str]]:
+        return {
+            "added": list(self.added),
+            "removed": list(self.removed),
+            "changed": list(self.changed),
+            "kept": list(self.kept),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChanges:
+    """How many tasks the file names in one group anew, and how many no more."""
+
+    group: str
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a reload changes; ``keys`` are those outside accounts and groups, as the file writes them."""
+
+    accounts: Changes
+    groups: Changes
+    tasks: tuple[TaskChanges, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.accounts.is_empty and self.groups.is_empty and not self.keys
+
+    def as_json(self) -> dict[str, object]:
+        """The difference as the reload answers with it."""
+        return {
+            "accounts": self.accounts.as_json(),
+            "task_groups": self.groups.as_json(),
+            "tasks": {task.group: {"added": task.added, "removed": task.removed} for task in self.tasks},
+            "keys": list(self.keys),
+        }
+
+
+def diff(running: Settings, wanted: Settings) -> Difference:
+    """What has to change so that the running settings become the wanted ones."""
+    groups = _by_name(running.task_groups), _by_name(wanted.task_groups)
+    return Difference(
+        accounts=_changes(_by_name(running.accounts), _by_name(wanted.accounts)),
+        groups=_changes(*groups),
+        tasks=tuple(_tasks(*groups)),
+        keys=tuple(key for key, value in _keys(wanted).items() if value != _keys(running)[key]),
+    )
+
+
+def refusals(running: Settings, wanted: Settings) -> tuple[str, ...]:
+    """Why a reload cannot be applied while running; empty where it can be.
+
+    The addresses are not repeated: a database's may hold a password.
+    """
+    if running.ledger.url == wanted.ledger.url:
+        return ()
+    return ("ledger.url: it cannot change while running; restart the exporter, or put the old one back",)
+
+
+def _by_name(members: Iterable[Named]) -> dict[str, Named]:
+    return {member.name: member for member in members}
+
+
+def _changes(running: Mapping[str, object], wanted: Mapping[str, object]) -> Changes:
+    both = [name for name in wanted if name in running]
+    return Changes(
+        added=tuple(name for name in wanted if name not in running),
+        removed=tuple(name for name in running if name not in wanted),
+        changed=tuple(name for name in both if running[name] != wanted[name]),
+        kept=tuple(name for name in both if running[name] == wanted[name]),
+    )
+
+
+def _tasks(running: Mapping[str, GroupSettings], wanted: Mapping[str, GroupSettings]) -> Iterable[TaskChanges]:
+    for name in dict.fromkeys([*running, *wanted]):
+        before, after = _ids(running.get(name)), _ids(wanted.get(name))
+        if before != after:
+            yield TaskChanges(name, added=len(after - before), removed=len(before - after))
+
+
+def _ids(group: GroupSettings | None) -> frozenset[tuple[str, str, str]]:
+    """The tasks of a group; the same id under another account is another task."""
+    if group is None:
+        return frozenset()
+    known = {(group.account, "task_id", name) for target in group.static_configs for name in target.task_ids}
+    named = {(group.account, "out_task_id", name) for target in group.static_configs for name in target.out_task_ids}
+    return frozenset(known | named)
+
+
+def _keys(settings: Settings) -> dict[str, object]:
+    return {
+        "global.labels": settings.labels,
+        "global.overdue_factor": settings.overdue_factor,
+        "global.retention": settings.retention,
+        "global.not_found_grace": settings.not_found_grace,
+        "global.task_series.limit": settings.task_series_limit,
+        "global.label_values.limit": settings.label_values_limit,
+        "api.token_file": settings.api_token_file,
+        "ledger.url": settings.ledger.url,
+        "ledger.retention": settings.ledger.retention,
+    }

@@ -1,0 +1,220 @@
+"""What one value may be: the field types that the schema is made of.
+
+Each takes a Scalar of a document, or a plain value as JSON gives it, and answers a wrong one with a ValueError that
+says what is allowed. No message repeats a value that could be a secret pasted into the wrong place.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from exporter.settings import durations
+from exporter.settings.document import Scalar
+from exporter.settings.model import Strategy
+
+MAX_NAME = 100
+MAX_VALUE = 200
+MAX_TEXT = 4096
+"""Characters in a name, in an id or a label value, and in anything else."""
+
+RESERVED_LABELS = frozenset(
+    {
+        *("account", "group", "model", "status", "error_code", "type", "reason", "endpoint", "task_id", "out_task_id"),
+        *("job", "instance", "le", "quantile"),
+    }
+)
+"""Label names that the exporter or Prometheus uses for itself."""
+
+_NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_LABEL = "^[a-zA-Z_][a-zA-Z0-9_]*$"
+_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
+_MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+_SQLITE = "^sqlite:///[^?#]+$"
+
+
+def _text(value: object) -> str:
+    match value:
+        case Scalar(text=text) | str(text):
+            if not text or len(text) > MAX_TEXT:
+                raise ValueError("is empty; expected text" if not text else f"is longer than {MAX_TEXT} characters")
+            return text
+    raise ValueError("expected text")
+
+
+def _whole(value: object) -> int:
+    number = _plain(value)
+    if isinstance(number, str) and re.fullmatch("[-+]?[0-9]{1,15}", number):
+        return int(number)
+    if isinstance(number, int) and not isinstance(number, bool):
+        return number
+    raise ValueError("expected a whole number, such as 2")
+
+
+def _number(value: object) -> float:
+    number = _plain(value)
+    if isinstance(number, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", number):
+        number = float(number)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError("expected a number, such as 2 or 0.5")
+    return float(number)
+
+
+def _flag(value: object) -> bool:
+    flag = _plain(value)
+    if isinstance(flag, bool):
+        return flag
+    if flag not in {"true", "false"}:
+        raise ValueError("expected true or false")
+    return flag == "true"
+
+
+def _plain(value: object) -> object:
+    """What stands without quotes, where only that can be meant."""
+    if not isinstance(value, Scalar):
+        return value if not isinstance(value, str) else None
+    return value.text if value.plain else None
+
+
+def _strategy(value: object) -> Strategy:
+    text = _text(value)
+    if text == "adaptive":
+        raise ValueError("adaptive is not available in this version; allowed: eta")
+    if text not in set(Strategy):
+        raise ValueError("is not a known strategy; allowed: eta")
+    return Strategy(text)
+
+
+def bearer(value: object) -> str:
+    """The one scheme of authorization that is spoken."""
+    if _text(value) != "Bearer":
+        raise ValueError("is not a known scheme; allowed: Bearer")
+    return "Bearer"
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(_NAME, text) or len(text) > MAX_NAME:
+        raise ValueError(f"expected a name of letters, digits, _ . - (a letter or digit first, {MAX_NAME} at most)")
+    return text
+
+
+def _label_name(text: str) -> str:
+    if text in RESERVED_LABELS or text.startswith("__"):
+        raise ValueError(f"{text[:MAX_NAME]} is reserved; choose a label name of your own")
+    if not re.fullmatch(_LABEL, text) or len(text) > MAX_NAME:
+        raise ValueError(f"expected a label name: letters, digits and _ (no digit first, {MAX_NAME} at most)")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if len(text) > MAX_VALUE or not text.isprintable():
+        raise ValueError(f"expected printable text of {MAX_VALUE} characters at most")
+    return text
+
+
+def _task_id(text: str) -> str:
+    if len(text) > MAX_VALUE or not text.isprintable() or " " in text:
+        raise ValueError(f"expected an id: printable, without spaces, {MAX_VALUE} characters at most")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not re.fullmatch(_VARIABLE, text) or len(text) > MAX_NAME:
+        raise ValueError("expected the name of an environment variable (letters, digits and _), not the key itself")
+    return text
+
+
+def _file(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("expected the path of a file, without control characters")
+    return text
+
+
+def _moment(text: str) -> float:
+    try:
+        if re.fullmatch(_MOMENT, text):
+            return datetime.fromisoformat(text.upper()).timestamp()
+    except ValueError:
+        pass
+    raise ValueError("expected a time with its offset, such as 2026-05-25T08:30:00Z (RFC 3339)")
+
+
+def _url(text: str) -> str:
+    """An http(s) URL without credentials; it is never repeated in a message, since one might stand in it."""
+    try:
+        parts = urlsplit(text)
+        fit = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fit = False
+    else:
+        if "@" in parts.netloc:
+            raise ValueError("must not carry a user or password; a secret belongs in a file of its own")
+    if not fit or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("expected a URL such as https://host or http://host:8080/path")
+    return text
+
+
+def _base_url(text: str) -> str:
+    text = _url(text)
+    if "?" in text or "#" in text:
+        raise ValueError("must not carry a query or fragment; expected a URL such as https://host/path")
+    return text.rstrip("/")
+
+
+def _ledger_url(text: str) -> str:
+    if text.startswith(("postgresql:", "postgresql+", "postgres:")):
+        raise ValueError("PostgreSQL is not available in this version; allowed: sqlite:///path/of/a/file")
+    if not re.fullmatch(_SQLITE, text) or not text.isprintable():
+        raise ValueError("expected sqlite:///path/of/a/file (four slashes where the path is absolute)")
+    return text
+
+
+def between(least: str, most: str) -> AfterValidator:
+    """A bound on a duration, both ends included."""
+    low, high = durations.parse(least), durations.parse(most)
+
+    def check(seconds: float) -> float:
+        if not low <= seconds <= high:
+            raise ValueError(f"must be from {least} to {most}, not {durations.to_text(seconds)}")
+        return seconds
+
+    return AfterValidator(check)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Annotates a field: text that a check takes; the pattern tells editors most of what it wants."""
+
+    check: Callable[[str], object]
+    pattern: str = ""
+    longest: int = MAX_TEXT
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: self.check(_text(value)))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
+        pattern = {"pattern": self.pattern} if self.pattern else {}
+        return {"type": "string", **pattern, "minLength": 1, "maxLength": self.longest}
+
+
+Name = Annotated[str, _Text(_name, _NAME, MAX_NAME)]
+LabelName = Annotated[str, _Text(_label_name, _LABEL, MAX_NAME)]
+LabelValue = Annotated[str, _Text(_label_value, longest=MAX_VALUE)]
+TaskId = Annotated[str, _Text(_task_id, r"^\S+$", MAX_VALUE)]
+Variable = Annotated[str, _Text(_variable, _VARIABLE, MAX_NAME)]
+File = Annotated[str, _Text(_file)]
+Url = Annotated[str, _Text(_url, "^https?://[^@]+$")]
+BaseUrl = Annotated[str, _Text(_base_url, "^https?://[^@?#]+$")]
+LedgerUrl = Annotated[str, _Text(_ledger_url, _SQLITE)]
+Moment = Annotated[float, _Text(_moment, _MOMENT)]
+Duration = Annotated[float, _Text(durations.parse, durations.PATTERN)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Number = Annotated[float, BeforeValidator(_number)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Eta = Annotated[Strategy, BeforeValidator(_strategy)]

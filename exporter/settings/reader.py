@@ -1,0 +1,151 @@
+"""From YAML text to a Document.
+
+Only what a configuration needs is read: one document, no tags, no merge keys; anchors within limits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+from yaml import events as ev
+from yaml.reader import Reader
+
+from exporter.settings.document import Document, Mapping, Scalar, Sequence
+from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.paths import Path, dotted, shown
+
+MAX_DEPTH = 20
+MAX_VALUES = 2_000_000
+"""What one text may grow to; an anchor counts as often as it is used."""
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
+# libyaml is some ten times faster; a PyYAML built without it reads the same.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read(text: str, *, file: str) -> Document:
+    """Read a text; ConfigError where it is no YAML or no mapping. Lesser faults stand in the document."""
+    _refuse_control_characters(text, file)
+    reader = _Reader(file, yaml.parse(text, Loader=_LOADER))
+    try:
+        root = reader.document()
+    except yaml.YAMLError as error:
+        raise _syntax(error, file) from None
+    if not isinstance(root, Mapping):
+        raise ConfigError([Fault(file, 1, "", "a configuration is a mapping, with the keys accounts and task_groups")])
+    return Document(file, root, tuple(reader.faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    value: object
+    size: int
+
+
+class _Reader:
+    """Builds values from the parser's events, which keeps nesting and growth in our hands."""
+
+    def __init__(self, file: str, events: Iterator[ev.Event]) -> None:
+        self.faults: list[Fault] = []
+        self._file = file
+        self._events = events
+        self._anchors: dict[str, _Anchored | None] = {}
+        self._values = 0
+
+    def document(self) -> object:
+        next(self._events)
+        if isinstance(next(self._events), ev.StreamEndEvent):
+            raise ConfigError([Fault(self._file, 1, "", "the file is empty; accounts is needed")])
+        root = self._value(next(self._events), ())
+        next(self._events)
+        if not isinstance(after := next(self._events), ev.StreamEndEvent):
+            raise self._fatal(after, (), "a second document begins here; a configuration is one document")
+        return root
+
+    def _value(self, event: ev.Event, path: Path) -> object:
+        self._values += 1
+        if self._values > MAX_VALUES or len(path) > MAX_DEPTH:
+            limit = f"more than {MAX_VALUES} values" if self._values > MAX_VALUES else f"more than {MAX_DEPTH} levels"
+            raise self._fatal(event, path[:3], f"{limit}; that is no configuration")
+        if isinstance(event, ev.AliasEvent):
+            return self._alias(event, path)
+        anchor = getattr(event, "anchor", None)
+        if anchor is None:
+            return self._own(event, path)
+        self._anchors[anchor] = None
+        before = self._values
+        value = self._own(event, path)
+        self._anchors[anchor] = _Anchored(value, self._values - before)
+        return value
+
+    def _alias(self, event: ev.AliasEvent, path: Path) -> object:
+        name = event.anchor or ""
+        if name not in self._anchors:
+            raise self._fatal(event, path, f"*{shown(name)} names no anchor that stands before it")
+        anchored = self._anchors[name]
+        if anchored is None:
+            raise self._fatal(event, path, f"*{shown(name)} stands within what it names")
+        self._values += anchored.size
+        return anchored.value
+
+    def _own(self, event: ev.Event, path: Path) -> object:
+        if getattr(event, "tag", None) is not None:
+            self._fault(event, path, "tags (!...) mean nothing here; leave it out")
+        if isinstance(event, ev.ScalarEvent):
+            return self._scalar(event, path)
+        return self._mapping(path) if isinstance(event, ev.MappingStartEvent) else self._sequence(path)
+
+    def _scalar(self, event: ev.ScalarEvent, path: Path) -> Scalar | None:
+        scalar = Scalar(event.value, plain=not event.style)
+        if path and scalar.plain and scalar.text in _NULLS:
+            self._fault(event, path, "has no value; write one, or leave the key out")
+            return None
+        return scalar
+
+    def _sequence(self, path: Path) -> Sequence:
+        items = Sequence()
+        while not isinstance(event := next(self._events), ev.SequenceEndEvent):
+            items.lines.append(_line(event))
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path) -> Mapping:
+        members = Mapping()
+        while not isinstance(event := next(self._events), ev.MappingEndEvent):
+            if not isinstance(event, ev.ScalarEvent):
+                raise self._fatal(event, path, "a key is plain text, not a list, a mapping or an alias")
+            self._member(members, event, path)
+        return members
+
+    def _member(self, members: Mapping, event: ev.ScalarEvent, path: Path) -> None:
+        key, line = event.value, _line(event)
+        value = self._value(next(self._events), (*path, key))
+        if key in members:
+            self._fault(event, (*path, key), f"stands twice, first on line {members.lines[key]}; keep one")
+        else:
+            members.lines[key] = line
+            members[key] = value
+
+    def _fault(self, event: ev.Event, path: Path, message: str) -> None:
+        self.faults.append(Fault(self._file, _line(event), dotted(path), message))
+
+    def _fatal(self, event: ev.Event, path: Path, message: str) -> ConfigError:
+        return ConfigError([*self.faults, Fault(self._file, _line(event), dotted(path), message)])
+
+
+def _line(event: ev.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _refuse_control_characters(text: str, file: str) -> None:
+    if match := Reader.NON_PRINTABLE.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        raise ConfigError([Fault(file, line, "", f"a control character (U+{ord(match[0]):04X}); only text is allowed")])
+
+
+def _syntax(error: yaml.YAMLError, file: str) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    # The parser's words on what is wrong quote nothing of the file, so no secret can slip out with them.
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    return ConfigError([Fault(file, mark.line + 1 if mark else 0, "", f"this is not YAML: {problem}")])

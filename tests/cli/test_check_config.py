@@ -1,0 +1,89 @@
+"""``check-config``: what it prints where, and how it exits."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter.cli.main import cli
+
+GOOD = """\
+accounts:
+  - {name: default, api_key_env: KEY}
+task_groups:
+  - {name: renders, static_configs: [{task_ids: [task_1], out_task_ids: [render-1]}]}
+  - {name: images, static_configs: [{task_ids: [task_2]}]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(text: str, *flags: str, key: str = "sk-byts-0123456789") -> Result:
+    Path("exporter.yml").write_text(text, encoding="utf-8")
+    return CliRunner().invoke(cli, ["check-config", "exporter.yml", *flags], env={"KEY": key})
+
+
+def test_a_good_file() -> None:
+    result = check(GOOD)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "exporter.yml: 1 account, 2 task groups, 3 tasks: ok\n"
+
+
+def test_a_secret_that_is_not_there_is_a_warning() -> None:
+    result = check(GOOD, key="")
+
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "exporter.yml: warning: account default: api_key_env: the environment variable KEY is not set; "
+        "set it to the API key\n"
+    )
+
+
+def test_every_mistake_stands_on_a_line_of_its_own() -> None:
+    result = check("accounts:\n  - {name: default, api_key_env: KEY, timeout: soon}\nledgers: {}\n")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        'exporter.yml:2: accounts[0].timeout: "soon" is not a duration; write one such as 500ms, 2s, 5m, 1h30m or 1d\n'
+        "exporter.yml:3: ledgers: unknown key; did you mean ledger? "
+        "allowed: global, accounts, task_groups, api, ledger\n"
+    )
+
+
+def test_a_missing_file() -> None:
+    result = CliRunner().invoke(cli, ["check-config", "nowhere.yml"])
+
+    assert result.exit_code == 1
+    assert result.stderr == "nowhere.yml: cannot be read: No such file or directory\n"
+
+
+def test_the_estimate() -> None:
+    lines = [" ".join(line.split()) for line in check(GOOD, "--estimate").stdout.splitlines()]
+
+    assert "default 3 0.60 0.01 .. 1.50 10.00 0.20" in lines
+    assert "aggregates (2 label sets) 220" in lines
+    assert "failures by error code 402" in lines
+    assert "single tasks 36" in lines
+    assert "accounts and the exporter 160" in lines
+    assert "all 818" in lines
+
+
+def test_the_estimate_warns_where_the_limit_is_too_low() -> None:
+    slow = GOOD.replace("api_key_env: KEY", "api_key_env: KEY, max_requests_per_second: 0.1")
+
+    assert (
+        "Account default wants more than its limit: each task is polled every 30.0 s at best. "
+        "Raise max_requests_per_second or follow fewer tasks."
+    ) in check(slow, "--estimate").stdout
+
+
+def test_the_estimate_names_what_it_cannot_foresee() -> None:
+    result = check(GOOD.replace("{name: images,", "{name: images, api_config: {},"), "--estimate")
+
+    assert "Not counted: tasks found elsewhere by images." in result.stdout
+    assert "task group images: api_config is not followed by this version" in result.stderr

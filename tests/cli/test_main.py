@@ -1,0 +1,188 @@
+"""The command line: commands by name, serve without one, and no traceback for a user's mistake."""
+
+import sys
+from types import ModuleType
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter.cli import main as module
+from exporter.cli.exits import CannotStart
+from exporter.cli.main import COMMANDS, Lazy, cli
+from exporter.cli.options import ListenAddress, config_file, listen_address, log_options
+from exporter.errors import ExporterError
+from exporter.logs import LogFormat, LogLevel
+from exporter.settings.errors import ConfigError, Fault
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A serve command that prints what it was given, or fails as it is told."""
+
+    @click.command
+    @config_file
+    @log_options
+    @listen_address
+    @click.option("--fail", type=click.Choice(["config", "ledger", "port"]))
+    def command(**given: object) -> None:
+        fail = given.pop("fail")
+        if fail == "config":
+            raise ConfigError([Fault("exporter.yml", 2, "a", "is wrong"), Fault("exporter.yml", 3, "b", "is wrong")])
+        if fail == "ledger":
+            raise ExporterError("the ledger is corrupt")
+        if fail == "port":
+            raise CannotStart("the port is taken")
+        assert isinstance(given["log_level"], LogLevel)
+        assert isinstance(given["log_format"], LogFormat)
+        for name, value in sorted(given.items()):
+            click.echo(f"{name}={value}")
+
+    stub = ModuleType("stub_of_serve")
+    stub.command = command  # type: ignore[attr-defined] # that is what makes it a stub
+    monkeypatch.setitem(sys.modules, "stub_of_serve", stub)
+    monkeypatch.setitem(COMMANDS, "serve", Lazy("stub_of_serve:command", "Serve."))
+
+
+def run(*args: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(cli, list(args), env=env, prog_name="bytespike-exporter")
+
+
+DEFAULTS = ["config_file=exporter.yml", "listen_address=:9877", "log_format=logfmt", "log_level=info"]
+
+
+@pytest.mark.usefixtures("serve")
+@pytest.mark.parametrize("args", [[], ["serve"]])
+def test_it_serves_without_a_command(args: list[str]) -> None:
+    assert run(*args).output.splitlines() == DEFAULTS
+
+
+@pytest.mark.usefixtures("serve")
+@pytest.mark.parametrize("command", [[], ["serve"]])
+@pytest.mark.parametrize("style", ["{}={}", "{} {}"])
+def test_flags_belong_to_serve(command: list[str], style: str) -> None:
+    flags = [
+        ("--config.file", "x.yml"),
+        ("--log.level", "debug"),
+        ("--log.format", "json"),
+        ("--web.listen-address", "[::1]:0"),
+    ]
+    args = [part for flag in flags for part in style.format(*flag).split()]
+
+    assert run(*command, *args).output.splitlines() == [
+        "config_file=x.yml",
+        "listen_address=[::1]:0",
+        "log_format=json",
+        "log_level=debug",
+    ]
+
+
+@pytest.mark.usefixtures("serve")
+def test_each_flag_has_a_variable() -> None:
+    env = {
+        "BYTESPIKE_EXPORTER_CONFIG_FILE": "y.yml",
+        "BYTESPIKE_EXPORTER_LOG_LEVEL": "error",
+        "BYTESPIKE_EXPORTER_LOG_FORMAT": "json",
+        "BYTESPIKE_EXPORTER_WEB_LISTEN_ADDRESS": "localhost:1",
+    }
+
+    assert run("--config.file=z.yml", env=env).output.splitlines() == [
+        "config_file=z.yml",
+        "listen_address=localhost:1",
+        "log_format=json",
+        "log_level=error",
+    ]
+
+
+@pytest.mark.usefixtures("serve")
+@pytest.mark.parametrize(
+    ("fail", "code", "text"),
+    [
+        ("config", 1, "exporter.yml:2: a: is wrong\nexporter.yml:3: b: is wrong\n"),
+        ("ledger", 3, "Error: the ledger is corrupt\n"),
+        ("port", 3, "Error: the port is taken\n"),
+    ],
+)
+def test_what_the_user_can_mend_is_said_in_words(fail: str, code: int, text: str) -> None:
+    result = run(f"--fail={fail}")
+
+    assert (result.exit_code, result.stderr, result.stdout) == (code, text, "")
+
+
+@pytest.mark.usefixtures("serve")
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["--nonsense"], "No such option '--nonsense'."),
+        (["nonsense"], "No such command 'nonsense'."),
+        (["--log.level=loud"], "'loud' is not one of 'debug', 'info', 'warn', 'error'."),
+        (
+            ["--web.listen-address=9877"],
+            "_WEB_LISTEN_ADDRESS'): expected HOST:PORT, such as :9877, 127.0.0.1:9877 or [::1]:9877\n",
+        ),
+        (["--web.listen-address=:65536"], "there is no port 65536; the last is 65535"),
+    ],
+)
+def test_wrong_usage(args: list[str], text: str) -> None:
+    result = run(*args)
+
+    assert result.exit_code == 2
+    assert text in result.stderr
+
+
+def test_version() -> None:
+    assert run("--version").output.startswith("bytespike-exporter, version ")
+    assert run("--version").output.rstrip().endswith(")")
+    assert "(revision: " in run("--version").output
+    assert f"python: {sys.version_info.major}.{sys.version_info.minor}." in run("--version").output
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_names_every_command_without_importing_one(flag: str) -> None:
+    before = set(sys.modules)
+
+    result = run(flag)
+
+    assert result.exit_code == 0
+    assert [name for name in COMMANDS if f"\n  {name} " not in result.output] == []
+    assert not {name for name in set(sys.modules) - before if name.startswith("exporter.cli.")}
+
+
+def test_the_commands() -> None:
+    assert cli.list_commands(click.Context(cli)) == ["serve", "check-config", "query", "simulate", "demo"]
+
+
+def test_the_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["anything", "--version"])
+
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("bytespike-exporter, version ")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        (":9877", "", 9877),
+        ("127.0.0.1:0", "127.0.0.1", 0),
+        ("[::1]:9877", "::1", 9877),
+        ("localhost:80", "localhost", 80),
+        ("my-host.example:65535", "my-host.example", 65535),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    address = ListenAddress.parse(text)
+
+    assert (address.host, address.port) == (host, port)
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "9877", "host", "::1:9877", "[127.0.0.1]:1", "[::g]:1", "[:::]:1", "-a:1", "a b:1", ":x", ":123456", "a:1\n"],
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match="expected HOST:PORT"):
+        ListenAddress.parse(text)

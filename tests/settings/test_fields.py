@@ -1,0 +1,67 @@
+"""Field types take JSON's plain values as well as YAML's scalars: discovery reads both."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.settings import fields
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        (fields.TaskId, "task_1", "task_1"),
+        (fields.Whole, 2, 2),
+        (fields.Number, 2, 2.0),
+        (fields.Number, 0.5, 0.5),
+        (fields.Flag, True, True),
+        (fields.Duration, "5m", 300.0),
+        (fields.Moment, "2026-05-25T08:30:00Z", 1_779_697_800.0),
+        (fields.Moment, "2026-05-25 08:30:00.5z", 1_779_697_800.5),
+        (fields.BaseUrl, "http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+def test_takes(field: Any, value: object, read: object) -> None:
+    assert TypeAdapter(field).validate_python(value) == read
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (fields.TaskId, 1),
+        (fields.TaskId, None),
+        (fields.TaskId, "task\u00a01"),
+        (fields.TaskId, "task\x00"),
+        (fields.Whole, "2"),
+        (fields.Whole, True),
+        (fields.Whole, 2.0),
+        (fields.Number, "2"),
+        (fields.Number, True),
+        (fields.Number, float("nan")),
+        (fields.Flag, "true"),
+        (fields.Flag, 1),
+        (fields.Duration, 300),
+        (fields.Name, "-a"),
+        (fields.Name, "a" * 101),
+        (fields.Name, "a\n"),
+        (fields.LabelName, "a" * 101),
+        (fields.LabelName, "\u00e9quipe"),
+        (fields.LabelValue, "a\u2028b"),
+        (fields.Variable, "A" * 101),
+        (fields.Url, "http://"),
+        (fields.Url, "http://[::1"),
+        (fields.Url, "http://host:0/"),
+        (fields.Url, "http://ho st/"),
+        (fields.Url, "http://host\\@evil/"),
+        (fields.Url, "http://host/\n"),
+        (fields.BaseUrl, "http://host/#part"),
+        (fields.LedgerUrl, "sqlite:///a?mode=ro"),
+        (fields.LedgerUrl, "sqlite:///"),
+        (fields.LedgerUrl, "sqlite:///a\x07"),
+        (fields.Moment, "2026-05-25"),
+    ],
+)
+def test_refuses(field: Any, value: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(field).validate_python(value)
