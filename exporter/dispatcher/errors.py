@@ -6,6 +6,7 @@ Every fault of the network, of HTTP and of the body becomes one DispatcherError 
 
 from enum import StrEnum
 
+from exporter.dispatcher.answer import Quota
 from exporter.errors import ExporterError
 
 
@@ -36,6 +37,7 @@ class DispatcherError(ExporterError):
 
     ``detail`` is short, free of secrets and fit for a log line. ``status`` is the HTTP status, where there was one.
     ``retry_after`` and ``reset_after`` are seconds from now, as the answer's headers say them, where they do.
+    ``quota`` holds the money headers, which a failed response carries as well.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class DispatcherError(ExporterError):
         code: str | None = None,
         retry_after: float | None = None,
         reset_after: float | None = None,
+        quota: Quota = Quota(),
     ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
@@ -55,3 +58,4 @@ class DispatcherError(ExporterError):
         self.code = code
         self.retry_after = retry_after
         self.reset_after = reset_after
+        self.quota = quota

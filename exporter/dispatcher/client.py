@@ -1,0 +1,172 @@
+"""One account's HTTP client: one question, one answer, nothing remembered."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from exporter.dispatcher.answer import Answer, Quota
+from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.faults import named_faults
+from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode, unpack
+from exporter.dispatcher.quota import read_quota
+from exporter.dispatcher.taxonomy import judge
+from exporter.dispatcher.wire import parse_record, request_body
+from exporter.tasks.identity import TaskRef
+from exporter.version import version
+
+PATH = "/v1/tasks/query"
+
+KEEPALIVE = 30.0
+"""Seconds an idle connection is kept: shorter than the idle limit of the usual load balancer (60 s)."""
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A validated answer and the money headers that came with it."""
+
+    answer: Answer
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+class DispatcherClient:
+    """Asks ``POST /v1/tasks/query``; safe for concurrent use within one event loop.
+
+    ``key`` is asked before each request. ``timeout`` (seconds) bounds each phase and the whole exchange. Redirects are
+    never followed. The environment's proxy variables (``HTTPS_PROXY``, ``NO_PROXY``, …) and ``SSL_CERT_FILE`` are
+    honoured, as operators expect. ``wall`` tells Unix seconds.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: Callable[[], str | None],
+        timeout: float,
+        max_in_flight: int,
+        wall: Callable[[], float],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._url = base_url.rstrip("/") + PATH
+        self._key = key
+        self._timeout = timeout
+        self._wall = wall
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._http = httpx.AsyncClient(
+            headers={
+                "User-Agent": f"bytespike-exporter/{version()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # answers are some hundred bytes
+                "Content-Type": "application/json",
+            },
+            timeout=httpx.Timeout(timeout),
+            # the pool's work grows with the square of its connections: no more than can be in use
+            limits=httpx.Limits(
+                max_connections=max_in_flight,
+                max_keepalive_connections=max_in_flight,
+                keepalive_expiry=KEEPALIVE,
+            ),
+            follow_redirects=False,
+            transport=transport,
+        )
+
+    async def query(self, ref: TaskRef) -> Reply:
+        """Ask once; every fault is a DispatcherError, which carries the money headers where they arrived."""
+        key = _sendable(self._key())
+        response = await self._exchange(request_body(ref), key)
+        quota = read_quota(response.headers)
+        try:
+            with named_faults():
+                return Reply(self._read(response, ref, key), quota)
+        except DispatcherError as error:
+            error.quota = quota
+            raise
+
+    async def aclose(self) -> None:
+        """Let the requests under way end (``timeout`` bounds them), then close the connections."""
+        await self._idle.wait()
+        await self._http.aclose()
+
+    async def _exchange(self, body: bytes, key: str) -> _Response:
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            with named_faults():
+                async with asyncio.timeout(self._timeout):
+                    return await self._post(body, key)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+
+    async def _post(self, body: bytes, key: str) -> _Response:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with self._http.stream("POST", self._url, content=body, headers=headers) as response:
+            return _Response(response.status_code, response.headers, await _body(response))
+
+    def _read(self, response: _Response, ref: TaskRef, key: str) -> Answer:
+        if 200 <= response.status < 300:
+            return parse_record(decode(conceal(_unpacked(response), key)), asked=ref)
+        body = conceal(_unpacked_error(response), key)
+        verdict = judge(response.status, response.headers, body, now=self._wall())
+        if isinstance(verdict, DispatcherError):
+            raise verdict
+        return verdict
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """The body as it was sent. What stands in a redirect, or is too long in an error, is left unread."""
+    if response.is_redirect:
+        return b""
+    try:
+        return await _bounded(response)
+    except DispatcherError:
+        if response.is_success:
+            raise
+        return b""  # the status alone says what it means
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and (len(announced) > 12 or int(announced) > BODY_LIMIT):
+        raise DispatcherError(Reason.TOO_LARGE, f"more than {BODY_LIMIT} bytes announced", status=response.status_code)
+    if response.is_stream_consumed:  # a transport may hand over what it holds already, as httpx.MockTransport does
+        return response.content
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise DispatcherError(Reason.TOO_LARGE, f"more than {BODY_LIMIT} bytes", status=response.status_code)
+    return bytes(body)
+
+
+def _unpacked(response: _Response) -> bytes:
+    return unpack(response.body, response.headers.get("Content-Encoding", ""))
+
+
+def _unpacked_error(response: _Response) -> bytes:
+    try:
+        return _unpacked(response)
+    except DispatcherError:
+        return b""
+
+
+def _sendable(key: str | None) -> str:
+    if not key:
+        raise DispatcherError(Reason.INVALID_API_KEY, "there is no API key")
+    if not _SENDABLE.fullmatch(key):
+        raise DispatcherError(Reason.INVALID_API_KEY, "the API key holds characters that no header may carry")
+    return key

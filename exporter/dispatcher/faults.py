@@ -1,0 +1,56 @@
+"""The boundary at which foreign exceptions become DispatcherErrors."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from exporter.dispatcher.errors import DispatcherError, Reason
+
+# The most specific first. The texts are ours: a foreign one may quote a header, and with it the key.
+_FAULTS: tuple[tuple[type[BaseException], Reason, str], ...] = (
+    (httpx.ConnectTimeout, Reason.TIMEOUT, "no connection in time"),
+    (httpx.PoolTimeout, Reason.TIMEOUT, "no free connection in time"),
+    (httpx.TimeoutException, Reason.TIMEOUT, "no answer in time"),
+    (TimeoutError, Reason.TIMEOUT, "no whole answer in time"),
+    (httpx.ConnectError, Reason.CONNECT, "no connection"),
+    (httpx.ProxyError, Reason.CONNECT, "the proxy gives no connection"),
+    (httpx.NetworkError, Reason.NETWORK, "connection lost"),
+    (httpx.RemoteProtocolError, Reason.NETWORK, "an answer that is not HTTP, or none"),
+    (httpx.UnsupportedProtocol, Reason.BAD_ROUTE, "base_url is not an http or https address"),
+    (httpx.InvalidURL, Reason.BAD_ROUTE, "base_url is not an address"),
+    (httpx.DecodingError, Reason.BAD_RESPONSE, "a body that cannot be decoded"),
+    (httpx.HTTPError, Reason.NETWORK, "the exchange failed"),
+)
+
+
+@contextmanager
+def named_faults() -> Iterator[None]:
+    """Let nothing but DispatcherError and cancellation out."""
+    try:
+        yield
+    except DispatcherError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever a library raises, no loop may end by it)
+        # the cause is not shown with it: its text may quote the request, and with it the key
+        raise _named(error) from None
+
+
+def _named(error: Exception) -> DispatcherError:
+    if isinstance(error, httpx.TransportError) and _has_tls_cause(error):
+        return DispatcherError(Reason.TLS, "no secure connection")
+    if isinstance(error, httpx.RemoteProtocolError) and "without sending complete message body" in str(error):
+        return DispatcherError(Reason.TRUNCATED, "the connection closed within the body")
+    for kind, reason, detail in _FAULTS:
+        if isinstance(error, kind):
+            return DispatcherError(reason, detail)
+    return DispatcherError(Reason.INTERNAL, f"unforeseen {type(error).__name__}")
+
+
+def _has_tls_cause(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

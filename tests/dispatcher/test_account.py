@@ -1,0 +1,326 @@
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from structlog.testing import CapturingLogger
+
+from exporter.dispatcher.account import Account
+from exporter.dispatcher.answer import Answer, Drift, Quota
+from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.settings.model import AccountSettings
+from exporter.tasks.identity import TaskRef
+from tests.support.fake_clock import FakeClock
+
+KEY = "sk-byts-0123456789abcdef"
+OTHER_KEY = "sk-byts-fedcba9876543210"
+REF = TaskRef("default", task_id="task_1")
+SETTINGS = AccountSettings("default", "http://api", api_key_env="KEY", max_in_flight=2, max_requests_per_second=10.0)
+
+
+@dataclass
+class Requests:
+    """Keeps what was reported."""
+
+    finished: list[tuple[str, str, float, Reason | None, tuple[Drift, ...]]] = field(default_factory=list)
+
+    def request_finished(
+        self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
+    ) -> None:
+        self.finished.append((account, endpoint, seconds, failure, tuple(drift)))
+
+
+@dataclass
+class Upstream:
+    """Answers as it is told to; ``hold`` keeps the requests waiting."""
+
+    status: int = 200
+    record: dict[str, object] = field(default_factory=lambda: {"task_id": "task_1", "status": "running"})
+    headers: dict[str, str] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.go.set()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.keys.append(request.headers["Authorization"].removeprefix("Bearer "))
+        self.urls.append(str(request.url))
+        await self.clock.sleep(self.seconds)
+        await self.go.wait()
+        return httpx.Response(self.status, content=json.dumps(self.record), headers=self.headers)
+
+
+@dataclass
+class Bench:
+    """An account with everything around it in the test's hands."""
+
+    account: Account
+    upstream: Upstream
+    clock: FakeClock
+    requests: Requests
+    lines: CapturingLogger
+
+    async def ask(self) -> Answer:
+        await self.account.admit()
+        return await self.account.query(REF)
+
+    async def fail(self) -> DispatcherError:
+        with pytest.raises(DispatcherError) as caught:
+            await self.ask()
+        return caught.value
+
+    def events(self) -> list[str]:
+        return [call.kwargs["event"] for call in self.lines.calls]
+
+
+@asynccontextmanager
+async def bench(settings: AccountSettings = SETTINGS, environ: dict[str, str] | None = None) -> AsyncIterator[Bench]:
+    clock, requests, lines = FakeClock(), Requests(), CapturingLogger()
+    upstream = Upstream(clock=clock)
+    account = Account(
+        settings,
+        clock=clock,
+        requests=requests,
+        logger=structlog.wrap_logger(lines, processors=[], wrapper_class=structlog.make_filtering_bound_logger(0)),
+        random=Random(5),
+        transport=httpx.MockTransport(upstream),
+        environ={"KEY": KEY} if environ is None else environ,
+    )
+    try:
+        yield Bench(account, upstream, clock, requests, lines)
+    finally:
+        await account.aclose()
+    assert KEY not in repr(lines.calls)
+
+
+@asynccontextmanager
+async def running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_fresh_account_has_seen_nothing() -> None:
+    async with bench() as b:
+        account = b.account
+        assert (account.up, account.last_success_at, account.quota) == (False, None, Quota())
+        assert (account.suspension, account.in_flight) == (None, 0)
+
+
+async def test_an_answer_moves_everything_that_tells_of_it() -> None:
+    async with bench() as b:
+        b.upstream.record["status"] = "queued"
+        b.upstream.headers = {"X-Quota-Remaining-Credits": "5"}
+        await b.account.admit()
+        assert b.account.in_flight == 1
+        answer = await b.account.query(REF)
+        assert answer.drift == (Drift.LEGACY_SHAPE,)
+        assert (b.account.up, b.account.last_success_at, b.account.in_flight) == (True, b.clock.wall(), 0)
+        assert b.account.quota == Quota(remaining_credits=5.0)
+        assert b.requests.finished == [("default", "tasks/query", 0.0, None, (Drift.LEGACY_SHAPE,))]
+
+
+async def test_a_task_that_is_not_known_is_a_success() -> None:
+    async with bench() as b:
+        b.upstream.status, b.upstream.record = 404, {"error": {"code": "task_not_found"}}
+        assert (await b.ask()).observation is None
+        assert b.account.up
+        assert b.account.last_success_at is not None
+
+
+async def test_a_failure_keeps_the_last_success_and_the_quota() -> None:
+    async with bench() as b:
+        b.upstream.headers = {"X-Quota-Remaining-Credits": "5"}
+        await b.ask()
+        then = b.clock.wall()
+        await b.clock.advance(60)
+        b.upstream.status, b.upstream.headers = 503, {"X-Org-Quota-Remaining-Credits": "7"}
+        assert (await b.fail()).reason is Reason.SERVER
+        assert (b.account.up, b.account.last_success_at) == (False, then)
+        assert b.account.quota == Quota(5.0, 7.0)
+        assert b.account.suspension is not None
+        assert b.account.suspension.reason is Reason.SERVER
+        assert b.requests.finished[-1] == ("default", "tasks/query", 0.0, Reason.SERVER, ())
+
+
+async def test_a_request_lasts_as_long_as_it_lasts() -> None:
+    async with bench() as b:
+        b.upstream.seconds = 1.25
+        async with running(b.ask()) as (task,):
+            await b.clock.advance(2)
+            await task
+        assert b.requests.finished[0][2] == 1.25
+
+
+async def test_admission_keeps_the_rate_and_the_order() -> None:
+    async with bench(replace(SETTINGS, max_in_flight=9)) as b:
+        start, admitted = b.clock.monotonic(), []
+
+        async def admit(number: int) -> None:
+            await b.account.admit()
+            admitted.append((number, round(b.clock.monotonic() - start, 6)))
+
+        async with running(*(admit(number) for number in range(4))):
+            await b.clock.advance(1)
+        assert admitted == [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]
+        for _ in range(4):
+            b.account.withdraw()
+
+
+async def test_never_a_third_request_at_once() -> None:
+    async with bench() as b:
+        b.upstream.go.clear()
+        async with running(*(b.ask() for _ in range(20))) as tasks:
+            await b.clock.advance(10)
+            assert (len(b.upstream.keys), b.account.in_flight) == (2, 2)
+            b.upstream.go.set()
+            await b.clock.advance(10)
+            await asyncio.gather(*tasks)
+        assert len(b.upstream.keys) == 20
+
+
+async def test_a_leave_withdrawn_makes_room() -> None:
+    async with bench(replace(SETTINGS, max_in_flight=1)) as b:
+        await b.account.admit()
+        async with running(b.account.admit()) as (waiting,):
+            await b.clock.advance(5)
+            assert not waiting.done()
+            b.account.withdraw()
+            await b.clock.advance(0)
+            assert waiting.done()
+        b.account.withdraw()
+        assert b.account.in_flight == 0
+
+
+async def test_a_cancelled_query_gives_its_slot_back_and_counts_for_nothing() -> None:
+    async with bench() as b:
+        b.upstream.go.clear()
+        async with running(b.ask()):
+            await b.clock.settle()
+            assert b.account.in_flight == 1
+        assert (b.account.in_flight, b.requests.finished) == (0, [])
+
+
+async def test_a_revoked_key_is_asked_with_ten_times_a_minute_at_most() -> None:
+    async with bench() as b:
+        await b.ask()
+        b.upstream.status = 401
+        b.upstream.keys.clear()
+
+        async def poll() -> None:
+            while True:
+                with suppress(DispatcherError):
+                    await b.ask()
+
+        async with running(poll(), poll()):
+            await b.clock.advance(60)
+            assert 2 <= len(b.upstream.keys) <= 10
+            b.upstream.status = 200
+            await b.clock.advance(60)
+            assert b.account.suspension is None
+        assert b.events() == ["query_failed", "polling_suspended", "polling_resumed"]
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    return path
+
+
+def put(path: Path, key: str) -> None:
+    path.write_text(f" {key}\n")
+
+
+async def look_at_the_key(b: Bench) -> None:
+    """A second passes, and the thread that reads the file comes back."""
+    await b.clock.advance(1)
+    for _ in range(5000):
+        if b.clock.sleeping:
+            break
+        await asyncio.sleep(0.001)
+    await b.clock.settle()
+
+
+async def test_a_changed_key_is_tried_at_once(key_file: Path) -> None:
+    async with bench(replace(SETTINGS, api_key_env=None, api_key_file=key_file)) as b, running(b.account.watch_key()):
+        await b.clock.settle()
+        b.upstream.status = 401
+        for _ in range(4):
+            async with running(b.fail()) as (task,):
+                await b.clock.advance(30)
+                await asyncio.wait([task], timeout=5)
+        b.upstream.status = 200
+        put(key_file, OTHER_KEY)
+        await look_at_the_key(b)
+        await b.ask()
+        assert b.upstream.keys[-1] == OTHER_KEY
+        assert "api_key_changed" in b.events()
+        assert b.account.suspension is None
+
+
+async def test_without_a_key_nothing_is_sent_until_there_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    settings = replace(SETTINGS, api_key_env=None, api_key_file=path)
+    async with bench(settings) as b, running(b.account.watch_key(), b.ask()) as (_, asking):
+        await look_at_the_key(b)
+        assert b.account.suspension is not None
+        assert (b.account.suspension.reason, b.account.suspension.until) == (Reason.INVALID_API_KEY, math.inf)
+        assert (b.upstream.keys, b.events()) == ([], ["api_key_missing"])
+        put(path, KEY)
+        await look_at_the_key(b)
+        await asyncio.wait([asking], timeout=5)
+        assert b.upstream.keys == [KEY]
+        put(path, "")
+        await look_at_the_key(b)
+        assert b.account.suspension is not None
+        assert b.events()[1:] == ["api_key_changed", "api_key_missing"]
+
+
+async def test_new_settings_hold_at_once_and_what_is_under_way_ends_with_the_old() -> None:
+    async with bench() as b:
+        b.upstream.go.clear()
+        async with running(b.ask()) as (old,):
+            await b.clock.settle()
+            b.account.reconfigure(replace(SETTINGS, base_url="http://other", max_in_flight=1))
+            async with running(b.ask()) as (new,):
+                await b.clock.advance(1)
+                assert b.upstream.urls == ["http://api/v1/tasks/query"]
+                b.upstream.go.set()
+                await b.clock.advance(1)
+                await asyncio.gather(old, new)
+        assert b.upstream.urls[1] == "http://other/v1/tasks/query"
+
+
+async def test_another_source_of_the_key_is_read() -> None:
+    async with bench(environ={"KEY": KEY, "OTHER": OTHER_KEY}) as b:
+        b.upstream.status = 401
+        await b.fail()
+        b.upstream.status = 200
+        b.account.reconfigure(replace(SETTINGS, api_key_env="OTHER"))
+        await b.clock.advance(0.1)
+        await b.ask()
+        assert b.upstream.keys == [KEY, OTHER_KEY]
+
+
+async def test_equal_settings_change_nothing() -> None:
+    async with bench() as b:
+        b.account.reconfigure(replace(SETTINGS))
+        await b.ask()
+        assert b.events() == []
