@@ -1,0 +1,1 @@
+"""The families, declared: one file for each prefix of their names."""

@@ -1,0 +1,55 @@
+"""What a snapshot shows: which accounts, groups and sources there are, and which labels name their series."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.metrics.family import Family, Scope
+from exporter.metrics.series import Labels
+from exporter.metrics.snapshot import Snapshot
+from exporter.metrics.text import printable
+from exporter.tasks.labels import TaskLabels
+
+Values = tuple[str, ...]
+"""The label values of one series, in the order of ``Family.label_names``."""
+
+# So many first labels tell whether a thing is there: tasks are where their account and group are, whatever their model.
+_KEY_LENGTH = {Scope.TASKS: 2, Scope.TASK: 2, Scope.ACCOUNT: 1, Scope.SOURCE: 2, Scope.EXPORTER: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What there is now. Whatever else the totals remember is kept there, and not shown.
+
+    ``user`` are the declared user labels; ``present`` names the things of each scope by their first labels.
+    """
+
+    user: tuple[str, ...]
+    present: Mapping[Scope, frozenset[Values]]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Shape":
+        """The shape of a snapshot."""
+        groups = frozenset((labels.account, labels.group) for labels in snapshot.known)
+        present = {
+            Scope.TASKS: groups,
+            Scope.TASK: groups,
+            Scope.ACCOUNT: frozenset((account.name,) for account in snapshot.accounts),
+            Scope.SOURCE: frozenset((source.group, source.mechanism) for source in snapshot.sources),
+            Scope.EXPORTER: frozenset({()}),
+        }
+        return cls(snapshot.label_names, present)
+
+    def shows(self, scope: Scope, values: Values) -> bool:
+        """Whether the thing that these values name is there."""
+        return values[: _KEY_LENGTH[scope]] in self.present[scope]
+
+    def fit(self, family: Family, labels: Labels) -> Values:
+        """Stored labels as the family has them now: an undeclared one is dropped, a missing one is empty."""
+        given = dict(labels)
+        return tuple(printable(given.get(name, "")) for name in family.label_names(self.user))
+
+    def task_values(self, labels: TaskLabels) -> Values:
+        """The labels of a task, fitted likewise."""
+        given = dict(labels.user)
+        values = (labels.account, labels.group, labels.model, *(given.get(name, "") for name in self.user))
+        return tuple(map(printable, values))

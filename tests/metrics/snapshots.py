@@ -1,0 +1,155 @@
+"""Snapshots that the tests render: each a small, whole story."""
+
+from typing import Any
+
+from exporter.dispatcher.answer import Drift, Quota
+from exporter.dispatcher.errors import Reason
+from exporter.metrics.accounting import (
+    count_commit,
+    count_outcome,
+    count_overflow,
+    count_poll_lag,
+    count_queue,
+    count_request,
+)
+from exporter.metrics.aggregates import Aggregates
+from exporter.metrics.bounds import LabelBounds
+from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, LedgerView, Snapshot, SourceView
+from exporter.tasks.census import Census
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.observation import Output
+from exporter.tasks.outcome import Outcome
+from exporter.tasks.state import Submission, TaskState
+from exporter.tasks.status import Status
+
+NOW = 1_748_000_000.0
+BUILD = BuildView(version="0.1.0", revision="abc1234", python_version="3.11.9")
+VIDEO = TaskLabels("default", "renders", "sora-2-pro", (("team", "video"),))
+IMAGE = TaskLabels("default", "stills", "seedream-v4", (("team", "print"),))
+NOTHING = Census(at=NOW, counts={}, outstanding_credits={}, overdue={}, oldest={})
+
+
+def task(task_id: str, status: Status, **known: Any) -> TaskState:
+    """A task that was submitted two minutes ago."""
+    ref = TaskRef("default", task_id, known.pop("out_task_id", None))
+    begun = {"first_seen_at": NOW - 120, "submitted_at": NOW - 120, "submission": Submission.SOURCE}
+    return TaskState(ref=ref, status=status, **{**begun, **known})
+
+
+def completed(task_id: str, duration: float, **known: Any) -> Outcome:
+    """A video that came out as ordered."""
+    usual = {"credits_used": 1.47, "credits_estimated": 1.5, "gap": 4.5, "eta_ratio": duration / 35}
+    output = (Output("video", 8.0),)
+    ref = TaskRef("default", task_id)
+    return Outcome(ref, Status.COMPLETED, NOW - 60, duration=duration, outputs=output, **{**usual, **known})
+
+
+def failed(task_id: str, error_code: str | None, duration: float = 20.0) -> Outcome:
+    return Outcome(TaskRef("default", task_id), Status.FAILED, NOW - 30, duration=duration, error_code=error_code)
+
+
+def empty_start() -> Snapshot:
+    """The first scrape: everything configured, nothing observed."""
+    return Snapshot(
+        census=NOTHING,
+        build=BUILD,
+        label_names=("team",),
+        known=(VIDEO,),
+        accounts=(AccountView("default"),),
+        sources=(SourceView("renders", "static"),),
+        config=ConfigView(last_reload_success_at=NOW),
+    )
+
+
+def busy() -> Snapshot:
+    """An afternoon: two groups, tasks in every state, one of them followed under both ids."""
+    aggregates = _busy_aggregates()
+    return Snapshot(
+        census=_busy_census(),
+        build=BUILD,
+        label_names=("team",),
+        known=(IMAGE, VIDEO),
+        totals=aggregates.view(),
+        exemplars=aggregates.exemplars,
+        accounts=(_busy_account(),),
+        ledger=LedgerView(pending=2, last_commit_at=NOW - 1),
+        sources=(SourceView("renders", "static", NOW - 300), SourceView("stills", "file", NOW - 12.5)),
+        config=ConfigView(last_reload_success_at=NOW - 300),
+    )
+
+
+def after_overflow() -> Snapshot:
+    """Limits reached: the third error code becomes ``other``, tasks without series, a task named twice."""
+    bounds = LabelBounds(limit=2)
+    aggregates = Aggregates()
+    for number, code in enumerate(["one", "two", "three", "four", "two"]):
+        outcome = failed(f"task_{number}", code)
+        bounded = bounds.admit("error_code", code)
+        aggregates.publish(*count_outcome(VIDEO, outcome, error_code=bounded))
+    aggregates.publish(count_overflow(bounds.overflowed))
+    census = Census(
+        at=NOW,
+        counts={(VIDEO, Status.FAILED): 5},
+        outstanding_credits={},
+        overdue={},
+        oldest={},
+        listed=((VIDEO, task("task_0", Status.FAILED, error_code="one", duration=20.0)),),
+        unlisted=4,
+        duplicates=1,
+    )
+    return Snapshot(
+        census=census,
+        build=BUILD,
+        known=(VIDEO,),
+        totals=aggregates.view(),
+        accounts=(AccountView("default", suspended="invalid_api_key"),),
+        ledger=LedgerView(pending=7, failing=True),
+        config=ConfigView(last_reload_successful=False, last_reload_success_at=NOW - 300),
+    )
+
+
+def _busy_aggregates() -> Aggregates:
+    aggregates = Aggregates()
+    aggregates.publish(*count_outcome(VIDEO, completed("task_A", 31.0)))
+    aggregates.publish(*count_outcome(VIDEO, completed("task_B", 118.0)))
+    refused = failed("task_C", "content_policy_violation")
+    aggregates.publish(*count_outcome(VIDEO, refused, error_code=refused.error_code))
+    stopped = Outcome(TaskRef("default", "task_D"), Status.CANCELLED, NOW - 5, duration=9.0, credits_used=0.4)
+    aggregates.publish(*count_outcome(IMAGE, stopped))
+    aggregates.publish(count_queue(VIDEO, 7.0))
+    for seconds in (0.04, 0.2):
+        aggregates.publish(count_request("default", "tasks/query", seconds=seconds))
+    late = count_request("default", "tasks/query", seconds=10.0, failure=Reason.TIMEOUT, drift=(Drift.LEGACY_SHAPE,))
+    aggregates.publish(late)
+    aggregates.publish(count_poll_lag("default", 0.02))
+    aggregates.publish(count_commit(0.004))
+    return aggregates
+
+
+def _busy_census() -> Census:
+    open_ = task("task_E", Status.RUNNING, out_task_id="my-render", eta_seconds=35.0, credits_estimated=1.5)
+    done = task("task_A", Status.COMPLETED, credits_used=1.47, duration=31.0)
+    refused = task("task_C", Status.FAILED, error_code="content_policy_violation", duration=20.0)
+    return Census(
+        at=NOW,
+        counts={(VIDEO, Status.RUNNING): 1, (VIDEO, Status.COMPLETED): 2, (VIDEO, Status.FAILED): 1},
+        outstanding_credits={VIDEO: 1.5},
+        overdue={VIDEO: 1},
+        oldest={(VIDEO, Status.RUNNING): NOW - 120},
+        listed=((VIDEO, open_), (VIDEO, done), (VIDEO, refused)),
+    )
+
+
+def _busy_account() -> AccountView:
+    return AccountView(
+        "default",
+        up=True,
+        last_success_at=NOW - 2,
+        suspended="concurrency",
+        quota=Quota(192.4, 8420.65, 50.0, 42.18, NOW + 3600),
+        tasks_due=3,
+        requests_in_flight=2,
+        request_budget_ratio=0.25,
+        attainable_interval=0.5,
+    )

@@ -1,0 +1,139 @@
+"""The catalogue against the contract, which is written out here a second time."""
+
+import re
+
+import pytest
+
+from exporter.metrics.catalogue import BY_NAME, FAMILIES, reserved_labels
+from exporter.metrics.family import Family, Type
+
+TASKS = "account group model"
+TASK = "account group model task_id out_task_id"
+
+CONTRACT = {
+    "bytespike_tasks": ("gauge", f"{TASKS} status"),
+    "bytespike_tasks_finished_total": ("counter", f"{TASKS} status"),
+    "bytespike_tasks_failed_total": ("counter", f"{TASKS} error_code"),
+    "bytespike_tasks_credits_used_total": ("counter", f"{TASKS} status"),
+    "bytespike_tasks_credits_estimated_total": ("counter", TASKS),
+    "bytespike_tasks_outstanding_credits": ("gauge", TASKS),
+    "bytespike_tasks_duration_seconds": ("histogram", f"{TASKS} status"),
+    "bytespike_tasks_queue_duration_seconds": ("histogram", TASKS),
+    "bytespike_tasks_eta_ratio": ("histogram", TASKS),
+    "bytespike_tasks_overdue": ("gauge", TASKS),
+    "bytespike_tasks_oldest_submit_timestamp_seconds": ("gauge", f"{TASKS} status"),
+    "bytespike_tasks_outputs_total": ("counter", f"{TASKS} type"),
+    "bytespike_tasks_output_video_seconds_total": ("counter", TASKS),
+    "bytespike_task_status": ("stateset", f"{TASK} status"),
+    "bytespike_task_elapsed_seconds": ("gauge", TASK),
+    "bytespike_task_eta_seconds": ("gauge", TASK),
+    "bytespike_task_credits_estimated": ("gauge", TASK),
+    "bytespike_task_credits_used": ("gauge", TASK),
+    "bytespike_task_error_info": ("info", f"{TASK} error_code"),
+    "bytespike_up": ("gauge", "account"),
+    "bytespike_api_requests_total": ("counter", "account endpoint"),
+    "bytespike_api_request_failures_total": ("counter", "account endpoint reason"),
+    "bytespike_api_request_duration_seconds": ("histogram", "account endpoint"),
+    "bytespike_api_last_success_timestamp_seconds": ("gauge", "account"),
+    "bytespike_api_quota_remaining_credits": ("gauge", "account"),
+    "bytespike_api_org_quota_remaining_credits": ("gauge", "account"),
+    "bytespike_api_rate_limit_usd": ("gauge", "account"),
+    "bytespike_api_rate_limit_remaining_usd": ("gauge", "account"),
+    "bytespike_api_rate_limit_reset_timestamp_seconds": ("gauge", "account"),
+    "bytespike_api_suspended": ("gauge", "account reason"),
+    "bytespike_api_schema_drift_total": ("counter", "account kind"),
+    "bytespike_exporter_poll_lag_seconds": ("histogram", "account"),
+    "bytespike_exporter_observation_gap_seconds": ("histogram", "account"),
+    "bytespike_exporter_tasks_due": ("gauge", "account"),
+    "bytespike_exporter_requests_in_flight": ("gauge", "account"),
+    "bytespike_exporter_request_budget_ratio": ("gauge", "account"),
+    "bytespike_exporter_attainable_interval_seconds": ("gauge", "account"),
+    "bytespike_exporter_ledger_commit_duration_seconds": ("histogram", ""),
+    "bytespike_exporter_ledger_pending": ("gauge", ""),
+    "bytespike_exporter_ledger_failures_total": ("counter", ""),
+    "bytespike_exporter_ledger_last_commit_timestamp_seconds": ("gauge", ""),
+    "bytespike_exporter_sd_refresh_failures_total": ("counter", "group mechanism"),
+    "bytespike_exporter_sd_last_refresh_timestamp_seconds": ("gauge", "group mechanism"),
+    "bytespike_exporter_task_series_dropped": ("gauge", ""),
+    "bytespike_exporter_label_values_overflowed_total": ("counter", ""),
+    "bytespike_exporter_duplicate_tasks": ("gauge", ""),
+    "bytespike_exporter_config_last_reload_successful": ("gauge", ""),
+    "bytespike_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ""),
+    "bytespike_exporter_build_info": ("info", "version revision python_version"),
+}
+
+every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+def test_families_are_those_of_the_contract() -> None:
+    assert {family.name: (str(family.type), " ".join(family.label_names())) for family in FAMILIES} == CONTRACT
+
+
+def test_each_family_is_declared_once() -> None:
+    assert len(BY_NAME) == len(FAMILIES)
+
+
+@every_family
+def test_name_tells_the_type(family: Family) -> None:
+    assert re.fullmatch(r"bytespike(_[a-z]+)+", family.name)
+    assert family.name.endswith("_total") == (family.type is Type.COUNTER)
+    assert family.name.endswith("_info") == (family.type is Type.INFO)
+    assert not family.name.endswith(("_count", "_sum", "_bucket", "_created"))
+
+
+@every_family
+def test_base_unit_stands_in_the_name(family: Family) -> None:
+    if family.unit in ("seconds", "credits", "ratio", "usd"):
+        assert f"_{family.unit}" in family.name
+    assert "milliseconds" not in family.name
+
+
+@every_family
+def test_help_is_one_sentence(family: Family) -> None:
+    assert family.help.endswith(".")
+    assert "\n" not in family.help
+    assert len(family.help) <= 160
+    if family.unit in ("seconds", "ratio", "credits"):
+        assert family.unit in family.help.lower() or "duration" in family.help
+
+
+@every_family
+def test_credits_say_what_they_are(family: Family) -> None:
+    if family.unit == "credits":
+        assert "USD" in family.help
+
+
+@every_family
+def test_labels_are_plain_and_distinct(family: Family) -> None:
+    names = family.label_names(("team",))
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
+    assert not {"job", "instance", "le", "quantile"} & set(names)
+
+
+@every_family
+def test_starts_fit_the_labels(family: Family) -> None:
+    assert all(len(start) == len(family.labels) for start in family.starts)
+    assert len(set(family.starts)) == len(family.starts)
+
+
+@every_family
+def test_everything_that_counts_starts_at_zero(family: Family) -> None:
+    assert bool(family.starts) or not family.type.is_counted
+
+
+@every_family
+def test_buckets_ascend_in_histograms_only(family: Family) -> None:
+    assert bool(family.buckets) == (family.type is Type.HISTOGRAM)
+    assert list(family.buckets) == sorted(set(family.buckets))
+    assert all(float(f"{le:g}") == le for le in family.buckets)
+
+
+def test_user_labels_follow_the_task_labels() -> None:
+    names = BY_NAME["bytespike_task_status"].label_names(("owner", "team"))
+    assert names == ("account", "group", "model", "owner", "team", "task_id", "out_task_id", "status")
+
+
+def test_reserved_labels() -> None:
+    assert {"account", "status", "task_id", "le", "type", "reason"} <= reserved_labels()
+    assert "team" not in reserved_labels()
