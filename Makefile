@@ -1,0 +1,75 @@
+# Needs make and Python 3.11 or later. Everything else goes into .venv, each package pinned by version and hash.
+
+# a Python to prefer: make PYTHON=python3.12 setup
+PYTHON ?=
+# more for the command of a target: make test ARGS="-k ledger"
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# what is installed, as files that are newer than what asked for it
+DEPENDENCIES := .venv/dependencies.stamp
+PROJECT := .venv/project.stamp
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format docs lock bench clean
+
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+setup: $(PROJECT) ## make .venv with the pinned dependencies and this project
+
+$(DEPENDENCIES): requirements/dev.lock
+	@echo "Setting up .venv: about a minute, once."
+	@python=$$(sh scripts/find-python $(PYTHON)) && "$$python" -m venv --clear .venv
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# the build backend is one of the pinned dependencies, so nothing is fetched here
+$(PROJECT): $(DEPENDENCIES) pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## run the simulator and the exporter; Ctrl-C stops both
+	@$(BIN)/bytespike-exporter demo $(ARGS)
+
+test: setup ## run the tests
+	@$(BIN)/pytest $(ARGS)
+
+# the tests come last, so that their summary closes the output
+check: lint ## everything that CI checks: lint, then the tests with branch coverage
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+lint: setup ## formatting, types, YAML, Dockerfile, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	$(BIN)/check-jsonschema --schemafile config/exporter.schema.json config/exporter.yml
+	$(BIN)/python scripts/generated.py check
+
+format: setup ## put the Python code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup ## write the generated files anew
+	$(BIN)/python scripts/generated.py write
+
+# dev.lock leads and the others follow it: what is shipped is what was tested
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+lock: setup ## write the lock files anew; ARGS=--upgrade takes the newest versions
+	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+
+bench: setup ## run every benchmark
+	@set -e; for file in benchmarks/[a-z]*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+
+clean: ## remove what was made here, .venv included; a ledger in data/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

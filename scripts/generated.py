@@ -1,0 +1,59 @@
+"""The generated files of this repository: ``write`` them, or ``check`` that they are what their generators print."""
+
+import difflib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# each file, and the module that prints it
+GENERATED: Mapping[str, str] = {
+    "config/exporter.schema.json": "exporter.settings.schema_json",
+    "docs/metrics.md": "exporter.metrics.docs",
+}
+
+
+def rendered(module: str, root: Path) -> str:
+    """Return what the module prints; its own traceback tells why when it fails."""
+    command = [sys.executable, "-m", module]
+    return subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
+
+
+def drift(root: Path, table: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of a diff from what is committed to what would be written."""
+    for name, module in table.items():
+        path = root / name
+        committed = path.read_text(encoding="utf-8") if path.exists() else ""
+        yield from difflib.unified_diff(
+            committed.splitlines(), rendered(module, root).splitlines(), name, f"python -m {module}", lineterm=""
+        )
+
+
+def write(root: Path, table: Mapping[str, str]) -> None:
+    """Write every file; one whose generator fails is left as it is."""
+    for name, module in table.items():
+        text = rendered(module, root)
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: Sequence[str], root: Path = ROOT, table: Mapping[str, str] = GENERATED) -> int:
+    """Return the exit status: 1 when a file has drifted, 2 when the command is not known."""
+    match arguments:
+        case ["write"]:
+            write(root, table)
+            return 0
+        case ["check"]:
+            difference = list(drift(root, table))
+            print("\n".join([*difference, "Run: make docs"] if difference else ["generated files: up to date"]))
+            return 1 if difference else 0
+        case _:
+            print("usage: generated.py write|check", file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

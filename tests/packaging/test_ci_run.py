@@ -1,0 +1,107 @@
+"""The script of continuous integration, among stand-ins for the system's commands that note how they are called."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+SERVERS = {"make", "prometheus", "prometheus-alertmanager"}
+PYTHON = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'
+SUDO = '#!/bin/sh\nexec "$@"\n'
+BASH = shutil.which("bash") or "bash"
+
+UPDATE = "apt-get update -qq"
+INSTALL = "apt-get install -qq -y --no-install-recommends -o Acquire::Retries=3"
+# every stand-in notes its call; apt-get provides make, as the real one would
+RECORDER = """\
+#!/bin/sh
+echo "${0##*/} $*" >>"$LOG"
+case "${0##*/} $*" in
+"apt-get install"*) cp "$0" "${0%/*}/make" ;;
+"make check") exit "$CHECKS" ;;
+esac
+"""
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+class Machine:
+    """A clone of the project on a machine that has only the named commands."""
+
+    def __init__(self, root: Path, commands: Collection[str], *, python: bool = True) -> None:
+        self.log = root / "log"
+        self.clone = root / "clone"
+        self.bin = root / "bin"
+        for name in [".ci/run", "scripts/find-python"]:
+            (self.clone / name).parent.mkdir(parents=True)
+            shutil.copy(PROJECT / name, self.clone / name)
+        self.bin.mkdir()
+        for name in ["sh", "env", "dirname", "cp"]:
+            (self.bin / name).symlink_to(shutil.which(name) or name)
+        for name in commands:
+            write(self.bin / name, RECORDER)
+        write(self.bin / "sudo", SUDO)
+        if python:
+            write(self.bin / "python3", PYTHON)
+
+    def run(self, *, checks: int = 0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BASH, self.clone / ".ci/run"],
+            cwd="/",
+            env={"PATH": str(self.bin), "LOG": str(self.log), "CHECKS": str(checks), "CI": "true"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def test_where_all_is_installed_only_the_checks_run(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {*SERVERS, "apt-get"})
+    assert machine.run().returncode == 0
+    assert machine.calls() == ["make check"]
+
+
+@pytest.mark.parametrize("absent", sorted(SERVERS))
+def test_what_is_missing_is_installed_first(tmp_path: Path, absent: str) -> None:
+    machine = Machine(tmp_path, {*SERVERS, "apt-get"} - {absent})
+    assert machine.run().returncode == 0
+    assert machine.calls() == [UPDATE, f"{INSTALL} {absent}", "make check"]
+
+
+def test_a_bare_machine_gets_everything(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {"apt-get"}, python=False)
+    assert machine.run().returncode == 0
+    packages = "make prometheus prometheus-alertmanager python3-venv"
+    assert machine.calls() == [UPDATE, f"{INSTALL} {packages}", "make check"]
+
+
+def test_without_apt_the_checks_run_all_the_same(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {"make"})
+    result = machine.run()
+    assert result.returncode == 0
+    assert result.stdout == "Not installed, for there is no apt-get here: prometheus prometheus-alertmanager\n"
+    assert machine.calls() == ["make check"]
+
+
+def test_failing_checks_fail_the_run(tmp_path: Path) -> None:
+    assert Machine(tmp_path, SERVERS).run(checks=2).returncode == 2
+
+
+def test_the_workflow_runs_the_script_on_every_supported_python() -> None:
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text())
+    job = workflow["jobs"]["check"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+    assert workflow["permissions"] == {"contents": "read"}

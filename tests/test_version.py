@@ -1,0 +1,44 @@
+"""The version is the package's, the revision is the image's."""
+
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from exporter.version import revision, version
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_an_installed_version_is_the_one_in_pyproject() -> None:
+    assert version() in {tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"], "unknown"}
+
+
+def test_the_version_comes_from_the_installed_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "bytespike_exporter-9.8.7.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bytespike-exporter\nVersion: 9.8.7\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert version() == "9.8.7"
+
+
+def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", nowhere)
+    assert version() == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, "unknown"), ("", "unknown"), ("  ", "unknown"), ("4f2a9c1", "4f2a9c1"), (" 4f2a9c1\n", "4f2a9c1")],
+)
+def test_the_revision_comes_from_the_environment(
+    value: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BYTESPIKE_EXPORTER_REVISION", raising=False)
+    if value is not None:
+        monkeypatch.setenv("BYTESPIKE_EXPORTER_REVISION", value)
+    assert revision() == expected
