@@ -12,17 +12,18 @@ from exporter.metrics.aggregates import Aggregates
 from exporter.metrics.bounds import LabelBounds
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.service.accounts import Accounts
+from exporter.service.following import Following, Lists
 from exporter.service.journal import Journal
 from exporter.service.loops import Loops
-from exporter.service.wanted import configured_labels, rules_of, static_lists
+from exporter.service.sources import Sources
+from exporter.service.wanted import configured_labels, kept_sources, rules_of, static_lists
 from exporter.service.world import World
 from exporter.settings.diff import Difference, diff, refusals
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
-from exporter.tasks.item import Item
 from exporter.tasks.labels import TaskLabels
-from exporter.tasks.tracker import Change, Tracker
+from exporter.tasks.tracker import Tracker
 
 PRUNE_INTERVAL = 3600.0
 
@@ -51,6 +52,16 @@ class Exporter:
         self._journal = Journal(writer=self._writer, bounds=self._bounds, log=log)
         self._loops = Loops(log)
         self._accounts = Accounts(tracker=self._tracker, journal=self._journal, loops=self._loops, world=world, log=log)
+        self._following = Following(
+            tracker=self._tracker,
+            writer=self._writer,
+            journal=self._journal,
+            accounts=self._accounts,
+            clock=world.clock,
+        )
+        self._sources = Sources(
+            following=self._following, writer=self._writer, loops=self._loops, clock=world.clock, log=log
+        )
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=world.clock.wall())
@@ -137,6 +148,7 @@ class Exporter:
             exemplars=self._aggregates.exemplars,
             accounts=tuple(self._accounts.views()),
             ledger=ledger,
+            sources=tuple(self._sources.views()),
             config=self._config,
         )
 
@@ -144,28 +156,24 @@ class Exporter:
 
     async def _follow(self, wanted: Settings) -> None:
         """Make the wanted settings the running ones: first everything that may fail, then all at once."""
-        lists = static_lists(wanted)
-        new = [item.ref for items in lists.values() for item in items if self._tracker.find(item.ref) is None]
-        remembered = await self._writer.recall(new)
+        to_close: list[str] = []
+        await self._following.assign(lambda: self._lists(wanted), adopt=lambda: to_close.extend(self._adopt(wanted)))
+        await self._sources.keep(wanted)
+        await self._accounts.close(to_close)
 
-        now = self._world.clock.wall()
+    def _lists(self, wanted: Settings) -> Lists:
+        lists = static_lists(wanted)
+        kept = kept_sources(self._settings, wanted)
+        abandoned = {source: () for source in self._tracker.sources if source not in lists and source not in kept}
+        return {**lists, **abandoned}
+
+    def _adopt(self, wanted: Settings) -> list[str]:
         self._settings = wanted
         self._bounds.limit = wanted.label_values_limit
         self._known = tuple(dict.fromkeys(self._journal.bounded(labels) for labels in configured_labels(wanted)))
-        self._tracker.apply(rules_of(wanted), now=now)
-        to_close = self._accounts.keep(wanted)
-        bounded = {source: [self._journal.admitted(item) for item in items] for source, items in lists.items()}
-        abandoned: dict[str, list[Item]] = {source: [] for source in self._tracker.sources if source not in lists}
-        self._poll(self._tracker.assign(bounded | abandoned, now=now, remembered=remembered))
-        await self._accounts.close(to_close)
-
-    def _poll(self, change: Change) -> None:
-        for task in change.dropped:
-            self._accounts.poller_of(task).drop(task)
-        for task in change.followed:
-            if not task.state.is_terminal:
-                self._journal.began(task)
-                self._accounts.poller_of(task).follow(task)
+        self._sources.retire(wanted)
+        self._tracker.apply(rules_of(wanted), now=self._world.clock.wall())
+        return self._accounts.keep(wanted)
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 

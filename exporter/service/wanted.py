@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from exporter.discovery.static import static_items, target_labels
+from exporter.discovery.configured import configured_sources, source_name
+from exporter.discovery.items import items_of, target_labels
+from exporter.discovery.source import Mechanism
 from exporter.settings.model import Settings
 from exporter.tasks.item import Item
 from exporter.tasks.labels import TaskLabels
@@ -20,14 +22,23 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def static_source(group: str) -> str:
-    """The name of the source of a group's ``static_configs``."""
-    return f"{group}/static"
-
-
 def static_lists(settings: Settings) -> dict[str, list[Item]]:
     """The items of every group's ``static_configs``, by source."""
-    return {static_source(group.name): list(static_items(group)) for group in settings.task_groups}
+    return {
+        source_name(group.name, Mechanism.STATIC): list(items_of(group, group.static_configs))
+        for group in settings.task_groups
+    }
+
+
+def kept_sources(running: Settings, wanted: Settings) -> frozenset[str]:
+    """The sources whose last lists hold through a reload: those of groups that stay with their account."""
+    accounts = {group.name: group.account for group in running.task_groups}
+    return frozenset(
+        source.name
+        for group in wanted.task_groups
+        if accounts.get(group.name) == group.account
+        for source in configured_sources(group)
+    )
 
 
 def configured_labels(settings: Settings) -> Iterator[TaskLabels]:

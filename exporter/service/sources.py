@@ -1,0 +1,93 @@
+"""The sources that run by themselves: started, kept and stopped as the settings say."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from exporter.clock import Clock
+from exporter.discovery.configured import Configured, configured_sources
+from exporter.discovery.items import items_of
+from exporter.ledger.writer import LedgerWriter
+from exporter.metrics.accounting import count_refresh_failure
+from exporter.metrics.snapshot import SourceView
+from exporter.service.following import Following
+from exporter.service.loops import Loops
+from exporter.settings.model import Settings, TargetSettings
+
+
+class Sources:
+    """Runs one loop for each source, and gives what it finds to be followed."""
+
+    def __init__(
+        self, *, following: Following, writer: LedgerWriter, loops: Loops, clock: Clock, log: FilteringBoundLogger
+    ) -> None:
+        self._following = following
+        self._writer = writer
+        self._loops = loops
+        self._clock = clock
+        self._log = log
+        self._running: dict[str, _Running] = {}
+
+    def retire(self, settings: Settings) -> None:
+        """Take nothing more from sources that these settings do not ask for."""
+        wanted = _wanted(settings)
+        for name, running in self._running.items():
+            running.is_retired = name not in wanted or wanted[name].key != running.configured.key
+
+    async def keep(self, settings: Settings) -> None:
+        """Let exactly the sources of these settings run; those that are the same run on."""
+        self.retire(settings)
+        for name in [name for name, running in self._running.items() if running.is_retired]:
+            await self._loops.stop(_loop(name))
+            del self._running[name]
+        for name, source in _wanted(settings).items():
+            if name not in self._running:
+                self._start(source)
+
+    def views(self) -> Iterator[SourceView]:
+        """What /metrics shows of each."""
+        for running in self._running.values():
+            it = running.configured
+            yield SourceView(it.group.name, str(it.mechanism), running.last_refresh_at)
+
+    def _start(self, configured: Configured) -> None:
+        running = _Running(configured, self._following, self._writer, self._clock, self._log)
+        self._running[configured.name] = running
+        self._loops.start(_loop(configured.name), configured.source.run(running))
+
+
+@dataclass(slots=True)
+class _Running:
+    """One source at work: what it reports becomes lists, metrics and log lines."""
+
+    configured: Configured
+    following: Following
+    writer: LedgerWriter
+    clock: Clock
+    log: FilteringBoundLogger
+    last_refresh_at: float | None = None
+    is_failing: bool = False
+    is_retired: bool = False
+
+    async def found(self, targets: Sequence[TargetSettings]) -> None:
+        items = list(items_of(self.configured.group, targets))
+        await self.following.assign(lambda: {} if self.is_retired else {self.configured.name: items})
+        self.last_refresh_at = self.clock.wall()
+        if self.is_failing:
+            self.is_failing = False
+            self.log.info("discovery_recovered", source=self.configured.name)
+
+    def failed(self, reason: str) -> None:
+        self.writer.meter(count_refresh_failure(self.configured.group.name, str(self.configured.mechanism)))
+        if not self.is_failing:
+            self.is_failing = True
+            self.log.warning("discovery_failing", source=self.configured.name, reason=reason)
+
+
+def _wanted(settings: Settings) -> dict[str, Configured]:
+    return {source.name: source for group in settings.task_groups for source in configured_sources(group)}
+
+
+def _loop(source: str) -> str:
+    return f"source {source}"
