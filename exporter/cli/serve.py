@@ -1,0 +1,145 @@
+"""``bytespike-exporter serve``: poll the configured tasks and serve what is known of them."""
+
+import asyncio
+import os
+import platform
+import socket
+from pathlib import Path
+from random import Random
+
+import click
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from exporter.cli import options
+from exporter.cli.exits import CannotStart
+from exporter.cli.options import ListenAddress
+from exporter.cli.signals import Signals
+from exporter.clock import SystemClock
+from exporter.dispatcher.credentials import ApiKey
+from exporter.errors import ExporterError
+from exporter.logs import LogFormat, LogLevel, Secrets, configure
+from exporter.metrics.snapshot import BuildView
+from exporter.service.exporter import Exporter
+from exporter.service.world import World
+from exporter.settings.load import load
+from exporter.settings.model import Settings
+from exporter.settings.warnings import warnings
+from exporter.version import revision, version
+from exporter.web.app import create_app
+from exporter.web.reload import log_refusal
+from exporter.web.running import Running
+from exporter.web.server import WebServer, address_of, listen
+
+STOP_SECONDS = 10
+"""How long stopping may take in all."""
+
+DRAIN_SECONDS = 6.0
+"""Of these, what the exporter has: the web server takes up to 2, and ending the process the rest."""
+
+
+class ServerDied(click.ClickException):
+    """The web server ended though nobody stopped it."""
+
+    exit_code = 4
+
+
+@click.command("serve")
+@options.config_file
+@options.listen_address
+@options.log_options
+def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogLevel, log_format: LogFormat) -> None:
+    """Poll the configured tasks and serve /metrics.
+
+    SIGTERM and SIGINT stop it within 10 seconds, a second one at once; SIGHUP reads the configuration again.
+
+    Exit codes: 0 it was stopped, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 4 the
+    web server ended by itself.
+    """
+    secrets = Secrets()
+    configure(level=log_level, log_format=log_format, secrets=secrets)
+    settings = load(config_file)
+    log: FilteringBoundLogger = structlog.get_logger()
+    _hide_keys(settings, secrets)
+    for warning in warnings(settings, os.environ):
+        log.warning("config_warning", warning=warning)
+    with _bound(listen_address) as listener:
+        asyncio.run(_serve(settings, config_file, listener, log))
+
+
+async def _serve(settings: Settings, config_file: Path, listener: socket.socket, log: FilteringBoundLogger) -> None:
+    signals = Signals(deadline=STOP_SECONDS)
+    signals.install()
+    exporter = Exporter(
+        settings,
+        config_file=config_file,
+        build=BuildView(version(), revision(), platform.python_version()),
+        world=World(clock=SystemClock(), random=Random(), environ=os.environ),
+        log=log,
+    )
+    await exporter.start()
+    server = WebServer(create_app(exporter, log=log), listener)
+    try:
+        await _run(exporter, server, signals, address_of(listener), log)
+    finally:
+        await exporter.stop(deadline=DRAIN_SECONDS)
+        log.info("stopped")
+
+
+async def _run(exporter: Running, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger) -> None:
+    """Serve and follow signals until one asks to stop."""
+    serving = asyncio.create_task(server.serve())
+    others = [
+        asyncio.create_task(signals.stop.wait()),
+        asyncio.create_task(_reload_when_asked(exporter, signals, log)),
+        asyncio.create_task(_announce(server, address, log)),
+    ]
+    await asyncio.wait({serving, others[0]}, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    if not signals.stop.is_set():
+        raise ServerDied(f"the web server ended by itself: {await _reason(serving)}")
+    log.info("stopping")
+    server.stop()
+    await serving
+
+
+async def _announce(server: WebServer, address: str, log: FilteringBoundLogger) -> None:
+    await server.started()
+    log.info("listening", address=address, version=version())
+
+
+async def _reload_when_asked(exporter: Running, signals: Signals, log: FilteringBoundLogger) -> None:
+    """Reload at each SIGHUP; several that come during one reload are one more."""
+    while True:
+        await signals.reload.wait()
+        signals.reload.clear()
+        try:
+            await exporter.reload()
+        except ExporterError as error:
+            log_refusal(log, error)
+        except Exception:
+            log.exception("config_reload_failed")
+
+
+async def _reason(ended: asyncio.Task[None]) -> str:
+    [error] = await asyncio.gather(ended, return_exceptions=True)
+    return f"{type(error).__name__}: {error}" if error else "no reason given"
+
+
+def _bound(address: ListenAddress) -> socket.socket:
+    try:
+        return listen(address.host, address.port)
+    except OSError as error:
+        is_name = isinstance(error, socket.gaierror)
+        reason = error.strerror if is_name else os.strerror(error.errno or 0)  # without what Python adds to it
+        raise CannotStart(f"cannot listen on {address}: {reason}") from None
+
+
+def _hide_keys(settings: Settings, secrets: Secrets) -> None:
+    """No key is logged on purpose; should a library put one into a message, it is masked."""
+    for account in settings.accounts:
+        key = ApiKey(env=account.api_key_env, file=account.api_key_file).reveal()
+        if key is not None:
+            secrets.add(key)

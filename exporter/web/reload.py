@@ -1,0 +1,75 @@
+"""``POST|PUT /-/reload``: read the configuration again, and answer with what changed."""
+
+from dataclasses import asdict
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from structlog.typing import FilteringBoundLogger
+
+from exporter.errors import ExporterError
+from exporter.ledger.errors import LedgerError
+from exporter.settings.errors import ConfigError
+from exporter.web.answers import as_json
+from exporter.web.running import Running
+
+FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
+
+class Reload:
+    """Answers requests to reload."""
+
+    def __init__(self, exporter: Running, log: FilteringBoundLogger) -> None:
+        self._exporter = exporter
+        self._log = log
+
+    async def reload(self, request: Request) -> Response:
+        """200 with the difference; 400, 503 or 500 with the reasons, and the old configuration goes on."""
+        refuse_cross_site(request)
+        dry_run = _dry_run(request)
+        await request.body()  # there is nothing to read in it, but its size has a limit
+        try:
+            difference = await self._exporter.reload(dry_run=dry_run)
+        except ConfigError as error:
+            log_refusal(self._log, error)
+            return _refused(400, [asdict(fault) for fault in error.faults], dry_run=dry_run)
+        except LedgerError as error:
+            log_refusal(self._log, error)
+            return _refused(503, [{"message": str(error)}], dry_run=dry_run)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the reason
+            self._log.exception("config_reload_failed")
+            return _refused(500, [{"message": "an internal error: see the exporter's log"}], dry_run=dry_run)
+        return as_json({"status": "success", "dry_run": dry_run, **difference.as_json()})
+
+
+def log_refusal(log: FilteringBoundLogger, error: ExporterError) -> None:
+    """Why a reload was refused, one line a fault."""
+    if not isinstance(error, ConfigError):
+        log.error("config_reload_refused", error=str(error))
+        return
+    for fault in error.faults:
+        log.error("config_reload_refused", file=fault.file, line=fault.line, key=fault.key, error=fault.message)
+
+
+def refuse_cross_site(request: Request) -> None:
+    """A browser must not be made to reload by a page of another site.
+
+    Browsers send ``Sec-Fetch-Site`` only over TLS and to loopback; ``Origin`` comes with every POST.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    origin = request.headers.get("origin")
+    host = request.headers.get("host")
+    if site not in ("same-origin", "none") or origin not in (None, f"http://{host}", f"https://{host}"):
+        raise HTTPException(403, "not from a page of another site")
+
+
+def _dry_run(request: Request) -> bool:
+    """Anything misspelt is refused: it must not become a reload in earnest."""
+    values = request.query_params.getlist("dry_run")
+    if set(request.query_params) - {"dry_run"} or len(values) > 1 or any(value not in FLAGS for value in values):
+        raise HTTPException(400, "the only parameter is dry_run, and it is 0 or 1")
+    return any(FLAGS[value] for value in values)
+
+
+def _refused(status: int, errors: list[dict[str, object]], *, dry_run: bool) -> Response:
+    return as_json({"status": "error", "dry_run": dry_run, "errors": errors}, status)

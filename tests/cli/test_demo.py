@@ -1,0 +1,44 @@
+import re
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from exporter.cli import demo as module
+from tests.support.processes import Running
+
+pytestmark = pytest.mark.e2e
+
+
+def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> None:
+    arguments = ("--port", "0", "--seed", "3", "--time-scale", "20")
+    with Running("demo", *arguments, log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
+        demo.wait_for_text("Ctrl-C stops everything.")
+        addresses = re.findall(r"^  .*? (http://\S+)$", demo.output, re.MULTILINE)
+        assert len(addresses) == 4
+        for address in addresses:
+            assert httpx.get(address, trust_env=False).status_code == 200
+        [command] = re.findall(r"curl -X POST (\S+) -d '(.*outage.*)'", demo.output)
+        assert httpx.post(command[0], content=command[1], trust_env=False).status_code == 201
+
+        demo.send(signal.SIGINT)
+        assert demo.wait() == 0
+        assert demo.output.endswith("Stopped.\n")
+        for address in addresses:
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(address, trust_env=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_it_stops_by_itself(tmp_path: Path) -> None:
+    with Running("demo", "--port", "0", "--duration", "0.5", log=tmp_path / "log") as demo:
+        assert demo.wait(seconds=25) == 0
+
+
+def test_a_child_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.demo.demo.ourselves", lambda *_: ("sh", "-c", "echo no such thing; exit 9"))
+    result = CliRunner().invoke(module.command, ["--port", "0"])
+    assert result.exit_code == 1
+    assert "Error: the simulator ended (exit code 9). The end of its log:\nno such thing" in result.output

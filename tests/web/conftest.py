@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import structlog
+
+from exporter.web.app import create_app
+from exporter.web.renders import Renders
+from exporter.web.running import Running
+from tests.support.browse import Browse
+
+
+@pytest.fixture
+def browse() -> Browse:
+    """A client of the app before an exporter."""
+
+    @asynccontextmanager
+    async def browse(exporter: Running, renders: Renders | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(exporter, log=structlog.get_logger(), renders=renders)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter.test") as client:
+            yield client
+
+    return browse

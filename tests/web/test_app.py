@@ -1,0 +1,72 @@
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from exporter.metrics.snapshot import Snapshot
+from exporter.web.app import MAX_BODY_BYTES
+from tests.support.browse import Browse
+from tests.support.fake_exporter import FakeExporter
+
+PATHS = ["/", "/config", "/metrics", "/-/healthy", "/-/ready", "/healthz", "/livez", "/readyz"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_every_path_answers_at_once_and_without_a_redirect(browse: Browse, method: str, path: str) -> None:
+    async with browse(FakeExporter()) as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/metrics/", "/-/", "/-/healthy/", "/config/../nowhere"])
+async def test_other_paths_are_not_found(browse: Browse, path: str) -> None:
+    async with browse(FakeExporter()) as client:
+        answer = await client.get(path)
+    assert (answer.status_code, answer.text) == (404, "Not Found\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/-/reload", {"POST", "PUT"}),
+        ("DELETE", "/-/reload", {"POST", "PUT"}),
+        ("POST", "/metrics", {"GET", "HEAD"}),
+        ("PUT", "/", {"GET", "HEAD"}),
+    ],
+)
+async def test_other_methods_are_not_allowed(browse: Browse, method: str, path: str, allowed: set[str]) -> None:
+    exporter = FakeExporter()
+    async with browse(exporter) as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+    assert exporter.reloads == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_has_a_limit(browse: Browse, chunked: bool) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"x" * MAX_BODY_BYTES
+        yield b"x"
+
+    exporter = FakeExporter()
+    async with browse(exporter) as client:
+        small = await client.post("/-/reload", content=b"x" * MAX_BODY_BYTES)
+        large = await client.post("/-/reload", content=stream() if chunked else b"x" * (MAX_BODY_BYTES + 1))
+    assert (small.status_code, large.status_code) == (200, 413)
+    assert exporter.reloads == [False]
+
+
+async def test_a_fault_of_ours_shows_nothing_of_the_inside(browse: Browse) -> None:
+    def fail() -> Snapshot:
+        raise RuntimeError("sk-byts-secret")
+
+    async with browse(FakeExporter(shown=fail)) as client:
+        assert isinstance(client._transport, httpx.ASGITransport)
+        client._transport.raise_app_exceptions = False
+        answer = await client.get("/")
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")

@@ -1,0 +1,87 @@
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.ledger.errors import LedgerError
+from exporter.settings.errors import ConfigError, Fault
+from tests.support.browse import Browse
+from tests.support.fake_exporter import FakeExporter
+
+FAULTS = [Fault("exporter.yml", 3, "glbal", "unknown key"), Fault("exporter.yml", 0, "", "cannot be read")]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    ("query", "dry_run"), [("", False), ("?dry_run=0", False), ("?dry_run=1", True), ("?dry_run=true", True)]
+)
+async def test_it_answers_with_the_difference(browse: Browse, method: str, query: str, dry_run: bool) -> None:
+    exporter = FakeExporter()
+    async with browse(exporter) as client:
+        answer = await client.request(method, f"/-/reload{query}")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "success",
+        "dry_run": dry_run,
+        "accounts": {"added": [], "removed": [], "changed": [], "kept": ["default"]},
+        "task_groups": {"added": ["renders"], "removed": [], "changed": [], "kept": []},
+        "tasks": {},
+        "keys": [],
+    }
+    assert exporter.reloads == [dry_run]
+
+
+@pytest.mark.parametrize("query", ["dry_run=yes", "dry_run=", "dry_run=1&dry_run=0", "dryrun=1", "dry_run=1&x=2"])
+async def test_a_misspelt_dry_run_is_no_reload(browse: Browse, query: str) -> None:
+    exporter = FakeExporter()
+    async with browse(exporter) as client:
+        answer = await client.post(f"/-/reload?{query}")
+    assert (answer.status_code, answer.text) == (400, "the only parameter is dry_run, and it is 0 or 1\n")
+    assert exporter.reloads == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "errors", "logged"),
+    [
+        (
+            ConfigError(FAULTS),
+            400,
+            [
+                {"file": "exporter.yml", "line": 3, "key": "glbal", "message": "unknown key"},
+                {"file": "exporter.yml", "line": 0, "key": "", "message": "cannot be read"},
+            ],
+            ["unknown key", "cannot be read"],
+        ),
+        (LedgerError("ledger x: full"), 503, [{"message": "ledger x: full"}], ["ledger x: full"]),
+        (RuntimeError("secret"), 500, [{"message": "an internal error: see the exporter's log"}], [None]),
+    ],
+)
+async def test_a_refusal_says_why(
+    browse: Browse, refusal: Exception, status: int, errors: list[dict[str, object]], logged: list[str | None]
+) -> None:
+    with capture_logs() as logs:
+        async with browse(FakeExporter(refusal=refusal)) as client:
+            answer = await client.post("/-/reload?dry_run=1")
+    assert answer.status_code == status
+    assert answer.json() == {"status": "error", "dry_run": True, "errors": errors}
+    assert [line.get("error") for line in logs] == logged
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://exporter.test"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://evil.test"}, 403),  # plain HTTP: browsers leave Sec-Fetch-Site out
+        ({"Origin": "http://exporter.test:8080"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[evil"}, 403),
+    ],
+)
+async def test_a_page_of_another_site_cannot_reload(browse: Browse, headers: dict[str, str], status: int) -> None:
+    exporter = FakeExporter()
+    async with browse(exporter) as client:
+        answer = await client.post("/-/reload", headers=headers)
+    assert answer.status_code == status
+    assert len(exporter.reloads) == (status == 200)

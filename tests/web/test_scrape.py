@@ -1,0 +1,96 @@
+import asyncio
+import gzip
+import threading
+from collections.abc import Callable
+from typing import cast
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.metrics.snapshot import AccountView, Snapshot
+from exporter.web.renders import Renders
+from exporter.web.scrape import MAX_NAMES
+from tests.support.browse import Browse
+from tests.support.fake_exporter import FakeExporter, snapshot
+
+
+def with_account() -> Snapshot:
+    return snapshot(accounts=(AccountView("default", up=True),))
+
+
+async def test_the_page_holds_our_series_and_those_of_the_process(browse: Browse) -> None:
+    async with browse(FakeExporter(shown=with_account)) as client:
+        answer = await client.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["vary"] == "Accept, Accept-Encoding"
+    assert 'bytespike_up{account="default"} 1.0' in answer.text
+    assert "python_info{" in answer.text
+
+
+async def test_openmetrics_where_it_is_asked_for(browse: Browse) -> None:
+    async with browse(FakeExporter(shown=with_account)) as client:
+        answer = await client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.text.endswith("# EOF\n")
+
+
+async def test_headers_in_several_lines_count_as_one(browse: Browse) -> None:
+    headers = [("Accept-Encoding", "identity"), ("Accept-Encoding", "gzip")]
+    request = httpx.Request("GET", "http://exporter.test/metrics", headers=headers)
+    async with browse(FakeExporter(shown=with_account)) as client:
+        answer = await client.send(request, stream=True)
+        body = b"".join([part async for part in answer.aiter_raw()])
+    assert answer.headers["content-encoding"] == "gzip"
+    assert b'bytespike_up{account="default"} 1.0' in gzip.decompress(body)
+
+
+async def test_a_page_is_not_packed_where_that_is_not_asked_for(browse: Browse) -> None:
+    async with browse(FakeExporter()) as client:
+        answer = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in answer.headers
+
+
+async def test_names_choose_families(browse: Browse) -> None:
+    async with browse(FakeExporter(shown=with_account)) as client:
+        some = await client.get("/metrics", params={"name[]": ["bytespike_up", "python_info"]})
+        none = await client.get("/metrics", params={"name[]": "no_such_family"})
+        too_many = await client.get("/metrics", params={"name[]": ["bytespike_up"] * (MAX_NAMES + 1)})
+    assert {line.split("{")[0] for line in some.text.splitlines() if line[0] != "#"} == {"bytespike_up", "python_info"}
+    assert (none.status_code, none.text) == (200, "")
+    assert (too_many.status_code, too_many.text) == (400, "name[]: at most 100 names\n")
+
+
+@pytest.mark.parametrize("broken", [lambda: 1 / 0, object], ids=["snapshot", "render"])
+async def test_a_page_that_cannot_be_made_is_an_error_and_never_an_empty_page(
+    browse: Browse, broken: Callable[[], Snapshot]
+) -> None:
+    with capture_logs() as logs:
+        async with browse(FakeExporter(shown=broken)) as client:
+            answer = await client.get("/metrics")
+            assert (await client.get("/-/healthy")).status_code == 200
+    assert answer.status_code == 500
+    assert answer.text.startswith("the metrics cannot be rendered (")
+    assert [line["event"] for line in logs] == ["scrape_failed"]
+
+
+async def test_the_loop_goes_on_while_a_page_is_made_and_a_storm_is_turned_away(browse: Browse) -> None:
+    released = threading.Event()
+
+    class Slow:
+        """A snapshot that takes its time, in whichever thread reads it."""
+
+        def __getattr__(self, name: str) -> object:
+            assert released.wait(10)
+            return object.__getattribute__(with_account(), name)
+
+    async with browse(FakeExporter(shown=lambda: cast("Snapshot", Slow())), Renders(at_once=1, waiting=1)) as client:
+        scrapes = {asyncio.create_task(client.get("/metrics")) for _ in range(3)}
+        [first], others = await asyncio.wait(scrapes, return_when=asyncio.FIRST_COMPLETED)
+        assert (await client.get("/-/healthy")).status_code == 200
+        released.set()
+        answers = await asyncio.gather(*others)
+    refused = first.result()
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert [answer.status_code for answer in answers] == [200, 200]

@@ -1,0 +1,93 @@
+import asyncio
+import errno
+import socket
+from typing import Any, cast
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from exporter.web.server import WebServer, address_of, listen
+
+
+def test_a_host_and_any_free_port() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        host, port = listener.getsockname()
+        assert address_of(listener) == f"{host}:{port}"
+        assert port > 0
+
+
+def test_a_name_is_looked_up() -> None:
+    with listen("localhost", 0) as listener:
+        assert listener.getsockname()[0] in ("127.0.0.1", "::1")
+
+
+def test_a_name_that_does_not_exist() -> None:
+    with pytest.raises(socket.gaierror):
+        listen("no-such-host.invalid", 0)
+
+
+def test_no_host_means_every_interface() -> None:
+    with listen("", 0) as listener:
+        socket.create_connection(("127.0.0.1", listener.getsockname()[1])).close()
+
+
+def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with listen("", 0) as listener:
+        assert address_of(listener).startswith("0.0.0.0:")
+
+
+@pytest.mark.parametrize(("number", "is_borne"), [(errno.EADDRNOTAVAIL, True), (errno.EADDRINUSE, False)])
+def test_a_machine_whose_ipv6_is_switched_off(monkeypatch: pytest.MonkeyPatch, number: int, is_borne: bool) -> None:
+    create_server = socket.create_server
+
+    def without_ipv6(*args: Any, family: int, **kwargs: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(number, "no")
+        return create_server(*args, family=family, **{**kwargs, "dualstack_ipv6": False})
+
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: True)
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    if is_borne:
+        listen("", 0).close()
+        return
+    with pytest.raises(OSError, match="no"):
+        listen("", 0)
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    class Six:
+        def getsockname(self) -> tuple[str, int, int, int]:
+            return ("::1", 9877, 0, 0)
+
+    assert address_of(cast("socket.socket", Six())) == "[::1]:9877"
+
+
+async def test_it_answers_until_it_is_stopped_and_finishes_what_is_under_way() -> None:
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: Request) -> Response:
+        entered.set()
+        await release.wait()
+        return PlainTextResponse("done")
+
+    listener = listen("127.0.0.1", 0)
+    server = WebServer(Starlette(routes=[Route("/", slow)]), listener)
+    url = f"http://{address_of(listener)}/"
+    serving = asyncio.create_task(server.serve())
+    await server.started()
+    async with httpx.AsyncClient() as client:
+        asked = asyncio.create_task(client.get(url))
+        await entered.wait()
+        server.stop()
+        release.set()
+        answer = await asked
+        await serving
+        assert answer.text == "done"
+        assert "server" not in answer.headers
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)
