@@ -1,0 +1,100 @@
+"""Killed at any instant, the exporter counts everything once, and nothing it has shown goes down."""
+
+import random
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.upstream import Upstream, assert_books_are_equal, configuration
+from tests.support.processes import RunningExporter, start_exporter
+from tests.support.scraped import Scraped
+
+pytestmark = pytest.mark.e2e
+
+TASKS = 500
+FINISH_WITHIN = 50.0
+KILLS = 12
+
+
+class Sampler(threading.Thread):
+    """Scrapes for as long as it runs, and notes every number that was lower than before."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.url: str | None = None
+        self.went_down: list[str] = []
+        self.scrapes = 0
+        self._highest: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+        self._is_done = threading.Event()
+
+    def run(self) -> None:
+        while not self._is_done.wait(0.25):
+            try:
+                page = Scraped.of(self.url) if self.url else None
+            except httpx.HTTPError:
+                continue  # it has just been killed
+            if page:
+                self.take(page)
+
+    def take(self, page: Scraped) -> None:
+        self.scrapes += 1
+        seen = page.growing()
+        self.went_down += [
+            f"{key}: {value} -> {seen.get(key)}" for key, value in self._highest.items() if seen.get(key, 0.0) < value
+        ]
+        self._highest = dict(seen)
+
+    def stop(self) -> None:
+        self._is_done.set()
+        self.join()
+
+
+def test_every_task_counts_once_however_often_the_exporter_is_killed(tmp_path: Path, upstream: Upstream) -> None:
+    ids, out_ids = upstream.submit(
+        TASKS,
+        latency_seconds=2,
+        spread_seconds=FINISH_WITHIN,
+        failure_ratio=0.15,
+        cancel_ratio=0.1,
+        out_task_id_prefix="render-",
+    )
+    both = 100  # so many are named by both their ids
+    config = configuration(
+        tmp_path,
+        upstream,
+        task_ids=ids[: TASKS // 2 + both],
+        out_task_ids=out_ids[TASKS // 2 :],
+        account='{"max_in_flight": 8, "max_requests_per_second": 300}',
+    )
+    chance, sampler, kills = random.Random(5), Sampler(), 0
+    sampler.start()
+    exporter = start_exporter(config)
+    try:
+        while kills < KILLS:
+            sampler.url = exporter.url
+            time.sleep(chance.uniform(0.3, 2 * FINISH_WITHIN / KILLS - 2.0))
+            exporter.kill()
+            kills += 1
+            exporter = start_exporter(config, log=f"serve-{kills}.log")
+        sampler.url = exporter.url
+        wait_until_all_are_counted(exporter)
+        time.sleep(1.0)  # should anything be counted again, it would be now
+        page, books = Scraped.of(exporter.url), upstream.books()
+        assert_books_are_equal(page, books)
+        assert page.sum("bytespike_tasks_output_video_seconds_total") == pytest.approx(books["output_video_seconds"])
+    finally:
+        sampler.stop()
+        exporter.kill()
+
+    assert sampler.went_down == []
+    assert sampler.scrapes > KILLS * 3
+
+
+def wait_until_all_are_counted(exporter: RunningExporter) -> None:
+    deadline = time.monotonic() + 60
+    while Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") < TASKS:
+        assert time.monotonic() < deadline, exporter.output[-2000:]
+        time.sleep(0.2)
