@@ -1,0 +1,365 @@
+"""The exporter as a whole: life, reload, restart and the faults that it outlives."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from exporter.ledger.errors import LedgerError
+from exporter.settings.errors import ConfigError
+from tests.service.rig import Rig
+
+FINISHED = "bytespike_tasks_finished_total"
+
+
+async def test_configured_tasks_are_polled_until_they_end_and_counted(rig: Rig) -> None:
+    ids, _ = rig.submit(20, latency_seconds=20, spread_seconds=20, failure_ratio=0.25)
+    rig.configure(groups={"renders": ids})
+    exporter = await rig.start()
+    assert list(exporter.unready) == ["account default has not been polled yet"]
+
+    await rig.advance(10)
+    assert not exporter.unready
+    assert not exporter.faults
+    assert (rig.page().sum("bytespike_tasks"), rig.page().sum("bytespike_tasks", status="unknown")) == (20, 0)
+
+    await rig.advance(40)
+    page, books = rig.page(), rig.simulator.books()
+    assert page.by("status", FINISHED) == books["outcomes"]
+    assert page.sum("bytespike_tasks_credits_used_total") == pytest.approx(books["credits_used"])
+    assert page.sum("bytespike_tasks") == 20
+
+    before = rig.requests
+    await rig.advance(60)
+    assert rig.requests == before, "an ended task is not asked about again"
+
+
+async def test_a_minute_after_its_key_was_revoked_the_upstream_has_seen_ten_requests_at_most(rig: Rig) -> None:
+    ids, _ = rig.submit(300, latency_seconds=900)
+    rig.configure(groups={"renders": ids})
+    await rig.start()
+    await rig.advance(20)
+    before = rig.requests
+    assert before > 100
+    rig.simulator.revoke("demo")
+
+    await rig.advance(60)
+
+    assert rig.requests - before <= 10
+    page = rig.page()
+    assert page.sum("bytespike_up") == 0
+    assert page.sum("bytespike_api_suspended", reason="invalid_api_key") == 1
+    assert page.sum("bytespike_tasks", status="pending") == 300, "what was known is still shown"
+
+    before = rig.requests
+    rig.key_file.write_text("sk-byts-second")
+    await rig.advance(2)
+    assert rig.requests > before, "a changed key is tried at once"
+
+
+async def test_a_spent_budget_is_waited_for_but_not_for_ever(rig: Rig) -> None:
+    ids, _ = rig.submit(50, latency_seconds=5000)
+    rig.configure(groups={"renders": ids})
+    await rig.start()
+    await rig.advance(10)
+    rig.simulator.scenario("payment_required")
+    await rig.advance(10)
+    before = rig.requests
+
+    await rig.advance(600)
+    assert 2 <= rig.requests - before <= 12, "looked at now and then"
+    assert rig.page().sum("bytespike_api_suspended", reason="payment") == 1
+
+    rig.simulator.end_scenario("payment_required")
+    await rig.advance(310)
+    assert rig.page().sum("bytespike_up") == 1
+
+
+async def test_a_restart_shows_what_was_shown_and_asks_nothing_twice(rig: Rig) -> None:
+    ids, _ = rig.submit(10, latency_seconds=5)
+    rig.configure(groups={"renders": ids})
+    await rig.start()
+    await rig.advance(20)
+    before, requests = rig.page(), rig.requests
+    assert before.sum(FINISHED) == 10
+
+    await rig.kill()
+    await rig.start()
+    after = rig.page()
+
+    lost = {key for key, value in before.growing().items() if after.growing().get(key, 0.0) < value}
+    assert {name for name, _ in lost} <= set(), "no counter and no histogram is lower"
+    assert after.by("status", "bytespike_tasks") == before.by("status", "bytespike_tasks")
+    assert after.sum("bytespike_task_elapsed_seconds") == before.sum("bytespike_task_elapsed_seconds")
+    await rig.advance(30)
+    assert rig.requests == requests
+
+
+async def test_a_task_that_ended_while_nobody_looked_has_its_true_submission_and_estimate(rig: Rig) -> None:
+    ids, _ = rig.submit(1, latency_seconds=60)
+    rig.configure(groups={"renders": ids})
+    await rig.start()
+    await rig.advance(10)
+    await rig.kill()
+    await rig.advance(100)
+    await rig.start()
+    await rig.advance(10)
+
+    page = rig.page()
+    assert page.sum("bytespike_tasks_duration_seconds_count") == 1
+    assert 100 < page.sum("bytespike_tasks_duration_seconds_sum") < 125
+    assert page.sum("bytespike_tasks_eta_ratio_count") == 1
+    assert page.sum("bytespike_tasks_credits_estimated_total") > 0
+    assert page.sum("bytespike_exporter_observation_gap_seconds_sum") > 90, "and it says how uncertain that is"
+
+
+async def test_an_ended_task_leaves_the_gauges_but_not_the_counters_after_the_retention(rig: Rig) -> None:
+    ids, _ = rig.submit(1, latency_seconds=5)
+    rig.configure(groups={"renders": ids}, **{"global": {"retention": "60s"}})
+    await rig.start()
+    await rig.advance(20)
+    assert rig.page().sum("bytespike_tasks", status="completed") == 1
+
+    await rig.advance(70)
+    page = rig.page()
+    assert page.sum("bytespike_tasks", status="completed") == 0
+    assert page.samples("bytespike_task_status") == []
+    assert page.sum(FINISHED) == 1
+
+
+# ---- reload --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_reload_follows_new_tasks_drops_old_ones_and_resets_nothing(rig: Rig) -> None:
+    ids, _ = rig.submit(4, latency_seconds=5)
+    lasting, _ = rig.submit(4, latency_seconds=900)
+    rig.configure(groups={"renders": ids + lasting[:2]})
+    exporter = await rig.start()
+    await rig.advance(20)
+    before = rig.page()
+
+    rig.configure(groups={"renders": lasting[2:]})
+    difference = await exporter.reload()
+
+    assert difference.as_json()["tasks"] == {"renders": {"added": 2, "removed": 6}}
+    await rig.advance(20)
+    after = rig.page()
+    assert after.sum(FINISHED) == before.sum(FINISHED) == 4
+    assert after.sum("bytespike_tasks") == 2
+    polled = {task["task_id"] for task in rig.simulator.tasks(offset=0, limit=100)}
+    assert set(lasting) <= polled
+
+    rig.configure(groups={"renders": ids + lasting})
+    await exporter.reload()
+    await rig.advance(20)
+    assert rig.page().sum(FINISHED) == 4, "a task that is added again is not counted again"
+
+
+async def test_a_removed_task_is_never_polled_again(rig: Rig) -> None:
+    ids, _ = rig.submit(5, latency_seconds=900)
+    rig.configure(groups={"renders": ids})
+    exporter = await rig.start()
+    await rig.advance(10)
+    rig.configure(groups={"renders": []}, task_groups=[])
+    await exporter.reload()
+    before = rig.requests
+
+    await rig.advance(60)
+
+    assert rig.requests == before
+    assert rig.page().samples("bytespike_tasks") == []
+
+
+@pytest.mark.parametrize("text", ["accounts: []", "nonsense", "accounts: [{name: a, api_key: secret}]"])
+async def test_a_bad_configuration_changes_nothing_and_shows(rig: Rig, text: str) -> None:
+    ids, _ = rig.submit(2, latency_seconds=900)
+    rig.configure(groups={"renders": ids})
+    exporter = await rig.start()
+    good = rig.config_file.read_text()
+    rig.config_file.write_text(text)
+
+    with pytest.raises(ConfigError):
+        await exporter.reload()
+    await rig.advance(10)
+    page = rig.page()
+    assert page.sum("bytespike_exporter_config_last_reload_successful") == 0
+    assert page.sum("bytespike_tasks", status="pending") == 2
+
+    rig.config_file.write_text(good)
+    await exporter.reload()
+    assert rig.page().sum("bytespike_exporter_config_last_reload_successful") == 1
+
+
+async def test_a_dry_run_says_what_would_change_and_changes_nothing(rig: Rig) -> None:
+    ids, _ = rig.submit(2, latency_seconds=900)
+    rig.configure(groups={"renders": ids[:1]})
+    exporter = await rig.start()
+    rig.configure(groups={"renders": ids})
+
+    for _ in range(2):
+        assert (await exporter.reload(dry_run=True)).as_json()["tasks"] == {"renders": {"added": 1, "removed": 0}}
+    assert rig.page().sum("bytespike_tasks") == 1
+
+    rig.config_file.write_text("nonsense")
+    with pytest.raises(ConfigError):
+        await exporter.reload(dry_run=True)
+    assert rig.page().sum("bytespike_exporter_config_last_reload_successful") == 1
+
+
+async def test_another_ledger_needs_a_restart(rig: Rig) -> None:
+    rig.configure()
+    exporter = await rig.start()
+    rig.configure(ledger={"url": "sqlite:///elsewhere.db"})
+
+    with pytest.raises(ConfigError, match=r"ledger\.url: it cannot change while running"):
+        await exporter.reload()
+
+
+async def test_reloads_that_come_together_are_done_one_after_the_other(rig: Rig) -> None:
+    ids, _ = rig.submit(3, latency_seconds=900)
+    rig.configure(groups={"renders": ids[:1]})
+    exporter = await rig.start()
+    rig.configure(groups={"renders": ids})
+
+    differences = await asyncio.gather(*(exporter.reload() for _ in range(5)))
+
+    assert [difference.is_empty for difference in differences] == [False, True, True, True, True]
+
+
+async def test_accounts_come_and_go(rig: Rig) -> None:
+    ids, _ = rig.submit(2, latency_seconds=900)
+    rig.configure(groups={"renders": ids})
+    exporter = await rig.start()
+    await rig.advance(10)
+    other = {"name": "other", "base_url": "http://upstream.test", "api_key_file": str(rig.key_file)}
+    rig.configure(accounts=[other], groups={"renders": ids})
+
+    difference = await exporter.reload()
+    await rig.advance(10)
+
+    assert difference.as_json()["accounts"] == {"added": ["other"], "removed": ["default"], "changed": [], "kept": []}
+    page = rig.page()
+    assert page.by("account", "bytespike_up") == {"other": 1.0}
+    assert page.by("account", "bytespike_tasks") == {"other": 2.0}
+
+
+async def test_other_limits_take_effect_without_a_pause(rig: Rig) -> None:
+    ids, _ = rig.submit(100, latency_seconds=900)
+    slow = {"name": "default", "base_url": "http://upstream.test", "api_key_file": str(rig.key_file)}
+    rig.configure(groups={"renders": ids}, accounts=[slow | {"max_requests_per_second": 1}])
+    exporter = await rig.start()
+    await rig.advance(10)
+    assert rig.requests <= 11
+
+    rig.configure(groups={"renders": ids}, accounts=[slow | {"max_requests_per_second": 50}])
+    difference = await exporter.reload()
+    await rig.advance(10)
+
+    assert difference.as_json()["accounts"]["changed"] == ["default"]  # type: ignore[index]
+    assert rig.requests >= 90
+
+
+# ---- a ledger in trouble -------------------------------------------------------------------------------------------
+
+
+async def test_polling_goes_on_while_the_ledger_is_locked_and_nothing_counts_twice(rig: Rig) -> None:
+    ids, _ = rig.submit(5, latency_seconds=5)
+    more, _ = rig.submit(1, latency_seconds=900)
+    rig.configure(groups={"renders": ids + more})
+    exporter = await rig.start()
+    await rig.advance(3)
+    with exporter._writer._ledger._file.connection.begin() as tx:  # type: ignore[attr-defined]
+        tx.connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+    intruder = sqlite3.connect(rig.directory / "ledger.db", isolation_level=None)
+    intruder.execute("BEGIN EXCLUSIVE")
+    await asyncio.sleep(0.05)
+
+    requests = rig.requests
+    for _ in range(20):  # not by advance(): it would ask the locked ledger
+        await rig.clock.advance(1.0)
+        await asyncio.sleep(0.03)
+    assert rig.requests > requests
+    page = rig.page()
+    assert list(exporter.unready) == ["the ledger does not take commits"]
+    assert page.sum("bytespike_exporter_ledger_pending") == 5
+    assert page.sum("bytespike_exporter_ledger_failures_total") > 0
+    assert page.sum(FINISHED) == 0, "nothing is shown that is not durable"
+    assert page.sum("bytespike_tasks", status="completed") == 5, "what was observed is"
+
+    rig.configure(groups={"renders": ids + more + ["task_new"]})
+    with pytest.raises(LedgerError, match="locked"):
+        await exporter.reload()
+
+    intruder.execute("ROLLBACK")
+    intruder.close()
+    await rig.advance(15)
+    page = rig.page()
+    assert not exporter.unready
+    assert (page.sum(FINISHED), page.sum("bytespike_exporter_ledger_pending")) == (5, 0)
+
+
+async def test_a_ledger_that_cannot_be_opened_is_an_error_at_start(rig: Rig) -> None:
+    (rig.directory / "ledger.db").write_text("this is no database" * 100)
+    rig.configure()
+
+    with pytest.raises(LedgerError, match="it is damaged"):
+        await rig.start()
+
+
+# ---- honesty -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_dead_loop_is_seen(rig: Rig) -> None:
+    rig.configure()
+    exporter = await rig.start()
+    exporter._loops._tasks["heartbeat"].cancel()
+    await rig.advance(1)
+
+    assert "the heartbeat loop has died" in exporter.faults
+    assert "loop_died" in rig.events()
+
+
+async def test_a_late_event_loop_is_seen(rig: Rig) -> None:
+    rig.configure()
+    exporter = await rig.start()
+    await rig.advance(1)
+    rig.clock._move_to(rig.clock.monotonic() + 30)
+
+    assert exporter.faults == ("the event loop is 30 s late",)
+
+
+async def test_stopping_commits_what_is_known(rig: Rig) -> None:
+    ids, _ = rig.submit(3, latency_seconds=5)
+    rig.configure(groups={"renders": ids})
+    exporter = await rig.start()
+    await rig.advance(10)
+    await exporter.stop(deadline=5)
+    rig.exporter = None
+
+    await rig.start()
+    assert rig.page().sum(FINISHED) == 3
+
+
+async def test_stopping_gives_up_at_its_deadline(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.configure()
+    exporter = await rig.start()
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(exporter._writer, "close", never)
+    await exporter.stop(deadline=0.05)
+
+    assert "stopped_late" in rig.events()
+
+
+async def test_too_many_values_of_a_label_become_other_and_are_counted(rig: Rig) -> None:
+    ids, _ = rig.submit(5, latency_seconds=900)
+    targets = [{"task_ids": [task_id], "model": f"model-{i}"} for i, task_id in enumerate(ids)]
+    rig.configure(groups={"renders": {"static_configs": targets}}, **{"global": {"label_values": {"limit": 3}}})
+    await rig.start()
+    await rig.advance(10)
+
+    page = rig.page()
+    assert page.by("model", "bytespike_tasks") == {"model-0": 1.0, "model-1": 1.0, "model-2": 1.0, "other": 2.0}
+    assert page.sum("bytespike_exporter_label_values_overflowed_total") >= 2
