@@ -22,8 +22,10 @@ def by_out_id(out_task_id: str, labels: TaskLabels = ONE) -> Item:
     return Item(TaskRef("a", None, out_task_id), labels)
 
 
-def seen(status: Status, task_id: str = "t", out: str | None = "x", **fields: float) -> Observation:
-    return Observation(status, task_id=task_id, out_task_id=out, **fields)
+def seen(
+    status: Status, task_id: str = "t", out: str | None = "x", *, eta: float | None = None, cost: float | None = None
+) -> Observation:
+    return Observation(status, task_id=task_id, out_task_id=out, estimated_seconds=eta, estimated_credits=cost)
 
 
 def tracker_of(*lists: tuple[str, list[Item]], rules: Rules = Rules()) -> tuple[Tracker, list[Task]]:  # noqa: B008
@@ -184,8 +186,8 @@ def test_a_retention_made_longer_before_it_ended_holds() -> None:
 def test_the_census_adds_up_open_tasks() -> None:
     rules = Rules(overdue_factor=3, default_eta={"one": 30.0})
     tracker, (old, young, unseen) = tracker_of(("s", [by_id("t1"), by_id("t2"), by_id("t3")]), rules=rules)
-    tracker.observe(old, seen(Status.RUNNING, "t1", None, estimated_credits=1.5, estimated_seconds=10), now=T0)
-    tracker.observe(young, seen(Status.PENDING, "t2", None, estimated_credits=0.5), now=T0)
+    tracker.observe(old, seen(Status.RUNNING, "t1", None, cost=1.5, eta=10), now=T0)
+    tracker.observe(young, seen(Status.PENDING, "t2", None, cost=0.5), now=T0)
 
     at_31 = tracker.census(now=T0 + 31)
     at_91 = tracker.census(now=T0 + 91)
@@ -230,7 +232,7 @@ def test_404s_end_a_task_that_nobody_knows() -> None:
 
 def test_news_is_what_a_restart_would_have_to_know() -> None:
     tracker, (task,) = tracker_of(("s", [by_id("t")]))
-    observations = [seen(Status.PENDING), seen(Status.PENDING), seen(Status.PENDING, estimated_seconds=9)]
+    observations = [seen(Status.PENDING), seen(Status.PENDING), seen(Status.PENDING, eta=9)]
     transitions = [tracker.observe(task, observation, now=T0 + 1) for observation in observations]
 
     assert [t.is_news for t in transitions if t] == [True, False, True]

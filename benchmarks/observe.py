@@ -1,0 +1,43 @@
+"""What it costs to take one answer, beside setting a prometheus_client gauge for each status of the task.
+
+``python -m benchmarks.observe`` prints CPU time an answer, both ways, from one process and in turns.
+"""
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from benchmarks._rounds import compare
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.observation import Observation
+from exporter.tasks.status import Status
+from exporter.tasks.task import Rules
+from exporter.tasks.tracker import Tracker
+
+TASKS = 2000
+ANSWERS = (Status.PENDING, Status.PENDING, Status.RUNNING, Status.RUNNING, Status.RUNNING)
+LABELS = TaskLabels("default", "renders", "sora-2-pro")
+
+
+def tracked() -> None:
+    """Tasks that live through the answers in the tracker."""
+    tracker = Tracker(Rules())
+    items = [Item(TaskRef("default", f"task_{number}"), LABELS) for number in range(TASKS)]
+    followed = tracker.assign({"static": items}, now=0.0).followed
+    for at, status in enumerate(ANSWERS):
+        answer = Observation(status, estimated_credits=1.5, estimated_seconds=35)
+        for task in followed:
+            tracker.observe(task, answer, now=float(at))
+
+
+def gauged() -> None:
+    """The same answers, each written into a state set of gauges."""
+    gauge = Gauge("task_status", "Status.", ["task_id", "status"], registry=CollectorRegistry())
+    for answer in ANSWERS:
+        for number in range(TASKS):
+            for status in Status:
+                gauge.labels(f"task_{number}", status).set(status is answer)
+
+
+if __name__ == "__main__":
+    compare(tracked, gauged, each=TASKS * len(ANSWERS), peer_name="a gauge for each status")
