@@ -9,8 +9,3 @@ from exporter.metrics.family import Family
 FAMILIES: tuple[Family, ...] = (*tasks.FAMILIES, *task.FAMILIES, *api.FAMILIES, *own.FAMILIES)
 
 BY_NAME: Mapping[str, Family] = MappingProxyType({family.name: family for family in FAMILIES})
-
-
-def reserved_labels() -> frozenset[str]:
-    """The label names that a user label must not take, because a family or a histogram has them."""
-    return frozenset(name for family in FAMILIES for name in family.label_names()) | {"le"}

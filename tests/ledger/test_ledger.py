@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
 from exporter.ledger.entry import Count, Entry
 from exporter.ledger.errors import LedgerError
@@ -177,6 +177,26 @@ def test_many_tasks_are_recalled_in_chunks(ledger: Ledger) -> None:
     commit(ledger, *map(Entry, states))
 
     assert len(ledger.recall([state.ref for state in states])) == 1203
+
+
+def test_a_restart_reads_no_history_through(ledger: Ledger) -> None:
+    """Its time must not grow with what has ended: every look-up goes by an index."""
+    states = [completed(begun(f"t{i}", f"x{i}")) for i in range(50)]
+    commit(ledger, *(Entry(state, ended=one(FINISHED)) for state in states), Entry(begun("open")))
+    statements: list[tuple[str, object]] = []
+    engine = ledger._file.connection.engine
+    event.listen(engine, "before_cursor_execute", lambda *seen: statements.append((seen[2], seen[3])))
+
+    ledger.totals()
+    ledger.recall([state.ref for state in states])
+
+    asked = [(statement, bound) for statement, bound in statements if statement.startswith("SELECT")]
+    with ledger._transaction() as tx:
+        raw = tx.connection.dbapi_connection
+        assert raw is not None
+        plans = [row[3] for statement, bound in asked for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", bound)]
+    assert len(asked) >= 5
+    assert [plan for plan in plans if plan.startswith("SCAN")] == ["SCAN totals"]
 
 
 def test_pruning_deletes_old_rows_and_uncounts_nothing(ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.metrics.catalogue import BY_NAME, FAMILIES, reserved_labels
+from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.family import Family, Type
 
 TASKS = "account group model"
@@ -132,8 +132,3 @@ def test_buckets_ascend_in_histograms_only(family: Family) -> None:
 def test_user_labels_follow_the_task_labels() -> None:
     names = BY_NAME["bytespike_task_status"].label_names(("owner", "team"))
     assert names == ("account", "group", "model", "owner", "team", "task_id", "out_task_id", "status")
-
-
-def test_reserved_labels() -> None:
-    assert {"account", "status", "task_id", "le", "type", "reason"} <= reserved_labels()
-    assert "team" not in reserved_labels()
