@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GENERATED: Mapping[str, str] = {
     "config/exporter.schema.json": "exporter.settings.schema_json",
     "docs/metrics.md": "exporter.metrics.docs",
+    "docs/openapi.json": "exporter.web.api.openapi",
 }
 
 

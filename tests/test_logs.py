@@ -73,10 +73,10 @@ def test_libraries_take_the_same_way() -> None:
     stream = io.StringIO()
     configure(log_format=LogFormat.JSON, stream=stream)
 
-    logging.getLogger("uvicorn.error").info("Started on %s", "port")
+    logging.getLogger("some.library").info("Started on %s", "port")
 
     line = json.loads(stream.getvalue())
-    assert (line["event"], line["level"], line["logger"]) == ("Started on port", "info", "uvicorn.error")
+    assert (line["event"], line["level"], line["logger"]) == ("Started on port", "info", "some.library")
 
 
 def test_request_lines_are_silent() -> None:

@@ -29,6 +29,7 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item
 from exporter.tasks.labels import TaskLabels
 from exporter.tasks.observation import Observation
+from exporter.tasks.registration import Registration
 from exporter.tasks.status import TERMINAL, Status
 from exporter.tasks.task import Rules, Task
 from exporter.tasks.tracker import Tracker
@@ -38,6 +39,20 @@ TASKS = 3
 SOURCES = ("one", "two")
 LIVES = ("completed", "failed", "cancelled")
 CREDITS = 1.25
+NAMES = [f"{kind}{number}" for kind in "tx" for number in range(TASKS)]
+"""What a task can be called: ``t…`` is a task_id, ``x…`` an out_task_id."""
+
+
+def ref_of(name: str) -> TaskRef:
+    return TaskRef("a", name if name[0] == "t" else None, name if name[0] == "x" else None)
+
+
+def name_of(ref: TaskRef) -> str:
+    return ref.task_id or ref.out_task_id or ""
+
+
+def item(name: str, source: str) -> Item:
+    return Item(ref_of(name), TaskLabels("a", source, f"task {name[1:]}"))
 
 
 class UnreliableLedger(Ledger):
@@ -82,6 +97,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.upstream = [Upstream(number) for number in range(TASKS)]
         self.shown: dict[Series, float] = {}
         self.lists: dict[str, list[Item]] = {source: [] for source in SOURCES}
+        self.registered: set[str] = set()
         self.start()
 
     def start(self) -> None:
@@ -93,6 +109,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
         self.loop.run_until_complete(self.writer.open())
         self.in_flight: list[Task] = []
+        registrations = self.loop.run_until_complete(self.writer.registrations())
+        assert {name_of(registration.ref) for registration in registrations} == self.registered, "they survive a kill"
+        self.lists["api"] = [item(name_of(registration.ref), "api") for registration in registrations]
         self.apply()
 
     def apply(self) -> None:
@@ -105,18 +124,28 @@ class AnyHistory(RuleBasedStateMachine):
 
     # ---- what can happen -------------------------------------------------------------------------------------------
 
-    @rule(
-        source=st.sampled_from(SOURCES), names=st.sets(st.sampled_from([f"{k}{n}" for k in "tx" for n in range(TASKS)]))
-    )
+    @rule(source=st.sampled_from(SOURCES), names=st.sets(st.sampled_from(NAMES)))
     def reload(self, source: str, names: set[str]) -> None:
-        self.lists[source] = [
-            Item(
-                TaskRef("a", name if name[0] == "t" else None, name if name[0] == "x" else None),
-                TaskLabels("a", source, f"task {name[1:]}"),
-            )
-            for name in sorted(names)
-        ]
+        self.lists[source] = [item(name, source) for name in sorted(names)]
         self.apply()
+
+    @rule(name=st.sampled_from(NAMES))
+    def register(self, name: str) -> None:
+        """Somebody registers a task over HTTP: the answer comes when it is durable."""
+        if name not in self.registered:
+            new, wanted = Registration("api", ref_of(name), self.clock.wall()), item(name, "api")
+            known = self.loop.run_until_complete(self.writer.register([new], [wanted]))
+            self.registered.add(name)
+            self.tracker.amend("api", add=[wanted], now=self.clock.wall(), remembered=known)
+            self.lists["api"].append(wanted)
+
+    @rule(name=st.sampled_from(NAMES))
+    def unregister(self, name: str) -> None:
+        if name in self.registered:
+            self.loop.run_until_complete(self.writer.unregister([Registration("api", ref_of(name), 0.0)]))
+            self.registered.remove(name)
+            self.tracker.amend("api", drop=[ref_of(name)], now=self.clock.wall())
+            self.lists["api"] = [wanted for wanted in self.lists["api"] if wanted.ref != ref_of(name)]
 
     @rule(number=st.integers(0, TASKS - 1), to=st.sampled_from(["running", "unknown", *LIVES]), echoes=st.booleans())
     def go_on(self, number: int, to: str, echoes: bool) -> None:
@@ -147,7 +176,7 @@ class AnyHistory(RuleBasedStateMachine):
                 self.answer(task)
 
     def answer(self, task: Task) -> None:
-        number = int((task.state.ref.task_id or task.state.ref.out_task_id or "")[1:])
+        number = int(name_of(task.state.ref)[1:])
         transition = self.tracker.observe(task, self.upstream[number].answer(), now=self.clock.wall())
         if transition:
             self.journal.learnt(transition)
@@ -168,7 +197,7 @@ class AnyHistory(RuleBasedStateMachine):
     def step_clock(self, seconds: float) -> None:
         self.clock.step_wall(seconds)
 
-    @precondition(lambda self: all(self.lists.values()))
+    @precondition(lambda self: all(self.lists[source] for source in SOURCES))
     @rule()
     def prune(self) -> None:
         """Everything old goes, save what is followed; unfollowed tasks may not come back after that."""

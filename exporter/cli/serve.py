@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -16,7 +17,6 @@ from exporter.cli.exits import CannotStart
 from exporter.cli.options import ListenAddress
 from exporter.cli.signals import Signals
 from exporter.clock import SystemClock
-from exporter.dispatcher.credentials import ApiKey
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
 from exporter.metrics.snapshot import BuildView
@@ -26,6 +26,7 @@ from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.warnings import warnings
 from exporter.version import revision, version
+from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
 from exporter.web.reload import log_refusal
 from exporter.web.running import Running
@@ -60,25 +61,31 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     configure(level=log_level, log_format=log_format, secrets=secrets)
     settings = load(config_file)
     log: FilteringBoundLogger = structlog.get_logger()
-    _hide_keys(settings, secrets)
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
     with _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, listener, log))
+        asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
 
 
-async def _serve(settings: Settings, config_file: Path, listener: socket.socket, log: FilteringBoundLogger) -> None:
+async def _serve(
+    settings: Settings,
+    config_file: Path,
+    listener: socket.socket,
+    log: FilteringBoundLogger,
+    *,
+    hide: Callable[[str], None],
+) -> None:
     signals = Signals(deadline=STOP_SECONDS)
     signals.install()
     exporter = Exporter(
         settings,
         config_file=config_file,
         build=BuildView(version(), revision(), platform.python_version()),
-        world=World(clock=SystemClock(), random=Random(), environ=os.environ),
+        world=World(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log), listener)
+    server = WebServer(create_app(exporter, log=log, more=api_routes(exporter.desk, log=log)), listener)
     try:
         await _run(exporter, server, signals, address_of(listener), log)
     finally:
@@ -135,11 +142,3 @@ def _bound(address: ListenAddress) -> socket.socket:
         is_name = isinstance(error, socket.gaierror)
         reason = error.strerror if is_name else os.strerror(error.errno or 0)  # without what Python adds to it
         raise CannotStart(f"cannot listen on {address}: {reason}") from None
-
-
-def _hide_keys(settings: Settings, secrets: Secrets) -> None:
-    """No key is logged on purpose; should a library put one into a message, it is masked."""
-    for account in settings.accounts:
-        key = ApiKey(env=account.api_key_env, file=account.api_key_file).reveal()
-        if key is not None:
-            secrets.add(key)

@@ -3,9 +3,9 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from random import Random
-from typing import Protocol
 
 import httpx
 from structlog.typing import FilteringBoundLogger
@@ -16,29 +16,21 @@ from exporter.dispatcher.client import DispatcherClient, Reply
 from exporter.dispatcher.credentials import ApiKey
 from exporter.dispatcher.errors import DispatcherError, Reason
 from exporter.dispatcher.gate import Gate, Pass, Suspension
+from exporter.dispatcher.holds import hold_of
 from exporter.dispatcher.journal import Journal
 from exporter.dispatcher.quota import merged
+from exporter.dispatcher.requests import QUERY_ENDPOINT, STREAM_ENDPOINT, RequestLog
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
-
-QUERY_ENDPOINT = "tasks/query"
 
 KEY_INTERVAL = 1.0
 """Seconds between two looks at the key file."""
 
 
-class RequestLog(Protocol):
-    """Whoever counts the requests."""
-
-    def request_finished(
-        self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
-    ) -> None:
-        """A request ended, with an answer (``failure`` is None) or without one."""
-        ...
-
-
 class Account:
     """``admit`` or be refused, then ``query`` at once or ``withdraw``: each leave is used up by exactly one of the two.
+
+    Or ``lend`` the leave to a ``stream``, which keeps its slot until ``give_back``.
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
     holds the money headers last seen. Reading the key blocks, so build accounts off the event loop's hot path.
@@ -54,6 +46,7 @@ class Account:
         random: Random,
         transport: httpx.AsyncBaseTransport | None = None,
         environ: Mapping[str, str] | None = None,
+        hide: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.up = False
@@ -63,6 +56,7 @@ class Account:
         self._requests = requests
         self._transport = transport
         self._environ = environ
+        self._hide = hide
         self._journal = Journal(logger, settings.name)
         self._key = self._read_key()
         self._client = self._connect()
@@ -80,6 +74,11 @@ class Account:
     def in_flight(self) -> int:
         """Requests out, those admitted and not yet sent among them."""
         return self._gate.in_flight
+
+    @property
+    def streams(self) -> int:
+        """How many of those in flight are streams."""
+        return self._gate.streams
 
     @property
     def suspension(self) -> Suspension | None:
@@ -118,6 +117,45 @@ class Account:
             return reply.answer
         finally:
             self._changed.set()
+
+    def lend(self) -> Pass | None:
+        """Use up the leave just taken for a stream; None, and it is as before, where none may be opened.
+
+        Streams are for an account whose queries are answered, and never take the last slot.
+        """
+        if not (self.up and self._gate.may_stream(self._clock.monotonic())):
+            return None
+        leave = self._admitted.pop()
+        self._gate.streams_on(leave)
+        return leave
+
+    async def stream(self, ref: TaskRef, leave: Pass) -> AsyncGenerator[Answer]:
+        """Every validated answer that the stream of one task brings. Every fault is a DispatcherError."""
+        started, seconds = self._clock.monotonic(), None
+        failure: Reason | None = None
+        drift: dict[Drift, None] = {}
+        try:
+            async with self._client.stream(ref) as stream, aclosing(stream.answers) as answers:
+                seconds = self._clock.monotonic() - started
+                self.quota = merged(self.quota, stream.quota)
+                async for answer in answers:
+                    self.last_success_at = self._clock.wall()
+                    drift |= dict.fromkeys(answer.drift)
+                    yield answer
+        except DispatcherError as error:
+            failure = error.reason
+            seconds = self._clock.monotonic() - started if seconds is None else seconds
+            self._stream_failed(leave, error)
+            raise
+        finally:
+            if seconds is not None:
+                self._report(STREAM_ENDPOINT, seconds, failure=failure, drift=drift)
+
+    def give_back(self, leave: Pass) -> None:
+        """The stream that this leave was lent to is over."""
+        if self._gate.is_out(leave):
+            self._gate.abandoned(leave)
+        self._changed.set()
 
     async def watch_key(self) -> None:
         """Follow the key's file for ever: a changed key is tried at once, and without one nothing is sent."""
@@ -161,7 +199,7 @@ class Account:
         self.up = True
         self.last_success_at = self._clock.wall()
         self.quota = merged(self.quota, reply.quota)
-        self._report(now - started, drift=reply.answer.drift)
+        self._report(QUERY_ENDPOINT, now - started, drift=reply.answer.drift)
         self._journal.suspension(before, self._gate.suspension(now), now)
 
     def _failed(self, leave: Pass, error: DispatcherError, started: float) -> None:
@@ -170,13 +208,25 @@ class Account:
         self._gate.failed(leave, error, now)
         self.up = False
         self.quota = merged(self.quota, error.quota)
-        self._report(now - started, failure=error.reason)
+        self._report(QUERY_ENDPOINT, now - started, failure=error.reason)
         self._journal.failed(error, now)
         self._journal.suspension(before, self._gate.suspension(now), now)
 
-    def _report(self, seconds: float, *, failure: Reason | None = None, drift: Sequence[Drift] = ()) -> None:
+    def _stream_failed(self, leave: Pass, error: DispatcherError) -> None:
+        """What the API says by a status holds for the account; any other fault is left to the next query to meet."""
+        self.quota = merged(self.quota, error.quota)
+        if error.status is None or hold_of(error.reason) is None:
+            return
+        now = self._clock.monotonic()
+        before = self._gate.suspension(now)
+        self._gate.failed(leave, error, now)
+        self._journal.suspension(before, self._gate.suspension(now), now)
+
+    def _report(
+        self, endpoint: str, seconds: float, *, failure: Reason | None = None, drift: Iterable[Drift] = ()
+    ) -> None:
         self._requests.request_finished(
-            self.settings.name, QUERY_ENDPOINT, seconds=seconds, failure=failure, drift=drift
+            self.settings.name, endpoint, seconds=seconds, failure=failure, drift=tuple(drift)
         )
 
     def _key_changed(self) -> None:
@@ -188,7 +238,9 @@ class Account:
         self._changed.set()
 
     def _read_key(self) -> ApiKey:
-        return ApiKey(env=self.settings.api_key_env, file=self.settings.api_key_file, environ=self._environ)
+        return ApiKey(
+            env=self.settings.api_key_env, file=self.settings.api_key_file, environ=self._environ, hide=self._hide
+        )
 
     def _reveal_key(self) -> str | None:
         return self._key.reveal()

@@ -1,8 +1,9 @@
-"""One account's HTTP client: one question, one answer, nothing remembered."""
+"""One account's HTTP client: one question, one answer, nothing remembered. Of a stream, the answers as they come."""
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -12,6 +13,7 @@ from exporter.dispatcher.errors import DispatcherError, Reason
 from exporter.dispatcher.faults import named_faults
 from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode, unpack
 from exporter.dispatcher.quota import read_quota
+from exporter.dispatcher.stream import SILENCE_LIMIT, read_stream, stream_path
 from exporter.dispatcher.taxonomy import judge
 from exporter.dispatcher.wire import parse_record, request_body
 from exporter.tasks.identity import TaskRef
@@ -34,6 +36,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """An open stream: the answers of one task as they come, and the money headers that came before them."""
+
+    answers: AsyncGenerator[Answer]
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
 class _Response:
     status: int
     headers: httpx.Headers
@@ -41,7 +51,7 @@ class _Response:
 
 
 class DispatcherClient:
-    """Asks ``POST /v1/tasks/query``; safe for concurrent use within one event loop.
+    """Asks ``POST /v1/tasks/query``, listens to ``GET /v1/tasks/stream/…``; safe for concurrent use within one loop.
 
     ``key`` is asked before each request. ``timeout`` (seconds) bounds each phase and the whole exchange. Redirects are
     never followed. The environment's proxy variables (``HTTPS_PROXY``, ``NO_PROXY``, …) and ``SSL_CERT_FILE`` are
@@ -57,11 +67,13 @@ class DispatcherClient:
         max_in_flight: int,
         wall: Callable[[], float],
         transport: httpx.AsyncBaseTransport | None = None,
+        silence_limit: float = SILENCE_LIMIT,
     ) -> None:
-        self._url = base_url.rstrip("/") + PATH
+        self._base_url = base_url.rstrip("/")
         self._key = key
         self._timeout = timeout
         self._wall = wall
+        self._silence_limit = silence_limit
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -87,44 +99,88 @@ class DispatcherClient:
         """Ask once; every fault is a DispatcherError, which carries the money headers where they arrived."""
         key = _sendable(self._key())
         response = await self._exchange(request_body(ref), key)
-        quota = read_quota(response.headers)
-        try:
-            with named_faults():
-                return Reply(self._read(response, ref, key), quota)
-        except DispatcherError as error:
-            error.quota = quota
-            raise
+        with _quota_kept(response.headers) as quota:
+            return Reply(self._read(response, ref, key), quota)
+
+    @asynccontextmanager
+    async def stream(self, ref: TaskRef) -> AsyncIterator[Stream]:
+        """Listen to one task, by its ``task_id``; every fault is a DispatcherError, also while listening.
+
+        ``timeout`` bounds the opening, the silence limit the wait for each further byte. An unknown task is an answer.
+        """
+        key = _sendable(self._key())
+        headers = {**_authorization(key), "Accept": "text/event-stream", "Cache-Control": "no-store"}
+        url, limits = self._base_url + stream_path(ref), httpx.Timeout(self._timeout, read=self._silence_limit)
+        with self._under_way(), named_faults():
+            async with asyncio.timeout(self._timeout) as opening:
+                async with self._http.stream("GET", url, headers=headers, timeout=limits) as response:
+                    with _quota_kept(response.headers) as quota:
+                        stream = Stream(await self._listen(response, ref, key), quota)
+                    opening.reschedule(None)
+                    yield stream
 
     async def aclose(self) -> None:
-        """Let the requests under way end (``timeout`` bounds them), then close the connections."""
+        """Let what is under way end (``timeout`` bounds a query, the caller a stream), then close the connections."""
         await self._idle.wait()
         await self._http.aclose()
 
     async def _exchange(self, body: bytes, key: str) -> _Response:
+        with self._under_way(), named_faults():
+            async with asyncio.timeout(self._timeout):
+                return await self._post(body, key)
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
         self._in_flight += 1
         self._idle.clear()
         try:
-            with named_faults():
-                async with asyncio.timeout(self._timeout):
-                    return await self._post(body, key)
+            yield
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
 
     async def _post(self, body: bytes, key: str) -> _Response:
-        headers = {"Authorization": f"Bearer {key}"}
-        async with self._http.stream("POST", self._url, content=body, headers=headers) as response:
-            return _Response(response.status_code, response.headers, await _body(response))
+        url, headers = self._base_url + PATH, _authorization(key)
+        async with self._http.stream("POST", url, content=body, headers=headers) as response:
+            return await _received(response)
+
+    async def _listen(self, response: httpx.Response, ref: TaskRef, key: str) -> AsyncGenerator[Answer]:
+        if response.status_code == 200:
+            return read_stream(response, asked=ref, key=key)
+        return _only(self._judge(await _received(response), key))
 
     def _read(self, response: _Response, ref: TaskRef, key: str) -> Answer:
         if 200 <= response.status < 300:
             return parse_record(decode(conceal(_unpacked(response), key)), asked=ref)
+        return self._judge(response, key)
+
+    def _judge(self, response: _Response, key: str) -> Answer:
         body = conceal(_unpacked_error(response), key)
         verdict = judge(response.status, response.headers, body, now=self._wall())
         if isinstance(verdict, DispatcherError):
             raise verdict
         return verdict
+
+
+@contextmanager
+def _quota_kept(headers: httpx.Headers) -> Iterator[Quota]:
+    """Let every fault carry the money headers."""
+    quota = read_quota(headers)
+    try:
+        with named_faults():
+            yield quota
+    except DispatcherError as error:
+        error.quota = quota
+        raise
+
+
+async def _only(answer: Answer) -> AsyncGenerator[Answer]:
+    yield answer
+
+
+async def _received(response: httpx.Response) -> _Response:
+    return _Response(response.status_code, response.headers, await _body(response))
 
 
 async def _body(response: httpx.Response) -> bytes:
@@ -162,6 +218,10 @@ def _unpacked_error(response: _Response) -> bytes:
         return _unpacked(response)
     except DispatcherError:
         return b""
+
+
+def _authorization(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
 
 
 def _sendable(key: str | None) -> str:

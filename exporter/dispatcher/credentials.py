@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,15 +22,22 @@ class _Reading:
 class ApiKey:
     """One account's key, read at once and again by ``refresh``. ``env`` or ``file`` names where it lives.
 
-    Reading a file blocks: off the event loop, please. ``refresh`` may run in a thread, since it replaces one attribute.
+    ``hide`` is told every key that is read, before it is used. Reading a file blocks: off the event loop, please.
+    ``refresh`` may run in a thread, since it replaces one attribute.
     """
 
     def __init__(
-        self, *, env: str | None = None, file: Path | None = None, environ: Mapping[str, str] | None = None
+        self,
+        *,
+        env: str | None = None,
+        file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        hide: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._env = env
         self._file = file
         self._environ = os.environ if environ is None else environ
+        self._hide = hide
         self._reading = self._read()
 
     def reveal(self) -> str | None:
@@ -56,6 +63,12 @@ class ApiKey:
         return "ApiKey(***)"
 
     def _read(self) -> _Reading:
+        reading = self._look()
+        if reading.key is not None:
+            self._hide(reading.key)
+        return reading
+
+    def _look(self) -> _Reading:
         if self._file is not None:
             return _from_file(self._file)
         key = self._environ.get(self._env or "", "").strip()

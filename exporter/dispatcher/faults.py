@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from httpx_sse import SSEError
 
 from exporter.dispatcher.errors import DispatcherError, Reason
 
@@ -21,6 +22,7 @@ _FAULTS: tuple[tuple[type[BaseException], Reason, str], ...] = (
     (httpx.UnsupportedProtocol, Reason.BAD_ROUTE, "base_url is not an http or https address"),
     (httpx.InvalidURL, Reason.BAD_ROUTE, "base_url is not an address"),
     (httpx.DecodingError, Reason.BAD_RESPONSE, "a body that cannot be decoded"),
+    (SSEError, Reason.BAD_RESPONSE, "not an event stream"),
     (httpx.HTTPError, Reason.NETWORK, "the exchange failed"),
 )
 

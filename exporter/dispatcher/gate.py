@@ -48,6 +48,7 @@ class Gate:
         self._last_sent = float("-inf")
         self._sent = 0
         self._out: set[int] = set()
+        self._streams: set[int] = set()
         self._held: _Held | None = None
         self._probe: int | None = None
         self._epoch = 0
@@ -57,6 +58,11 @@ class Gate:
     @property
     def in_flight(self) -> int:
         return len(self._out)
+
+    @property
+    def streams(self) -> int:
+        """How many of those in flight are streams."""
+        return len(self._streams)
 
     def suspension(self, now: float) -> Suspension | None:
         """The suspension in force; it outlasts ``until`` as long as its probe has not succeeded."""
@@ -81,6 +87,18 @@ class Gate:
         if self._held:
             self._probe = self._sent
         return Pass(self._sent, self._epoch)
+
+    def may_stream(self, now: float) -> bool:
+        """Whether a request may be a stream, which stays out for long: one slot is always left to the others."""
+        return self.suspension(now) is None and len(self._streams) < self._max_in_flight - 1
+
+    def streams_on(self, leave: Pass) -> None:
+        """The request that this leave is for is a stream, which ``may_stream`` must have allowed."""
+        self._streams.add(leave.number)
+
+    def is_out(self, leave: Pass) -> bool:
+        """Whether the leave has not been brought back yet."""
+        return leave.number in self._out
 
     def succeeded(self, leave: Pass, now: float) -> None:
         """A validated answer came: it forgives everything, unless it was asked for before the suspension."""
@@ -172,6 +190,7 @@ class Gate:
 
     def _back(self, leave: Pass) -> None:
         self._out.remove(leave.number)
+        self._streams.discard(leave.number)
         if self._probe == leave.number:
             self._probe = None
 

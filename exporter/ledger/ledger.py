@@ -13,12 +13,15 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from exporter.ledger.entry import Committed, Count, Entry
 from exporter.ledger.known import Known
+from exporter.ledger.registrations import delete_registrations, insert_registrations, select_registrations
 from exporter.ledger.rows import open_row, outcome_row, series_of, state_of_open, state_of_outcome, total_rows
 from exporter.ledger.sqlite import SqliteFile, mapped_errors
 from exporter.ledger.tables import open_tasks, outcomes, totals
 from exporter.metrics.series import Exemplar, Increments, Series
 from exporter.tasks.identity import IdKey, TaskRef
-from exporter.tasks.state import TaskState, merge
+from exporter.tasks.item import Item
+from exporter.tasks.registration import Registration
+from exporter.tasks.state import TaskState, begin, merge
 
 T = TypeVar("T")
 
@@ -49,14 +52,27 @@ class Ledger:
     def recall(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]:
         """What is known of these tasks from earlier, by the reference that was asked for."""
         with self._transaction() as tx:
-            states = [state_of_outcome(row) for row in _rows(tx, outcomes, refs)]
-            states += [state_of_open(row) for row in _rows(tx, open_tasks, refs)]
-        by_key: dict[IdKey, list[TaskState]] = {}
-        for state in states:
-            for key in state.ref.ids():
-                by_key.setdefault(key, []).append(state)
-        found = ((ref, _merged(ref, by_key)) for ref in refs)
-        return {ref: state for ref, state in found if state is not None}
+            return _recall(tx, refs)
+
+    def registrations(self) -> list[Registration]:
+        """Every registration, in the order in which they came."""
+        with self._transaction() as tx:
+            return select_registrations(tx)
+
+    def register(self, new: Sequence[Registration], items: Sequence[Item], *, now: float) -> dict[TaskRef, TaskState]:
+        """Keep registrations and the first sight of their items; return what is now known of the items' tasks."""
+        with self._transaction() as tx:
+            insert_registrations(tx, new)
+            known = _recall(tx, [item.ref for item in items])
+            begun = {item.ref: begin(item, now=now) for item in items if item.ref not in known}
+            if begun:
+                tx.execute(insert(open_tasks), [open_row(state, saved_at=now) for state in begun.values()])
+        return known | begun
+
+    def unregister(self, gone: Sequence[Registration]) -> None:
+        """Keep these registrations no more; what is known of their tasks stays."""
+        with self._transaction() as tx:
+            delete_registrations(tx, gone)
 
     def commit(self, entries: Sequence[Entry], meters: Increments, *, now: float) -> Committed:
         """Make the entries durable and add what they count, once for each task; ``meters`` are added as they are."""
@@ -142,6 +158,17 @@ def _rows(tx: Connection, table: Table, refs: Sequence[TaskRef]) -> list[Mapping
             query = select(table).where(table.c.account == account, table.c[kind].in_(chunk))
             found |= {row["id"]: row for row in tx.execute(query).mappings()}
     return list(found.values())
+
+
+def _recall(tx: Connection, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]:
+    states = [state_of_outcome(row) for row in _rows(tx, outcomes, refs)]
+    states += [state_of_open(row) for row in _rows(tx, open_tasks, refs)]
+    by_key: dict[IdKey, list[TaskState]] = {}
+    for state in states:
+        for key in state.ref.ids():
+            by_key.setdefault(key, []).append(state)
+    found = ((ref, _merged(ref, by_key)) for ref in refs)
+    return {ref: state for ref, state in found if state is not None}
 
 
 def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

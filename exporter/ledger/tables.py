@@ -2,6 +2,7 @@
 
 ``outcomes`` grows at its end, in the order of time. ``open_tasks`` holds what a restart must know of tasks that have
 not ended. ``totals`` holds every counter and histogram, so that a restart never adds history up again.
+``registrations`` are the tasks that were registered over HTTP; ``key`` is both ids as one text, for one may be missing.
 """
 
 from sqlalchemy import Column, Float, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
@@ -59,4 +60,20 @@ totals = Table(
     Column("part", String, nullable=False),
     Column("value", Float, nullable=False),
     PrimaryKeyConstraint("family", "labels", "part"),
+)
+
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("group_name", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("task_id", String),
+    Column("out_task_id", String),
+    Column("model", String, nullable=False),
+    Column("labels", String, nullable=False),
+    Column("submitted_at", Float),
+    Column("registered_at", Float, nullable=False),
+    UniqueConstraint("group_name", "account", "key", name="registrations_key"),
 )

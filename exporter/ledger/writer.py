@@ -20,6 +20,8 @@ from exporter.metrics.aggregates import Aggregates
 from exporter.metrics.series import Increments, Series
 from exporter.metrics.snapshot import LedgerView
 from exporter.tasks.identity import IdKey, TaskRef
+from exporter.tasks.item import Item
+from exporter.tasks.registration import Registration
 from exporter.tasks.state import TaskState
 
 T = TypeVar("T")
@@ -45,6 +47,11 @@ class Ledger(Protocol):
     def recall(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]: ...
     def commit(self, entries: Sequence[Entry], meters: Increments, *, now: float) -> Committed: ...
     def prune(self, *, before: float, followed: Collection[IdKey]) -> int: ...
+    def registrations(self) -> list[Registration]: ...
+    def register(
+        self, new: Sequence[Registration], items: Sequence[Item], *, now: float
+    ) -> Mapping[TaskRef, TaskState]: ...
+    def unregister(self, gone: Sequence[Registration]) -> None: ...
 
 
 class LedgerWriter:
@@ -100,6 +107,19 @@ class LedgerWriter:
             return True
         return gone == 0
 
+    async def registrations(self) -> list[Registration]:
+        """Every registration; raise LedgerError where they cannot be read."""
+        return await self._call(self._ledger.registrations)
+
+    async def register(self, new: Sequence[Registration], items: Sequence[Item]) -> Mapping[TaskRef, TaskState]:
+        """Make registrations durable now, and say what is known of their items' tasks; raise LedgerError if unable."""
+        now = self._clock.wall()
+        return await self._call(lambda: self._ledger.register(new, items, now=now))
+
+    async def unregister(self, gone: Sequence[Registration]) -> None:
+        """Make it durable that these are registered no more; raise LedgerError where that cannot be."""
+        await self._call(lambda: self._ledger.unregister(gone))
+
     async def run(self) -> None:
         """Commit what is recorded, for ever; it never raises."""
         while True:
@@ -127,6 +147,13 @@ class LedgerWriter:
                 return False
             self._succeeded(committed, seconds=self._clock.monotonic() - started)
             return True
+
+    async def flush(self) -> bool:
+        """Commit everything that was recorded; say whether that succeeded."""
+        while self._waiting or self._in_commit:
+            if not await self.commit():
+                return False
+        return True
 
     async def close(self) -> None:
         """Commit what is left, if the ledger lets it, and close the ledger."""

@@ -8,7 +8,7 @@ from exporter.dispatcher.answer import Drift
 from exporter.dispatcher.errors import Reason
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.families.tasks import OUTPUT_TYPES, TIMED
-from exporter.metrics.series import Exemplar, Increments, Labels, Series, labels_of
+from exporter.metrics.series import SUM, Exemplar, Increments, Labels, Series, labels_of
 from exporter.tasks.labels import TaskLabels
 from exporter.tasks.outcome import Outcome
 from exporter.tasks.status import Status
@@ -54,6 +54,18 @@ def count_request(
         increments.count("bytespike_api_request_failures_total", labels)
     for kind in drift:
         increments.count("bytespike_api_schema_drift_total", labels_of(account=account, kind=str(kind)))
+    return increments
+
+
+def count_no_requests(account: str, endpoint: str) -> Increments:
+    """Nothing, in every series that ``count_request`` could add to."""
+    increments = Increments()
+    request = labels_of(account=account, endpoint=endpoint)
+    increments.begin("bytespike_api_requests_total", request)
+    increments.begin("bytespike_api_request_duration_seconds", request, SUM)
+    for reason in Reason:
+        labels = labels_of(account=account, endpoint=endpoint, reason=str(reason))
+        increments.begin("bytespike_api_request_failures_total", labels)
     return increments
 
 

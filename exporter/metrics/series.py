@@ -51,6 +51,10 @@ class Increments(dict[Series, float]):
         """Add to a counter; return the series it touched."""
         return self._add(Series(family, labels), by)
 
+    def begin(self, family: str, labels: Labels, part: str = VALUE) -> Series:
+        """Add nothing: the series is there from now on."""
+        return self._add(Series(family, labels, part), 0.0)
+
     def observe(self, family: str, labels: Labels, value: float, buckets: Sequence[float]) -> Series:
         """Add one observation to a histogram whose upper bounds are ``buckets`` (ascending, without +Inf)."""
         self._add(Series(family, labels, SUM), value)

@@ -1,7 +1,8 @@
 """The loop that asks about the tasks of one account.
 
 One loop decides who is asked next; each request runs as a task of its own, as many at once as the account admits.
-A followed task is either in the schedule or being asked about, never both: so no two requests for it can overlap.
+A followed task is either in the schedule or being asked about, never both: so no two queries for it can overlap.
+Beside them it may have one stream, which spares it most of them.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer
 from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.polling import streams
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.tasks.identity import TaskRef
@@ -28,7 +30,7 @@ SMOOTHING = 0.1
 """The weight of the latest request in the mean latency."""
 
 
-class Account(Protocol):
+class Account(streams.Account, Protocol):
     """What a poller needs of an account."""
 
     async def admit(self) -> None: ...
@@ -57,6 +59,7 @@ class Poller:
         clock: Clock,
         random: Callable[[], float],
         log: FilteringBoundLogger,
+        is_streamed: Callable[[Task], bool] = lambda _: False,
     ) -> None:
         self._name = name
         self._account = account
@@ -67,9 +70,12 @@ class Poller:
         self._random = random
         self._log = log
         self._schedule = Schedule()
+        self._streams = streams.Streams(name, account, listener=self, wanted=is_streamed, clock=clock, log=log)
         self._changed = asyncio.Event()
         self._requests: dict[Task, asyncio.Task[None]] = {}
         self._failures: dict[Task, int] = {}
+        self._hurried: set[Task] = set()
+        self._rested: dict[Task, float] = {}
         self._latency = 0.0
         self._has_tried = False
 
@@ -104,10 +110,49 @@ class Poller:
         interval = self._cadence_of(task).interval(task.state.eta_seconds)
         self._put(task, Slot(self._clock.monotonic() + self._random() * interval, interval))
 
+    def hurry(self, task: Task) -> None:
+        """Ask about a task now, ahead of its turn: once in ``min_interval``, however often this is called."""
+        if task in self._requests:
+            self._hurried.add(task)  # what is under way may have been answered before the news
+            return
+        slot = self._schedule.slot(task)
+        if slot is None:
+            return
+        now = self._clock.monotonic()
+        due = max(now, self._rested.get(task, now))
+        if due < slot.due:
+            self._rested[task] = due + self._cadence_of(task).settings.min_interval
+            self._put(task, Slot(due, slot.interval, is_hurried=True))
+
+    def close_streams(self, *, unwanted_only: bool) -> None:
+        """End the streams, all or those that ``is_streamed`` is not for any more; their tasks are polled as usual."""
+        if unwanted_only:
+            self._streams.close_unwanted()
+        else:
+            self._streams.close_all()
+
+    def heard(self, task: Task, answer: Answer) -> None:
+        """Take what a stream tells of a task."""
+        self._take(task, answer)
+
+    def retimed(self, task: Task, *, at_once: bool) -> None:
+        """Give a task that has got or lost a stream its next turn accordingly, at once if so."""
+        task = task.survivor
+        slot = self._schedule.slot(task)
+        if slot and not slot.is_hurried:
+            interval = self._interval(task)
+            due = self._clock.monotonic() + interval
+            self._put(task, Slot(due if self._streams.speaks(task) else min(due, slot.due), interval))
+        if at_once:
+            self.hurry(task)
+
     def drop(self, task: Task) -> None:
         """Do not poll a task any more; what a request that is under way brings back is not taken."""
         self._schedule.discard(task)
         self._failures.pop(task, None)
+        self._hurried.discard(task)
+        self._rested.pop(task, None)
+        self._streams.drop(task)
 
     async def run(self) -> None:
         """Poll for ever; whatever goes wrong is logged, and the loop goes on."""
@@ -119,7 +164,8 @@ class Poller:
                 await self._clock.sleep(1.0)
 
     async def stop(self, *, deadline: float) -> None:
-        """Let the requests under way come back, that many seconds at most."""
+        """End the streams, and let the requests under way come back, that many seconds at most."""
+        await self._streams.stop()
         if self._requests:
             _, late = await asyncio.wait(self._requests.values(), timeout=deadline)
             for request in late:
@@ -137,6 +183,9 @@ class Poller:
         if self._is_asked_about(task):
             self._account.withdraw()
             self._put(task, Slot(self._clock.monotonic() + slot.interval, slot.interval))
+            return
+        if not slot.is_hurried and self._streams.open(task):
+            self._again(task)
             return
         self._requests[task] = asyncio.create_task(self._ask(task, slot), name=f"poll {self._name}")
 
@@ -185,17 +234,28 @@ class Poller:
     def _failed(self, task: Task, error: DispatcherError) -> None:
         if error.reason in TASKS_OWN:
             self._failures[task] = self._failures.get(task, 0) + 1
+        self._streams.turned_away(error.reason)
 
     def _again(self, asked: Task) -> None:
         """Give the task its next turn, or the one that it turned out to be, unless that one has its own."""
         task = asked.survivor
+        is_hurried = asked in self._hurried
+        self._hurried.discard(asked)
         if task is not asked and (task in self._requests or task in self._schedule):
             return
         if not task.is_followed or task.state.is_terminal:
             self.drop(task)
             return
-        interval = self._cadence_of(task).interval(task.state.eta_seconds, failures=self._failures.get(task, 0))
+        interval = self._interval(task)
         self._put(task, Slot(self._clock.monotonic() + interval, interval))
+        if is_hurried:
+            self.hurry(task)
+
+    def _interval(self, task: Task) -> float:
+        cadence = self._cadence_of(task)
+        if self._streams.speaks(task):
+            return cadence.settings.max_interval
+        return cadence.interval(task.state.eta_seconds, failures=self._failures.get(task, 0))
 
     def _put(self, task: Task, slot: Slot) -> None:
         self._schedule.put(task, slot)

@@ -9,10 +9,14 @@ from exporter.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A task's turn: when it is due (monotonic seconds) and how far it is from its next one (seconds)."""
+    """A task's turn: when it is due (monotonic seconds) and how far it is from its next one (seconds).
+
+    ``is_hurried`` marks a turn that was brought forward: it is for a query.
+    """
 
     due: float
     interval: float
+    is_hurried: bool = False
 
 
 class Schedule:
@@ -34,6 +38,10 @@ class Schedule:
     def rate(self) -> float:
         """Requests a second that the scheduled tasks ask for."""
         return max(0.0, self._rate)
+
+    def slot(self, task: Task) -> Slot | None:
+        """A task's turn, if it has one."""
+        return self._slots.get(task)
 
     def put(self, task: Task, slot: Slot) -> None:
         """Give a task its turn, in place of any it has."""

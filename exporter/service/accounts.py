@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from exporter.dispatcher.account import Account
+from exporter.dispatcher.requests import STREAM_ENDPOINT
 from exporter.metrics.snapshot import AccountView
 from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
 from exporter.service.journal import Journal
 from exporter.service.loops import Loops
 from exporter.service.world import World
-from exporter.settings.model import AccountSettings, Settings
+from exporter.settings.model import AccountSettings, PollSettings, Settings
 from exporter.tasks.task import Task
 from exporter.tasks.tracker import Tracker
 
@@ -39,11 +40,16 @@ class Accounts:
         self._log = log
         self._polled: dict[str, Polled] = {}
         self._cadences: dict[str, Cadence] = {}
+        self._streamed: frozenset[str] = frozenset()
 
     @property
     def untried(self) -> list[str]:
         """The accounts that have tasks, none of which has been asked about yet."""
         return [name for name, polled in self._polled.items() if not polled.poller.has_tried]
+
+    def account(self, name: str) -> Account:
+        """An account in use."""
+        return self._polled[name].account
 
     def poller_of(self, task: Task) -> Poller:
         """The poller of a task's account."""
@@ -56,12 +62,18 @@ class Accounts:
     def keep(self, settings: Settings) -> list[str]:
         """Open new accounts, change those that differ; return the names of those to be closed."""
         self._cadences = {group.name: Cadence(group.poll) for group in settings.task_groups}
+        self._streamed = frozenset(group.name for group in settings.task_groups if group.stream)
+        for account in {group.account for group in settings.task_groups if group.stream}:
+            self._journal.foresee_requests(account, STREAM_ENDPOINT)
         for wanted in settings.accounts:
             polled = self._polled.get(wanted.name)
             if polled is None:
                 self._open(wanted)
             elif polled.account.settings != wanted:
                 polled.account.reconfigure(wanted)
+                polled.poller.close_streams(unwanted_only=False)
+            else:
+                polled.poller.close_streams(unwanted_only=True)
         return [name for name in self._polled if name not in {account.name for account in settings.accounts}]
 
     async def close(self, names: Sequence[str] | None = None) -> None:
@@ -87,26 +99,32 @@ class Accounts:
             random=world.random,
             transport=world.transport,
             environ=world.environ,
+            hide=world.hide,
         )
         poller = Poller(
             name,
             account,
             tracker=self._tracker,
             journal=self._journal,
-            cadence_of=lambda task: self._cadences[task.labels.group],
+            cadence_of=self._cadence_of,
             clock=world.clock,
             random=world.random.random,
             log=self._log,
+            is_streamed=lambda task: task.labels.group in self._streamed,
         )
         self._polled[name] = Polled(account, poller)
         self._loops.start(_poll_loop(name), poller.run())
         self._loops.start(_key_loop(name), account.watch_key())
 
+    def _cadence_of(self, task: Task) -> Cadence:
+        # within a reload a stream may be closed whose group has just gone; the task goes next
+        return self._cadences.get(task.labels.group, Cadence(PollSettings()))
+
 
 def _view(name: str, polled: Polled) -> AccountView:
     account, poller = polled.account, polled.poller
     suspension = account.suspension
-    may = _attainable_rate(account.settings, poller.latency)
+    may = _attainable_rate(account.settings, poller.latency, streams=account.streams)
     return AccountView(
         name=name,
         up=account.up,
@@ -120,9 +138,9 @@ def _view(name: str, polled: Polled) -> AccountView:
     )
 
 
-def _attainable_rate(settings: AccountSettings, latency: float) -> float:
-    """Requests a second that the limits allow, given how long one takes."""
-    by_latency = settings.max_in_flight / latency if latency else settings.max_requests_per_second
+def _attainable_rate(settings: AccountSettings, latency: float, *, streams: int) -> float:
+    """Requests a second that the limits allow, given how long one takes and how many slots streams have taken."""
+    by_latency = max(1, settings.max_in_flight - streams) / latency if latency else settings.max_requests_per_second
     return min(settings.max_requests_per_second, by_latency)
 
 

@@ -6,17 +6,22 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from exporter.discovery.registry import Registry
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.aggregates import Aggregates
 from exporter.metrics.bounds import LabelBounds
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.service.accounts import Accounts
+from exporter.service.desk import Desk
 from exporter.service.following import Following, Lists
+from exporter.service.hints import Hints
 from exporter.service.journal import Journal
 from exporter.service.loops import Loops
+from exporter.service.registrar import Registrar
+from exporter.service.retiring import Retiring
 from exporter.service.sources import Sources
-from exporter.service.wanted import configured_labels, kept_sources, rules_of, static_lists
+from exporter.service.wanted import configured_labels, kept_sources, registered_lists, rules_of, static_lists
 from exporter.service.world import World
 from exporter.settings.diff import Difference, diff, refusals
 from exporter.settings.errors import ConfigError, Fault
@@ -59,8 +64,16 @@ class Exporter:
             accounts=self._accounts,
             clock=world.clock,
         )
-        self._sources = Sources(
-            following=self._following, writer=self._writer, loops=self._loops, clock=world.clock, log=log
+        self._sources = Sources(following=self._following, writer=self._writer, loops=self._loops, world=world, log=log)
+        self._registry = Registry()
+        self._registrar = Registrar(
+            settings=lambda: self._settings,
+            registry=self._registry,
+            following=self._following,
+            tracker=self._tracker,
+            writer=self._writer,
+            clock=world.clock,
+            log=log,
         )
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
@@ -73,8 +86,11 @@ class Exporter:
         """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
         await self._writer.open()
         self._bounds.restore(self._aggregates.totals, user=self._settings.labels)
+        self._registry.add(await self._writer.registrations())
         await self._follow(self._settings)
         self._loops.start("ledger", self._writer.run())
+        self._loops.start("registrations", self._registrar.run())
+        self._loops.start("retiring", self._retiring().run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._prune())
 
@@ -148,8 +164,23 @@ class Exporter:
             exemplars=self._aggregates.exemplars,
             accounts=tuple(self._accounts.views()),
             ledger=ledger,
-            sources=tuple(self._sources.views()),
+            sources=(*self._sources.views(), *self._registrar.views()),
             config=self._config,
+        )
+
+    @property
+    def desk(self) -> Desk:
+        """What the API works with."""
+        return Desk(
+            settings=lambda: self._settings,
+            tracker=self._tracker,
+            registry=self._registry,
+            registrar=self._registrar,
+            hints=Hints(
+                tracker=self._tracker, accounts=self._accounts, registrar=self._registrar, clock=self._world.clock
+            ),
+            accounts=self._accounts,
+            clock=self._world.clock,
         )
 
     # ---- what is followed ------------------------------------------------------------------------------------------
@@ -162,7 +193,7 @@ class Exporter:
         await self._accounts.close(to_close)
 
     def _lists(self, wanted: Settings) -> Lists:
-        lists = static_lists(wanted)
+        lists = {**static_lists(wanted), **registered_lists(wanted, self._registry)}
         kept = kept_sources(self._settings, wanted)
         abandoned = {source: () for source in self._tracker.sources if source not in lists and source not in kept}
         return {**lists, **abandoned}
@@ -175,6 +206,17 @@ class Exporter:
         self._tracker.apply(rules_of(wanted), now=self._world.clock.wall())
         return self._accounts.keep(wanted)
 
+    def _retiring(self) -> Retiring:
+        return Retiring(
+            settings=lambda: self._settings,
+            registry=self._registry,
+            registrar=self._registrar,
+            tracker=self._tracker,
+            writer=self._writer,
+            clock=self._world.clock,
+            log=self._log,
+        )
+
     # ---- loops -----------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
@@ -184,7 +226,9 @@ class Exporter:
 
     async def _prune(self) -> None:
         while True:
-            followed = frozenset(key for task in self._tracker for key in task.state.ref.ids())
+            followed = frozenset(self._registry.ids()).union(
+                key for task in self._tracker for key in task.state.ref.ids()
+            )
             before = self._world.clock.wall() - self._settings.ledger.retention
             is_done = await self._writer.prune(before=before, followed=followed)
             await self._world.clock.sleep(PRUNE_INTERVAL if is_done else HEARTBEAT)

@@ -9,7 +9,14 @@ from exporter.dispatcher.answer import Drift
 from exporter.dispatcher.errors import Reason
 from exporter.ledger.entry import Count, Entry
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.accounting import count_outcome, count_overflow, count_poll_lag, count_queue, count_request
+from exporter.metrics.accounting import (
+    count_no_requests,
+    count_outcome,
+    count_overflow,
+    count_poll_lag,
+    count_queue,
+    count_request,
+)
 from exporter.metrics.bounds import LabelBounds
 from exporter.tasks.item import Item
 from exporter.tasks.labels import TaskLabels
@@ -56,6 +63,10 @@ class Journal:
     def polled(self, account: str, *, lag: float) -> None:
         """A task was asked about, so many seconds after it was due."""
         self._writer.meter(count_poll_lag(account, lag))
+
+    def foresee_requests(self, account: str, endpoint: str) -> None:
+        """Requests to an endpoint may come: what counts them starts at 0."""
+        self._writer.meter(count_no_requests(account, endpoint))
 
     def request_finished(
         self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]

@@ -8,11 +8,13 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.discovery.configured import Configured, configured_sources
 from exporter.discovery.items import items_of
+from exporter.discovery.source import Surroundings
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.accounting import count_refresh_failure
 from exporter.metrics.snapshot import SourceView
 from exporter.service.following import Following
 from exporter.service.loops import Loops
+from exporter.service.world import World
 from exporter.settings.model import Settings, TargetSettings
 
 
@@ -20,13 +22,14 @@ class Sources:
     """Runs one loop for each source, and gives what it finds to be followed."""
 
     def __init__(
-        self, *, following: Following, writer: LedgerWriter, loops: Loops, clock: Clock, log: FilteringBoundLogger
+        self, *, following: Following, writer: LedgerWriter, loops: Loops, world: World, log: FilteringBoundLogger
     ) -> None:
         self._following = following
         self._writer = writer
         self._loops = loops
-        self._clock = clock
+        self._clock = world.clock
         self._log = log
+        self._surroundings = Surroundings(world.clock, world.random, log, world.transport)
         self._running: dict[str, _Running] = {}
 
     def retire(self, settings: Settings) -> None:
@@ -54,7 +57,7 @@ class Sources:
     def _start(self, configured: Configured) -> None:
         running = _Running(configured, self._following, self._writer, self._clock, self._log)
         self._running[configured.name] = running
-        self._loops.start(_loop(configured.name), configured.source.run(running))
+        self._loops.start(_loop(configured.name), configured.source.run(running, self._surroundings))
 
 
 @dataclass(slots=True)
@@ -67,26 +70,31 @@ class _Running:
     clock: Clock
     log: FilteringBoundLogger
     last_refresh_at: float | None = None
-    is_failing: bool = False
+    faults: frozenset[str] = frozenset()
     is_retired: bool = False
 
     async def found(self, targets: Sequence[TargetSettings]) -> None:
         items = list(items_of(self.configured.group, targets))
         await self.following.assign(lambda: {} if self.is_retired else {self.configured.name: items})
+
+    def refreshed(self) -> None:
         self.last_refresh_at = self.clock.wall()
-        if self.is_failing:
-            self.is_failing = False
+        if self.faults:
+            self.faults = frozenset()
             self.log.info("discovery_recovered", source=self.configured.name)
 
-    def failed(self, reason: str) -> None:
+    def failed(self, *reasons: str) -> None:
         self.writer.meter(count_refresh_failure(self.configured.group.name, str(self.configured.mechanism)))
-        if not self.is_failing:
-            self.is_failing = True
-            self.log.warning("discovery_failing", source=self.configured.name, reason=reason)
+        for reason in dict.fromkeys(reasons):
+            if reason not in self.faults:
+                self.log.warning("discovery_failing", source=self.configured.name, reason=reason)
+        self.faults = frozenset(reasons)
 
 
 def _wanted(settings: Settings) -> dict[str, Configured]:
-    return {source.name: source for group in settings.task_groups for source in configured_sources(group)}
+    return {
+        source.name: source for group in settings.task_groups for source in configured_sources(group, settings.labels)
+    }
 
 
 def _loop(source: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from exporter.discovery.configured import configured_sources, source_name
 from exporter.discovery.items import items_of, target_labels
+from exporter.discovery.registry import Registry, registered_source, registration_limit
 from exporter.discovery.source import Mechanism
 from exporter.settings.model import Settings
 from exporter.tasks.item import Item
@@ -30,6 +31,12 @@ def static_lists(settings: Settings) -> dict[str, list[Item]]:
     }
 
 
+def registered_lists(settings: Settings, registry: Registry) -> dict[str, list[Item]]:
+    """The registered items of every group that takes registrations, by source."""
+    groups = [group for group in settings.task_groups if registration_limit(group)]
+    return {registered_source(group.name): registry.items(group) for group in groups}
+
+
 def kept_sources(running: Settings, wanted: Settings) -> frozenset[str]:
     """The sources whose last lists hold through a reload: those of groups that stay with their account."""
     accounts = {group.name: group.account for group in running.task_groups}
@@ -37,7 +44,7 @@ def kept_sources(running: Settings, wanted: Settings) -> frozenset[str]:
         source.name
         for group in wanted.task_groups
         if accounts.get(group.name) == group.account
-        for source in configured_sources(group)
+        for source in configured_sources(group, wanted.labels)
     )
 
 

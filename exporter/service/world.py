@@ -1,6 +1,6 @@
 """Everything that comes from outside the process, as parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -11,9 +11,10 @@ from exporter.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Time, chance, the environment, and the network (None: the real one)."""
+    """Time, chance, the environment, the network (None: the real one), and who keeps secrets out of the logs."""
 
     clock: Clock
     random: Random
     environ: Mapping[str, str]
     transport: httpx.AsyncBaseTransport | None = None
+    hide: Callable[[str], None] = lambda _: None

@@ -1,5 +1,7 @@
 """From a file that says nothing wrong to the settings: defaults inherited, paths resolved."""
 
+import glob
+from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.settings import schema
@@ -14,6 +16,7 @@ from exporter.settings.model import (
     PollSettings,
     Settings,
     TargetSettings,
+    TlsSettings,
 )
 
 
@@ -54,22 +57,24 @@ def _group(group: schema.TaskGroup, config: schema.ConfigFile, base: Path) -> Gr
         model=group.model or "",
         labels=_labels(group.labels),
         poll=_poll(config.globals.poll, group.poll),
-        static_configs=tuple(target(item, group) for item in group.static_configs),
+        static_configs=tuple(
+            target(item, model=group.model or "", labels=group.labels) for item in group.static_configs
+        ),
         file_sd_configs=tuple(_file_sd(files, base) for files in group.file_sd_configs),
         http_sd_configs=tuple(_http_sd(source, base) for source in group.http_sd_configs),
-        api_config=ApiConfigSettings() if group.api_config else None,
+        api_config=ApiConfigSettings(group.api_config.max_tasks) if group.api_config else None,
         callback_config=CallbackSettings(base / callback.secret_file, callback.register_unknown) if callback else None,
         stream=group.stream,
     )
 
 
-def target(item: schema.StaticConfig, group: schema.TaskGroup) -> TargetSettings:
-    """The tasks of one item, with what the group says of them where the item says nothing."""
+def target(item: schema.StaticConfig, *, model: str, labels: Mapping[str, str]) -> TargetSettings:
+    """The tasks of one item, with the group's model and labels where the item says nothing."""
     return TargetSettings(
         task_ids=tuple(item.task_ids),
         out_task_ids=tuple(item.out_task_ids),
-        model=item.model or group.model or "",
-        labels=_labels({**group.labels, **item.labels}),
+        model=item.model or model,
+        labels=_labels({**labels, **item.labels}),
         submitted_at=item.submitted_at,
     )
 
@@ -79,15 +84,27 @@ def _poll(inherited: schema.Poll, own: schema.Poll) -> PollSettings:
 
 
 def _file_sd(source: schema.FileSdConfig, base: Path) -> FileSdSettings:
-    return FileSdSettings(tuple(str(base / pattern) for pattern in source.files), source.refresh_interval)
+    here = Path(glob.escape(str(base)))  # whatever stands in the name of a directory, it is no pattern
+    return FileSdSettings(tuple(str(here / pattern) for pattern in source.files), source.refresh_interval)
 
 
 def _http_sd(source: schema.HttpSdConfig, base: Path) -> HttpSdSettings:
     credentials = base / source.authorization.credentials_file if source.authorization else None
-    return HttpSdSettings(source.url, source.refresh_interval, credentials)
+    tls = _tls(source.tls_config, base) if source.tls_config else None
+    return HttpSdSettings(source.url, source.refresh_interval, credentials, tls)
 
 
-def _labels(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _tls(tls: schema.TlsConfig, base: Path) -> TlsSettings:
+    return TlsSettings(
+        ca_file=_path(tls.ca_file, base),
+        cert_file=_path(tls.cert_file, base),
+        key_file=_path(tls.key_file, base),
+        server_name=tls.server_name,
+        insecure_skip_verify=tls.insecure_skip_verify,
+    )
+
+
+def _labels(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(labels.items()))
 
 

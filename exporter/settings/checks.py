@@ -34,6 +34,8 @@ def check(root: Mapping[str, object]) -> Iterator[Complaint]:
         for at, item in enumerate(_list(group.get("static_configs"))):
             if isinstance(item, Mapping):
                 yield from check_item((*path, "static_configs", at), item, declared)
+        for at, source in enumerate(_list(group.get("http_sd_configs"))):
+            yield from _one_pair((*path, "http_sd_configs", at, "tls_config"), _mapping(source).get("tls_config"))
 
 
 def check_item(path: Path, item: Mapping[str, object], declared: frozenset[str] | None) -> Iterator[Complaint]:
@@ -73,6 +75,12 @@ def _one_key(path: Path, account: Mapping[str, object]) -> Iterator[Complaint]:
         yield (*path, "api_key_file"), "api_key_env stands here too; exactly one of the two is allowed"
     elif account and "api_key_env" not in account and "api_key_file" not in account:
         yield path, "has no API key; exactly one of api_key_env and api_key_file is needed"
+
+
+def _one_pair(path: Path, tls: object) -> Iterator[Complaint]:
+    given = [key for key in ("cert_file", "key_file") if key in _mapping(tls)]
+    if len(given) == 1:
+        yield (*path, *given), "cert_file and key_file are needed together"
 
 
 def _account(

@@ -1,6 +1,7 @@
 """A configuration as mappings, lists and scalars that know their lines."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from exporter.settings.errors import Fault
 from exporter.settings.paths import Path, dotted
@@ -33,12 +34,15 @@ class Sequence(list[object]):
         self.lines: list[int] = []
 
 
+Root = TypeVar("Root", Mapping, Sequence)
+
+
 @dataclass(frozen=True, slots=True)
-class Document:
+class Document(Generic[Root]):
     """A text that is YAML: its root, and what is wrong with it all the same."""
 
     file: str
-    root: Mapping
+    root: Root
     faults: tuple[Fault, ...] = ()
 
     def line(self, path: Path) -> int:

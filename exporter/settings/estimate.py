@@ -15,13 +15,15 @@ class SeriesCost:
     used, 2 of credits estimated, the overdue, 2 of the oldest, 4 output types, the video seconds, and 5 histograms of
     14 buckets (3 durations, queue, ETA ratio). ``per_error_code`` is of one error code within one label set.
     ``per_task`` is of one task: 7 statuses, elapsed, ETA, 2 of credits, the error. ``per_account`` is requests,
-    failures, latency, quotas, suspension, drift and the exporter's own. ``fixed`` is process, Python, ledger, reload.
+    failures, latency, quotas, suspension, drift and the exporter's own; ``per_stream_account`` is what streams add to
+    the first three of one that has any. ``fixed`` is process, Python, ledger, reload.
     """
 
     per_label_set: int = 110
     per_error_code: int = 1
     per_task: int = 12
     per_account: int = 100
+    per_stream_account: int = 33
     fixed: int = 60
 
 
@@ -80,7 +82,9 @@ def estimate(settings: Settings, cost: SeriesCost = SeriesCost()) -> Estimate:
         error_code_series=label_sets * error_codes * cost.per_error_code,
         task_series=(settings.task_series_limit if open_groups else min(settings.task_series_limit, tasks))
         * cost.per_task,
-        exporter_series=len(settings.accounts) * cost.per_account + cost.fixed,
+        exporter_series=len(settings.accounts) * cost.per_account
+        + len({group.account for group in settings.task_groups if group.stream}) * cost.per_stream_account
+        + cost.fixed,
         open_groups=open_groups,
     )
 

@@ -42,8 +42,6 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
 
 
 def _unknown_key(key: str, allowed: list[str]) -> str:
-    if not allowed:
-        return "unknown key; none is allowed here"
     close = get_close_matches(shown(key), allowed, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"

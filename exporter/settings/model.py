@@ -58,17 +58,31 @@ class FileSdSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How a server is known, and how it knows us: PEM files; ``cert_file`` and ``key_file`` come together."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+    insecure_skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HttpSdSettings:
     """One ``http_sd_configs`` entry; ``credentials_file`` holds a bearer token."""
 
     url: str
     refresh_interval: float = 60.0
     credentials_file: Path | None = None
+    tls: TlsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ApiConfigSettings:
-    """``api_config``: tasks may be registered over HTTP into this group."""
+    """``api_config``: tasks may be registered over HTTP into this group, so many at once."""
+
+    max_tasks: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,29 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read(text: str, *, file: str) -> Document:
-    """Read a text; ConfigError where it is no YAML or no mapping. Lesser faults stand in the document."""
-    _refuse_control_characters(text, file)
-    reader = _Reader(file, yaml.parse(text, Loader=_LOADER))
-    try:
-        root = reader.document()
-    except yaml.YAMLError as error:
-        raise _syntax(error, file) from None
+def read(text: str, *, file: str) -> Document[Mapping]:
+    """Read a configuration; ConfigError where it is no YAML or no mapping. Lesser faults stand in the document."""
+    root, faults = _read(text, file, empty="the file is empty; accounts is needed")
     if not isinstance(root, Mapping):
         raise ConfigError([Fault(file, 1, "", "a configuration is a mapping, with the keys accounts and task_groups")])
-    return Document(file, root, tuple(reader.faults))
+    return Document(file, root, faults)
+
+
+def read_list(text: str, *, file: str) -> Document[Sequence]:
+    """Read a list; ConfigError where it is no YAML or no list. Lesser faults stand in the document."""
+    root, faults = _read(text, file, empty="is empty; a list without items is []")
+    if not isinstance(root, Sequence):
+        raise ConfigError([Fault(file, 1, "", "expected a list of items, as in static_configs")])
+    return Document(file, root, faults)
+
+
+def _read(text: str, file: str, *, empty: str) -> tuple[object, tuple[Fault, ...]]:
+    _refuse_control_characters(text, file)
+    reader = _Reader(file, yaml.parse(text, Loader=_LOADER), empty=empty)
+    try:
+        return reader.document(), tuple(reader.faults)
+    except yaml.YAMLError as error:
+        raise _syntax(error, file) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +58,10 @@ class _Anchored:
 class _Reader:
     """Builds values from the parser's events, which keeps nesting and growth in our hands."""
 
-    def __init__(self, file: str, events: Iterator[ev.Event]) -> None:
+    def __init__(self, file: str, events: Iterator[ev.Event], *, empty: str) -> None:
         self.faults: list[Fault] = []
         self._file = file
+        self._empty = empty
         self._events = events
         self._anchors: dict[str, _Anchored | None] = {}
         self._values = 0
@@ -56,18 +69,18 @@ class _Reader:
     def document(self) -> object:
         next(self._events)
         if isinstance(next(self._events), ev.StreamEndEvent):
-            raise ConfigError([Fault(self._file, 1, "", "the file is empty; accounts is needed")])
+            raise ConfigError([Fault(self._file, 1, "", self._empty)])
         root = self._value(next(self._events), ())
         next(self._events)
         if not isinstance(after := next(self._events), ev.StreamEndEvent):
-            raise self._fatal(after, (), "a second document begins here; a configuration is one document")
+            raise self._fatal(after, (), "a second document begins here; only one is allowed")
         return root
 
     def _value(self, event: ev.Event, path: Path) -> object:
         self._values += 1
         if self._values > MAX_VALUES or len(path) > MAX_DEPTH:
             limit = f"more than {MAX_VALUES} values" if self._values > MAX_VALUES else f"more than {MAX_DEPTH} levels"
-            raise self._fatal(event, path[:3], f"{limit}; that is no configuration")
+            raise self._fatal(event, path[:3], f"{limit}; no more are allowed")
         if isinstance(event, ev.AliasEvent):
             return self._alias(event, path)
         anchor = getattr(event, "anchor", None)

@@ -20,6 +20,7 @@ from exporter.settings.model import (
     PollSettings,
     Settings,
     TargetSettings,
+    TlsSettings,
 )
 
 
@@ -70,7 +71,7 @@ def _group(group: GroupSettings, ids: int) -> dict[str, object]:
             "static_configs": [_target(target, ids) for target in group.static_configs],
             "file_sd_configs": [_file_sd(source) for source in group.file_sd_configs],
             "http_sd_configs": [_http_sd(source) for source in group.http_sd_configs],
-            "api_config": {} if group.api_config else None,
+            "api_config": {"max_tasks": group.api_config.max_tasks} if group.api_config else None,
             "callback_config": callback
             and {"secret_file": str(callback.secret_file), "register_unknown": callback.register_unknown},
             "stream": group.stream,
@@ -109,7 +110,19 @@ def _http_sd(source: HttpSdSettings) -> dict[str, object]:
     credentials = source.credentials_file
     authorization = {"type": "Bearer", "credentials_file": str(credentials)} if credentials else None
     shown = {"url": _without_query(source.url), "refresh_interval": to_text(source.refresh_interval)}
-    return _without_absent({**shown, "authorization": authorization})
+    return _without_absent({**shown, "authorization": authorization, "tls_config": source.tls and _tls(source.tls)})
+
+
+def _tls(tls: TlsSettings) -> dict[str, object]:
+    return _without_absent(
+        {
+            "ca_file": _path(tls.ca_file),
+            "cert_file": _path(tls.cert_file),
+            "key_file": _path(tls.key_file),
+            "server_name": tls.server_name,
+            "insecure_skip_verify": tls.insecure_skip_verify,
+        }
+    )
 
 
 def _some(ids: tuple[str, ...], most: int) -> list[str]:

@@ -135,16 +135,31 @@ class Authorization(Part):
     credentials_file: Annotated[File, Field(description="File with the token.")]
 
 
+class TlsConfig(Part):
+    """How an https server is known, and how it knows us. The files hold PEM."""
+
+    ca_file: Annotated[File | None, Field(description="Authorities to trust, in place of the usual ones.")] = None
+    cert_file: Annotated[File | None, Field(description="Our certificate; key_file is needed with it.")] = None
+    key_file: Annotated[File | None, Field(description="The key of cert_file.")] = None
+    server_name: Annotated[Name | None, Field(description="The name to expect, in place of the URL's host.")] = None
+    insecure_skip_verify: Annotated[Flag, Field(description="Trust any server.")] = False
+
+
 class HttpSdConfig(Part):
     """A URL that answers with a JSON list of items as in static_configs."""
 
     url: Annotated[Url, Field(description="Where to ask.")]
     refresh_interval: Annotated[Duration, between("1s", "1d"), Field(description="Ask this often.")] = 60.0
     authorization: Annotated[Authorization | None, Field(description="Sent with each request.")] = None
+    tls_config: Annotated[TlsConfig | None, Field(description="For https.")] = None
 
 
 class ApiConfig(Part):
     """Tasks may be registered over HTTP into this group."""
+
+    max_tasks: Annotated[
+        Whole, Field(ge=1, le=1_000_000, description="At most so many registered tasks at once; more are refused.")
+    ] = 100_000
 
 
 class CallbackConfig(Part):

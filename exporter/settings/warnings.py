@@ -9,7 +9,7 @@ from exporter.settings.model import AccountSettings, GroupSettings, Settings
 
 def warnings(settings: Settings, env: Mapping[str, str]) -> list[str]:
     """Everything worth a warning. It looks at files, so it blocks."""
-    return [*check_secrets(settings, env), *not_followed(settings)]
+    return [*check_secrets(settings, env), *not_streamed(settings)]
 
 
 def check_secrets(settings: Settings, env: Mapping[str, str]) -> list[str]:
@@ -22,13 +22,14 @@ def check_secrets(settings: Settings, env: Mapping[str, str]) -> list[str]:
     return [warning for warning in found if warning]
 
 
-def not_followed(settings: Settings) -> list[str]:
-    """The keys that this version accepts, but does nothing about yet."""
+def not_streamed(settings: Settings) -> list[str]:
+    """The groups that ask for streams on an account that has no room for one."""
+    narrow = {account.name for account in settings.accounts if account.max_in_flight == 1}
     return [
-        f"task group {group.name}: {key} is not followed by this version"
+        f"task group {group.name}: stream: account {group.account} has max_in_flight 1, which is left to polling, so"
+        " nothing is streamed; let it have 2 or more"
         for group in settings.task_groups
-        for key in ("file_sd_configs", "http_sd_configs", "api_config", "callback_config", "stream")
-        if getattr(group, key)
+        if group.stream and group.account in narrow
     ]
 
 
@@ -45,6 +46,8 @@ def _group(group: GroupSettings) -> Iterator[str | None]:
     for source in group.http_sd_configs:
         if source.credentials_file:
             yield _file(f"task group {group.name}: credentials_file", source.credentials_file)
+        if source.tls and source.tls.key_file:
+            yield _file(f"task group {group.name}: key_file", source.tls.key_file)
     if group.callback_config:
         yield _file(f"task group {group.name}: secret_file", group.callback_config.secret_file)
 

@@ -7,6 +7,7 @@ from typing import Self
 from exporter.tasks.item import Item
 from exporter.tasks.labels import TaskLabels
 from exporter.tasks.state import TaskState
+from exporter.tasks.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +19,32 @@ class Claim:
     item: Item
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A status that a task was seen to take, and when (Unix seconds)."""
+
+    at: float
+    status: Status
+
+
+HISTORY = 16
+"""So many turns of a task are remembered."""
+
+
 @dataclass(slots=True, eq=False)
 class Task:
     """One task, whatever it is called and however many sources name it.
 
     The first claim's labels hold for as long as it stands. A task without claims is not followed (any more);
-    ``merged_into`` is the one that it turned out to be.
+    ``merged_into`` is the one that it turned out to be. ``number`` is greater than that of every task that was there
+    before. ``history`` are the latest turns that this process has seen, oldest first.
     """
 
     state: TaskState
     claims: list[Claim]
     merged_into: Self | None = None
+    number: int = 0
+    history: tuple[Turn, ...] = ()
 
     @property
     def labels(self) -> TaskLabels:
@@ -37,6 +53,11 @@ class Task:
     @property
     def is_followed(self) -> bool:
         return bool(self.claims)
+
+    def turned(self, at: float) -> None:
+        """Note the status that the task has now, if it is another than before."""
+        if not self.history or self.history[-1].status is not self.state.status:
+            self.history = (*self.history, Turn(at, self.state.status))[-HISTORY:]
 
     @property
     def survivor(self) -> "Task":

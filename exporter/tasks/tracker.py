@@ -99,6 +99,26 @@ class Tracker:
         dropped = [task for source, ref in unwanted if (task := self._release(source, ref))]
         return Change(tuple(followed), tuple(dropped))
 
+    def amend(
+        self,
+        source: str,
+        *,
+        add: Iterable[Item] = (),
+        drop: Iterable[TaskRef] = (),
+        now: float,
+        remembered: Mapping[TaskRef, TaskState] | None = None,
+    ) -> Change:
+        """Let one source ask for these items besides those it has, and for these references no more."""
+        self._now = now
+        memory = remembered or {}
+        followed = [task for item in add if (task := self._claim(source, item, memory.get(item.ref)))]
+        dropped = [task for ref in drop if ref in self.claimed(source) and (task := self._release(source, ref))]
+        return Change(tuple(followed), tuple(dropped))
+
+    def claimed(self, source: str) -> Mapping[TaskRef, Task]:
+        """The tasks that a source asks for, by what it calls them; live and not to be changed."""
+        return self._claimed.get(source, {})
+
     def apply(self, rules: Rules, *, now: float) -> None:
         """Let other rules hold from now on."""
         self._rules, self._now = rules, now
@@ -151,7 +171,7 @@ class Tracker:
 
     def _begin(self, claim: Claim, remembered: TaskState | None) -> Task:
         state = told(remembered, claim.item) if remembered else begin(claim.item, now=self._now)
-        task = Task(state, [])
+        task = Task(state, [], number=claim.order)
         with self._recounted(task):
             task.claims.append(claim)
             self._tasks[task] = None
@@ -224,6 +244,7 @@ class Tracker:
     def _advance(self, task: Task, step: Step, *, before: TaskState, absorbed: Task | None) -> Transition:
         with self._recounted(task):
             task.state = step.state
+        task.turned(self._now)
         return Transition(
             task=task,
             labels=task.labels,

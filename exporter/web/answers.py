@@ -1,7 +1,7 @@
 """Answers in plain text, JSON and HTML, with the headers that each kind needs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
@@ -13,7 +13,7 @@ def text(body: str, status: int = 200, headers: Mapping[str, str] | None = None)
     return PlainTextResponse(f"{body}\n", status, {**ALWAYS, **(headers or {})})
 
 
-def as_json(body: Mapping[str, object], status: int = 200) -> Response:
+def as_json(body: Mapping[str, object] | Sequence[object], status: int = 200) -> Response:
     """JSON that a person at a terminal can read, too."""
     return Response(json.dumps(body, indent=2) + "\n", status, ALWAYS, media_type="application/json")
 

@@ -1,12 +1,13 @@
 """The Starlette app. Every path is a Route: a Mount would answer /metrics with a redirect."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from structlog.typing import FilteringBoundLogger
 
 from exporter.web.answers import text
@@ -20,8 +21,10 @@ from exporter.web.scrape import Scrape
 MAX_BODY_BYTES = 1 << 16
 
 
-def create_app(exporter: Running, *, log: FilteringBoundLogger, renders: Renders | None = None) -> Starlette:
-    """The HTTP face of a running exporter."""
+def create_app(
+    exporter: Running, *, log: FilteringBoundLogger, renders: Renders | None = None, more: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """The HTTP face of a running exporter; ``more`` are the routes of its API."""
     renders = renders or Renders()
     pages, health = Pages(exporter, renders), Health(exporter)
     app = Starlette(
@@ -32,6 +35,7 @@ def create_app(exporter: Running, *, log: FilteringBoundLogger, renders: Renders
             *(Route(path, health.healthy) for path in ("/-/healthy", "/healthz", "/livez")),
             *(Route(path, health.ready) for path in ("/-/ready", "/readyz")),
             Route("/-/reload", Reload(exporter, log).reload, methods=["POST", "PUT"]),
+            *more,
         ],
         exception_handlers={HTTPException: _refused, BusyError: _busy},
         max_body_size=MAX_BODY_BYTES,

@@ -86,4 +86,3 @@ def test_the_estimate_names_what_it_cannot_foresee() -> None:
     result = check(GOOD.replace("{name: images,", "{name: images, api_config: {},"), "--estimate")
 
     assert "Not counted: tasks found elsewhere by images." in result.stdout
-    assert "task group images: api_config is not followed by this version" in result.stderr

@@ -16,6 +16,7 @@ from structlog.testing import CapturingLogger
 from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, Drift, Quota
 from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.gate import Pass
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 from tests.support.fake_clock import FakeClock
@@ -38,6 +39,22 @@ class Requests:
         self.finished.append((account, endpoint, seconds, failure, tuple(drift)))
 
 
+class Events(httpx.AsyncByteStream):
+    """The body of a stream: what the test puts in, until it puts None."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+
+    def tell(self, **record: object) -> None:
+        self.queue.put_nowait(b"data: " + json.dumps({"task_id": "task_1", **record}).encode() + b"\n\n")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (said := await self.queue.get()) is not None:
+            if isinstance(said, Exception):
+                raise said
+            yield said
+
+
 @dataclass
 class Upstream:
     """Answers as it is told to; ``hold`` keeps the requests waiting."""
@@ -50,6 +67,7 @@ class Upstream:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     clock: FakeClock = field(default_factory=FakeClock)
     seconds: float = 0.0
+    events: Events = field(default_factory=Events)
 
     def __post_init__(self) -> None:
         self.go.set()
@@ -59,6 +77,8 @@ class Upstream:
         self.urls.append(str(request.url))
         await self.clock.sleep(self.seconds)
         await self.go.wait()
+        if self.status == 200 and "/stream/" in request.url.path:
+            return httpx.Response(200, headers={"Content-Type": "text/event-stream"} | self.headers, stream=self.events)
         return httpx.Response(self.status, content=json.dumps(self.record), headers=self.headers)
 
 
@@ -80,6 +100,19 @@ class Bench:
         with pytest.raises(DispatcherError) as caught:
             await self.ask()
         return caught.value
+
+    async def lent(self) -> Pass:
+        await self.account.admit()
+        leave = self.account.lend()
+        assert leave is not None
+        return leave
+
+    async def listen(self, leave: Pass) -> list[Answer]:
+        """The answers of one stream, which then gives its slot back."""
+        try:
+            return [answer async for answer in self.account.stream(REF, leave)]
+        finally:
+            self.account.give_back(leave)
 
     def events(self) -> list[str]:
         return [call.kwargs["event"] for call in self.lines.calls]
@@ -324,3 +357,126 @@ async def test_equal_settings_change_nothing() -> None:
         b.account.reconfigure(replace(SETTINGS))
         await b.ask()
         assert b.events() == []
+
+
+async def test_nothing_is_lent_before_a_query_was_answered_nor_after_one_failed() -> None:
+    async with bench() as b:
+        await b.account.admit()
+        assert b.account.lend() is None
+        b.account.withdraw()
+        await b.clock.advance(1)
+        await b.ask()
+        await b.clock.advance(1)
+        leave = await b.lent()
+        b.account.give_back(leave)
+        b.account.give_back(leave)
+        assert b.account.in_flight == 0
+        b.upstream.status = 400
+        await b.clock.advance(1)
+        await b.fail()
+        await b.clock.advance(1)
+        await b.account.admit()
+        assert b.account.lend() is None
+        b.account.withdraw()
+
+
+async def test_a_stream_holds_its_slot_and_the_last_one_is_for_queries() -> None:
+    async with bench() as b:
+        await b.ask()
+        await b.clock.advance(1)
+        leave = await b.lent()
+        async with running(b.listen(leave)) as (listening,):
+            await b.clock.advance(1)
+            assert (b.account.in_flight, b.account.streams) == (1, 1)
+            await b.account.admit()
+            assert b.account.lend() is None
+            await b.account.query(REF)
+            assert not listening.done()
+            b.upstream.events.queue.put_nowait(None)
+            assert await listening == []
+        assert (b.account.in_flight, b.account.streams) == (0, 0)
+
+
+async def test_a_stream_is_one_request_that_lasts_until_its_headers() -> None:
+    async with bench() as b:
+        await b.ask()
+        b.upstream.seconds, b.upstream.headers = 1.25, {"X-Quota-Remaining-Credits": "5"}
+        await b.clock.advance(1)
+        async with running(b.listen(await b.lent())) as (listening,):
+            await b.clock.advance(30)
+            assert b.account.quota == Quota(remaining_credits=5.0)
+            for status in ("queued", "queued", "paused"):
+                b.upstream.events.tell(status=status)
+            heard_at = b.clock.wall()
+            await b.clock.advance(30)
+            assert len(b.requests.finished) == 1, "it is counted when it ends"
+            await b.clock.advance(30)
+            b.upstream.events.queue.put_nowait(None)
+            assert len(await listening) == 3
+        assert b.account.last_success_at == heard_at
+        drift = (Drift.LEGACY_SHAPE, Drift.UNKNOWN_STATUS)
+        assert b.requests.finished[1:] == [("default", "tasks/stream", 1.25, None, drift)]
+
+
+async def test_a_stream_that_is_left_counts_as_a_request_and_not_as_a_failure() -> None:
+    async with bench() as b:
+        await b.ask()
+        await b.clock.advance(1)
+        async with running(b.listen(await b.lent())):
+            await b.clock.advance(1)
+        assert b.account.in_flight == 0
+        assert b.requests.finished[1:] == [("default", "tasks/stream", 0.0, None, ())]
+
+
+async def test_a_stream_that_is_left_before_its_headers_counts_for_nothing() -> None:
+    async with bench() as b:
+        await b.ask()
+        b.upstream.go.clear()
+        await b.clock.advance(1)
+        async with running(b.listen(await b.lent())):
+            await b.clock.advance(1)
+        assert (b.account.in_flight, len(b.requests.finished)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "is_held"),
+    [
+        (401, Reason.INVALID_API_KEY, True),
+        (402, Reason.PAYMENT, True),
+        (403, Reason.FORBIDDEN, True),
+        (429, Reason.RATE_LIMITED, True),
+        (503, Reason.SERVER, True),
+        (405, Reason.BAD_ROUTE, False),
+        (204, Reason.BAD_RESPONSE, False),
+    ],
+)
+async def test_what_the_api_refuses_a_stream_for_holds_for_the_account(
+    status: int, reason: Reason, is_held: bool
+) -> None:
+    async with bench() as b:
+        await b.ask()
+        b.upstream.status, b.upstream.headers = status, {"X-Org-Quota-Remaining-Credits": "3"}
+        await b.clock.advance(1)
+        with pytest.raises(DispatcherError) as caught:
+            await b.listen(await b.lent())
+        assert caught.value.reason is reason
+        assert (b.account.suspension is not None, b.account.in_flight) == (is_held, 0)
+        assert b.account.quota == Quota(org_remaining_credits=3.0)
+        assert b.account.up, "that is for queries to say"
+        assert b.requests.finished[1:] == [("default", "tasks/stream", 0.0, reason, ())]
+        assert b.events() == (["polling_suspended"] if is_held else [])
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("reset"), httpx.ReadTimeout("silence")])
+async def test_a_stream_that_breaks_holds_nobody_back(error: Exception) -> None:
+    async with bench() as b:
+        await b.ask()
+        b.upstream.seconds = 0.5
+        await b.clock.advance(1)
+        async with running(b.listen(await b.lent())) as (listening,):
+            await b.clock.advance(9)
+            b.upstream.events.queue.put_nowait(error)
+            await b.clock.advance(1)
+            assert isinstance(listening.exception(), DispatcherError)
+        assert (b.account.suspension, b.account.in_flight) == (None, 0)
+        assert [(seconds, failure is None) for _, _, seconds, failure, _ in b.requests.finished[1:]] == [(0.5, False)]

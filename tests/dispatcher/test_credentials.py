@@ -99,3 +99,17 @@ def test_the_key_is_never_shown(tmp_path: Path) -> None:
     key = ApiKey(file=path)
     assert repr(key) == str(key) == f"{key}" == "ApiKey(***)"
     assert SECRET not in repr(vars(key))
+
+
+def test_every_key_is_told_to_whoever_hides_secrets(tmp_path: Path) -> None:
+    hidden: list[str] = []
+    file = tmp_path / "key"
+    file.write_text("first-key\n")
+
+    key = ApiKey(file=file, hide=hidden.append)
+    file.write_text("second-key\n")
+    key.refresh()
+    file.write_text("")
+    key.refresh()
+
+    assert hidden == ["first-key", "second-key"]

@@ -53,6 +53,34 @@ def test_no_more_are_out_than_may_be() -> None:
     assert gate.in_flight == 0
 
 
+@pytest.mark.parametrize(("max_in_flight", "room"), [(1, 0), (2, 1), (5, 4)])
+def test_streams_never_take_the_last_slot(max_in_flight: int, room: int) -> None:
+    gate, now = new_gate(max_in_flight=max_in_flight), 0.0
+    while gate.may_stream(now):
+        leave = gate.sent(now)
+        gate.streams_on(leave)
+        now += 1.0
+    assert (gate.streams, gate.delay(now)) == (room, 0.0)
+
+
+def test_a_stream_that_is_brought_back_makes_room_for_another() -> None:
+    gate = new_gate()
+    leave = gate.sent(0.0)
+    gate.streams_on(leave)
+    assert (gate.may_stream(1.0), gate.is_out(leave)) == (False, True)
+    gate.abandoned(leave)
+    assert (gate.may_stream(1.0), gate.is_out(leave), gate.streams) == (True, False, 0)
+
+
+@pytest.mark.parametrize("kind", [KEY, MONEY, BUSY, DOWN])
+def test_no_stream_is_opened_while_the_account_is_held_back(kind: Reason) -> None:
+    gate = new_gate(max_in_flight=9)
+    now = fail(gate, kind, now=0.0)
+    assert not gate.may_stream(now / 2)
+    gate.succeeded(gate.sent(now), now)
+    assert gate.may_stream(now)
+
+
 def test_a_leave_is_brought_back_once() -> None:
     gate = new_gate()
     leave = gate.sent(0.0)
@@ -343,6 +371,8 @@ class Neighbour(RuleBasedStateMachine):
         leave = self.gate.sent(self.now)
         self.out.append(leave)
         self.sends.append(self.now)
+        if self.gate.may_stream(self.now):
+            self.gate.streams_on(leave)
         if suspended:
             assert not [probe for probe in self.probes if probe in self.out and probe.epoch == leave.epoch]
             self.probes.append(leave)
@@ -369,6 +399,7 @@ class Neighbour(RuleBasedStateMachine):
     @invariant()
     def limits_hold(self) -> None:
         assert self.gate.in_flight == len(self.out) <= self.LIMIT
+        assert self.gate.streams < self.LIMIT
         if len(self.sends) > 1:
             assert self.sends[-1] - self.sends[-2] >= 1 / self.RATE - 1e-9
 

@@ -90,7 +90,7 @@ def test_every_task_counts_once_however_often_the_exporter_is_killed(tmp_path: P
         exporter.kill()
 
     assert sampler.went_down == []
-    assert sampler.scrapes > KILLS * 3
+    assert sampler.scrapes > KILLS
 
 
 def wait_until_all_are_counted(exporter: RunningExporter) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exporter.dispatcher.answer import Drift
 from exporter.dispatcher.errors import Reason
 from exporter.metrics import accounting
-from exporter.metrics.accounting import count_outcome, count_queue, count_request
+from exporter.metrics.accounting import count_no_requests, count_outcome, count_queue, count_request
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.series import SUM, Exemplar, Increments, Series, labels_of
 from exporter.tasks.identity import TaskRef
@@ -129,6 +129,14 @@ def test_request() -> None:
         Series("bytespike_api_request_failures_total", failure): 1,
         Series("bytespike_api_schema_drift_total", drift): 2,
     }
+
+
+def test_requests_that_may_come_have_every_series_from_the_start() -> None:
+    foreseen = count_no_requests("default", "tasks/stream")
+    assert set(foreseen.values()) == {0.0}
+    for failure in Reason:
+        counted = count_request("default", "tasks/stream", seconds=0.1, failure=failure)
+        assert {series for series in counted if not series.part.startswith("le:")} <= set(foreseen)
 
 
 def test_request_that_was_never_sent_has_no_latency() -> None:

@@ -1,7 +1,7 @@
 """The loop, on a clock that a test moves, before an account whose answers a test gives."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 import structlog
@@ -9,6 +9,7 @@ from structlog.testing import CapturingLogger
 
 from exporter.dispatcher.answer import Answer
 from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.gate import Pass
 from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
 from exporter.settings.model import PollSettings
@@ -17,7 +18,7 @@ from exporter.tasks.item import Item
 from exporter.tasks.labels import TaskLabels
 from exporter.tasks.observation import Observation
 from exporter.tasks.status import Status
-from exporter.tasks.task import Rules
+from exporter.tasks.task import Rules, Task
 from exporter.tasks.tracker import Tracker, Transition
 from tests.support.fake_clock import FakeClock
 
@@ -45,6 +46,14 @@ class ScriptedAccount:
     def withdraw(self) -> None:
         self.withdrawn += 1
         self.slots.release()
+
+    def lend(self) -> Pass | None:
+        raise AssertionError("no task is streamed here")
+
+    def give_back(self, leave: Pass) -> None: ...
+
+    async def stream(self, ref: TaskRef, leave: Pass) -> AsyncGenerator[Answer]:
+        yield UNKNOWN_TASK
 
     async def query(self, ref: TaskRef) -> Answer:
         name = ref.task_id or ref.out_task_id or ""
@@ -274,3 +283,57 @@ async def test_the_rate_asked_for_follows_the_tasks(rig: Rig) -> None:
     assert rig.poller.rate == pytest.approx(2.0), "ten tasks, each every 5 s"
     rig.assign()
     assert rig.poller.rate == 0.0
+
+
+async def test_a_hurried_task_is_asked_about_now_and_then_at_its_cadence(rig: Rig) -> None:
+    rig.account.answers["t"] = [Answer(Observation(Status.RUNNING, estimated_seconds=600))]
+    rig.assign(by_id("t"))
+    await rig.clock.advance(10.0)
+    rig.poller.hurry(task_of(rig, "t"))
+    await rig.clock.advance(150.0)
+
+    assert rig.account.times() == [1.0, 10.0, 110.0]
+    assert rig.poller.tasks == 1
+
+
+async def test_however_often_it_is_hurried_it_is_asked_about_once_in_min_interval(rig: Rig) -> None:
+    rig.account.answers["t"] = [Answer(Observation(Status.RUNNING, estimated_seconds=600))]
+    rig.assign(by_id("t"))
+    await rig.clock.advance(10.0)
+    for _ in range(50):
+        rig.poller.hurry(task_of(rig, "t"))
+        await rig.clock.advance(0.1)
+
+    assert rig.account.times() == [1.0, 10.0, 12.0, 14.0]
+
+
+async def test_news_that_comes_during_a_request_is_asked_about_after_it(rig: Rig) -> None:
+    rig.account.answers["t"] = [Answer(Observation(Status.RUNNING, estimated_seconds=600)), COMPLETED]
+    rig.account.takes = 3.0
+    rig.assign(by_id("t"))
+    await rig.clock.advance(2.0)
+    for _ in range(3):
+        rig.poller.hurry(task_of(rig, "t"))
+    await rig.clock.advance(10.0)
+
+    assert rig.account.times() == [1.0, 4.0]
+    assert rig.poller.tasks == 0
+
+
+async def test_hurrying_what_is_not_polled_does_nothing(rig: Rig) -> None:
+    rig.account.answers["t"] = [COMPLETED]
+    rig.assign(by_id("t"))
+    await rig.clock.advance(5.0)
+    ended = task_of(rig, "t")
+    rig.poller.hurry(ended)
+    rig.assign()
+    rig.poller.hurry(ended)
+    await rig.clock.advance(100.0)
+
+    assert rig.account.times() == [1.0]
+
+
+def task_of(rig: Rig, task_id: str) -> Task:
+    task = rig.tracker.find(by_id(task_id).ref)
+    assert task
+    return task

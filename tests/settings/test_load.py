@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.settings.errors import ConfigError
-from exporter.settings.load import MAX_BYTES, load, parse
+from exporter.settings.load import load, parse
 from exporter.settings.model import (
     AccountSettings,
     ApiConfigSettings,
@@ -21,7 +21,9 @@ from exporter.settings.model import (
     PollSettings,
     Settings,
     TargetSettings,
+    TlsSettings,
 )
+from exporter.settings.text import MAX_BYTES
 
 BAD = Path(__file__).parent / "bad"
 EXAMPLE = Path(__file__).parents[2] / "config" / "exporter.yml"
@@ -98,6 +100,7 @@ task_groups:
         refresh_interval: 30s
         authorization: {credentials_file: sd_token}
       - url: https://other/tasks
+        tls_config: {ca_file: ca, cert_file: cert, key_file: /key, server_name: other.internal}
     api_config: {}
     callback_config: {secret_file: /run/secrets/callback, register_unknown: true}
     stream: true
@@ -136,7 +139,15 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
                 file_sd_configs=(FileSdSettings(("/etc/exporter/tasks/*.yml", "/abs/*.json"), 60.0),),
                 http_sd_configs=(
                     HttpSdSettings("http://my-app/tasks?kind=video", 30.0, Path("/etc/exporter/sd_token")),
-                    HttpSdSettings("https://other/tasks"),
+                    HttpSdSettings(
+                        "https://other/tasks",
+                        tls=TlsSettings(
+                            ca_file=Path("/etc/exporter/ca"),
+                            cert_file=Path("/etc/exporter/cert"),
+                            key_file=Path("/key"),
+                            server_name="other.internal",
+                        ),
+                    ),
                 ),
                 api_config=ApiConfigSettings(),
                 callback_config=CallbackSettings(Path("/run/secrets/callback"), register_unknown=True),
@@ -279,6 +290,14 @@ def test_relative_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
 
     assert load(Path("etc/exporter.yml")).accounts[0].api_key_file == tmp_path / "etc" / "key"
+
+
+def test_the_name_of_a_directory_is_no_pattern() -> None:
+    text = f"{ACCOUNT}task_groups: [{{name: g, file_sd_configs: [{{files: ['*.yml', /abs/*.json]}}]}}]"
+
+    settings = parse(text, file="exporter.yml", base=Path("/etc/[a]*"))
+
+    assert settings.task_groups[0].file_sd_configs[0].files == ("/etc/[[]a][*]/*.yml", "/abs/*.json")
 
 
 def test_the_example_loads() -> None:

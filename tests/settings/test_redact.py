@@ -22,6 +22,8 @@ task_groups:
     http_sd_configs:
       - {url: "http://app/tasks", authorization: {credentials_file: sd_token}}
       - {url: "http://app/more"}
+      - {url: "https://app/tls", tls_config: {ca_file: ca, cert_file: cert, key_file: key, server_name: app.internal}}
+      - {url: "https://app/any", tls_config: {insecure_skip_verify: true}}
     api_config: {}
     callback_config: {secret_file: callback}
     stream: true

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.settings.load import parse
 from exporter.settings.model import Settings
-from exporter.settings.warnings import check_secrets, not_followed, warnings
+from exporter.settings.warnings import check_secrets, not_streamed, warnings
 
 FULL = """\
 accounts:
@@ -18,7 +18,7 @@ task_groups:
     account: first
     http_sd_configs:
       - {url: "http://app/tasks", authorization: {credentials_file: sd_token}}
-      - {url: "http://app/open"}
+      - {url: "https://app/open", tls_config: {cert_file: sd_cert, key_file: sd_key}}
     callback_config: {secret_file: callback}
   - {name: images, account: second, file_sd_configs: [{files: [a.yml]}], api_config: {}, stream: true}
   - {name: plain, account: second}
@@ -36,19 +36,20 @@ def test_every_secret_that_is_not_there(tmp_path: Path) -> None:
         f"account second: api_key_file: there is no file {tmp_path}/key; write the secret into it",
         f"api.token_file: there is no file {tmp_path}/token; write the secret into it",
         f"task group renders: credentials_file: there is no file {tmp_path}/sd_token; write the secret into it",
+        f"task group renders: key_file: there is no file {tmp_path}/sd_key; write the secret into it",
         f"task group renders: secret_file: there is no file {tmp_path}/callback; write the secret into it",
     ]
 
 
 def test_all_secrets_are_there(tmp_path: Path) -> None:
-    for name in ("key", "token", "sd_token", "callback"):
+    for name in ("key", "token", "sd_token", "sd_key", "callback"):
         (tmp_path / name).write_text("secret")
 
     assert check_secrets(settings(tmp_path), {"FIRST_KEY": "secret"}) == []
 
 
 def test_blank_is_not_there(tmp_path: Path) -> None:
-    for name in ("key", "token", "sd_token", "callback"):
+    for name in ("key", "token", "sd_token", "sd_key", "callback"):
         (tmp_path / name).write_text("")
 
     found = check_secrets(settings(tmp_path), {"FIRST_KEY": " "})
@@ -57,7 +58,7 @@ def test_blank_is_not_there(tmp_path: Path) -> None:
         "account first: api_key_env: the environment variable FIRST_KEY is not set; set it to the API key",
         f"account second: api_key_file: {tmp_path}/key is empty; write the secret into it",
     ]
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,15 +71,19 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
 
 
-def test_what_is_not_followed_yet(tmp_path: Path) -> None:
-    assert not_followed(settings(tmp_path)) == [
-        "task group renders: http_sd_configs is not followed by this version",
-        "task group renders: callback_config is not followed by this version",
-        "task group images: file_sd_configs is not followed by this version",
-        "task group images: api_config is not followed by this version",
-        "task group images: stream is not followed by this version",
+def test_a_stream_on_an_account_without_room_for_one(tmp_path: Path) -> None:
+    narrow = FULL.replace("api_key_file: key}", "api_key_file: key, max_in_flight: 1}")
+
+    assert not_streamed(settings(tmp_path)) == []
+    assert not_streamed(parse(narrow, file="exporter.yml", base=tmp_path)) == [
+        (
+            "task group images: stream: account second has max_in_flight 1, which is left to polling, so nothing is"
+            " streamed; let it have 2 or more"
+        )
     ]
 
 
 def test_warnings_are_both(tmp_path: Path) -> None:
-    assert len(warnings(settings(tmp_path), {})) == 10
+    narrow = FULL.replace("api_key_file: key}", "api_key_file: key, max_in_flight: 1}")
+
+    assert len(warnings(parse(narrow, file="exporter.yml", base=tmp_path), {})) == 6 + 1

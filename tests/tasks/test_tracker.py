@@ -236,3 +236,38 @@ def test_news_is_what_a_restart_would_have_to_know() -> None:
     transitions = [tracker.observe(task, observation, now=T0 + 1) for observation in observations]
 
     assert [t.is_news for t in transitions if t] == [True, False, True]
+
+
+def test_a_source_may_ask_for_more_and_for_less() -> None:
+    tracker, _ = tracker_of(("s", [by_id("t"), by_id("u")]), ("other", [by_id("v")]))
+    more = tracker.amend("s", add=[by_id("u", TWO), by_id("v"), by_id("w")], now=T0 + 1)
+    assert [str(task.state.ref) for task in more.followed] == ["w"]
+    assert {str(ref) for ref in tracker.claimed("s")} == {"t", "u", "v", "w"}
+    assert [task.labels.group for task in tracker] == ["one", "two", "one", "one"]
+
+    refs = [by_id(name).ref for name in ("t", "v", "never", "t")]
+    less = tracker.amend("s", drop=refs, now=T0 + 2)
+    assert [str(task.state.ref) for task in less.dropped] == ["t"]
+    assert tracker.claimed("nobody") == {}
+
+    tracker.amend("s", drop=[by_id("u").ref, by_id("w").ref], now=T0 + 3)
+    assert tracker.sources == {"other"}
+
+
+def test_what_is_remembered_is_taken_up() -> None:
+    tracker = Tracker(Rules())
+    known = observe(begin(by_id("t"), now=T0), seen(Status.RUNNING), now=T0 + 1).state
+    (task,) = tracker.amend("s", add=[by_id("t")], now=T0 + 9, remembered={by_id("t").ref: known}).followed
+    assert task.state == known
+
+
+def test_numbers_grow_and_history_is_bounded() -> None:
+    tracker, (first, second) = tracker_of(("s", [by_id("t"), by_id("u")]))
+    (third,) = tracker.amend("s", add=[by_id("v")], now=T0).followed
+    assert first.number < second.number < third.number
+
+    for at in range(50):
+        tracker.observe(first, seen(Status.RUNNING if at % 2 else Status.PENDING), now=T0 + at)
+        tracker.observe(first, seen(Status.RUNNING if at % 2 else Status.PENDING), now=T0 + at + 0.5)
+    assert [turn.at for turn in first.history] == [T0 + at for at in range(34, 50)]
+    assert [turn.status for turn in first.history[-2:]] == [Status.PENDING, Status.RUNNING]

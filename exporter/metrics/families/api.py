@@ -5,7 +5,7 @@ from exporter.dispatcher.errors import Reason
 from exporter.metrics.family import Family, Scope, Stability, Type, each
 
 ENDPOINT = "tasks/query"
-"""The one endpoint that is called for tasks: the value of ``endpoint``."""
+"""The endpoint that is called for every account. ``tasks/stream`` has series only for the accounts that stream."""
 
 SUSPENDING = tuple(reason for reason in Reason if reason not in (Reason.BAD_REQUEST, Reason.INTERNAL))
 """The reasons an account can be held back for: all but those that speak of a single task or of this program."""
@@ -45,7 +45,7 @@ FAMILIES: tuple[Family, ...] = (
         unit="seconds",
         buckets=LATENCY,
         starts=each([ENDPOINT]),
-        help="Seconds from sending a request to the end of the API's answer; measured by the exporter.",
+        help="Seconds from sending a request to the end of its answer (a stream's headers); measured by the exporter.",
     ),
     Family(
         "bytespike_api_last_success_timestamp_seconds",

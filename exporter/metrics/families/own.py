@@ -37,7 +37,7 @@ FAMILIES: tuple[Family, ...] = (
         type=Type.GAUGE,
         scope=Scope.ACCOUNT,
         unit="requests",
-        help="Requests sent to the API that are not answered yet; from the exporter.",
+        help="Requests sent to the API that are not answered yet, open streams among them; from the exporter.",
     ),
     Family(
         "bytespike_exporter_request_budget_ratio",

@@ -1,0 +1,144 @@
+"""One list over HTTP, by the rules of Prometheus' ``http_sd_configs``. Its faults are DiscoveryErrors."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from exporter.discovery.errors import DiscoveryError
+from exporter.dispatcher.credentials import ApiKey
+from exporter.settings.model import HttpSdSettings, TlsSettings
+from exporter.settings.text import MAX_BYTES
+from exporter.version import version
+
+TIMEOUT = 30.0
+"""Seconds that a request may take in all. The next one is made after it, however short the refresh interval."""
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, ready to be sent; ``name`` is the URL without what may be secret in it."""
+
+    name: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    context: ssl.SSLContext
+    server_name: str | None = None
+    timeout: float = TIMEOUT
+
+
+def prepare(settings: HttpSdSettings) -> Request:
+    """Make a request of the settings and of what is in their files now. It blocks; raises DiscoveryError."""
+    return Request(
+        name=shown_url(settings.url),
+        url=settings.url,
+        headers={
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"bytespike-exporter/{version()}",
+            "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_interval:.10g}",
+            **_authorization(settings),
+        },
+        context=_context(settings),
+        server_name=settings.tls.server_name if settings.tls else None,
+    )
+
+
+async def fetch(request: Request, *, transport: httpx.AsyncBaseTransport | None = None) -> bytes:
+    """The body of the answer, which is 200, JSON and no larger than a list may be. Redirects are not followed."""
+    try:
+        async with asyncio.timeout(request.timeout):
+            return await _exchange(request, transport)
+    except (TimeoutError, httpx.TimeoutException):
+        raise DiscoveryError(f"{request.name}: no whole answer within {request.timeout:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DiscoveryError(f"{request.name}: {_fault(error)}") from None
+
+
+def shown_url(url: str) -> str:
+    """A URL without its query, which may carry a token."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+async def _exchange(request: Request, transport: httpx.AsyncBaseTransport | None) -> bytes:
+    extensions = {"sni_hostname": request.server_name} if request.server_name else {}
+    async with (
+        httpx.AsyncClient(verify=request.context, timeout=request.timeout, transport=transport) as client,
+        client.stream("GET", request.url, headers=request.headers, extensions=extensions) as response,
+    ):
+        _check(response, request.name)
+        return await _body(response, request.name)
+
+
+def _check(response: httpx.Response, name: str) -> None:
+    if response.status_code != httpx.codes.OK:
+        raise DiscoveryError(f"{name}: answered {response.status_code}; only 200 is a list")
+    if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+        raise DiscoveryError(f"{name}: answered with another Content-Type than application/json")
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise DiscoveryError(f"{name}: answered with a Content-Encoding that was not asked for")
+
+
+async def _body(response: httpx.Response, name: str) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise DiscoveryError(f"{name}: answered with more than {MAX_BYTES // 1024 // 1024} MiB, the most allowed")
+    return bytes(body)
+
+
+def _authorization(settings: HttpSdSettings) -> dict[str, str]:
+    if settings.credentials_file is None:
+        return {}
+    token = ApiKey(file=settings.credentials_file)
+    secret = token.reveal()
+    if secret is None:
+        raise DiscoveryError(f"credentials_file: {token.fault}")
+    if not _SENDABLE.fullmatch(secret):
+        raise DiscoveryError(f"credentials_file: {settings.credentials_file}: holds what no header may carry")
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _context(settings: HttpSdSettings) -> ssl.SSLContext:
+    if urlsplit(settings.url).scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; the usual one costs milliseconds
+    tls = settings.tls or TlsSettings()
+    with _named_file("ca_file"):
+        context = ssl.create_default_context(cafile=tls.ca_file) if tls.ca_file else httpx.create_ssl_context()
+    if tls.cert_file and tls.key_file:
+        with _named_file("cert_file or key_file"):
+            # the password of an encrypted key would be asked for on the terminal: with an empty one it is refused
+            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextmanager
+def _named_file(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.reason or "it is refused") if isinstance(error, ssl.SSLError) else error.strerror
+        raise DiscoveryError(f"tls_config: {key} cannot be used: {reason}") from None
+
+
+def _fault(error: Exception) -> str:
+    """What went wrong, in words of ours: a foreign text may quote the request."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return "no secure connection"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection" if isinstance(error, httpx.ConnectError) else f"the exchange failed ({type(error).__name__})"

@@ -1,0 +1,85 @@
+"""The registrations of every group: the items that no list names, kept because somebody asked for them.
+
+Pure: what is in here is in the ledger, and whoever changes one changes the other.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from exporter.discovery.configured import source_name
+from exporter.discovery.items import target_labels
+from exporter.discovery.source import Mechanism
+from exporter.settings.model import ApiConfigSettings, GroupSettings, TargetSettings
+from exporter.tasks.identity import IdKey, TaskRef
+from exporter.tasks.item import Item
+from exporter.tasks.labels import TaskLabels
+from exporter.tasks.registration import Registration
+
+
+class Registry:
+    """Every registration, those of groups that do not take any (any more) among them."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[TaskRef, Registration]] = {}
+
+    def __contains__(self, registration: Registration) -> bool:
+        """Whether the group has that task already, whatever else was said of it."""
+        return registration.ref in self._groups.get(registration.group, ())
+
+    def count(self, group: str) -> int:
+        """How many registrations a group has."""
+        return len(self._groups.get(group, ()))
+
+    def add(self, registrations: Iterable[Registration]) -> None:
+        """Take registrations; what a group has already stays as it is."""
+        for registration in registrations:
+            self._groups.setdefault(registration.group, {}).setdefault(registration.ref, registration)
+
+    def discard(self, registrations: Iterable[Registration]) -> None:
+        """Forget registrations."""
+        for registration in registrations:
+            self._groups.get(registration.group, {}).pop(registration.ref, None)
+
+    def of(self, group: str, refs: Iterable[TaskRef]) -> list[Registration]:
+        """Those of a group's registrations that go by these references."""
+        registered = self._groups.get(group, {})
+        return [registered[ref] for ref in refs if ref in registered]
+
+    def naming(self, refs: Sequence[TaskRef]) -> list[Registration]:
+        """The registrations of any group that go by one of these references."""
+        return [registration for group in self._groups for registration in self.of(group, refs)]
+
+    def items(self, group: GroupSettings) -> list[Item]:
+        """What a group's registrations ask to be followed; those made under another account are passed over."""
+        registered = self._groups.get(group.name, {}).values()
+        return list(items_of(group, (each for each in registered if each.ref.account == group.account)))
+
+    def ids(self) -> Iterator[IdKey]:
+        """The ids of every registered task."""
+        return (key for group in self._groups.values() for ref in group for key in ref.ids())
+
+
+def items_of(group: GroupSettings, registrations: Iterable[Registration]) -> Iterator[Item]:
+    """One item for each registration, with what the group says where it says nothing itself."""
+    known: dict[object, TaskLabels] = {}  # thousands share a few label sets
+    for registration in registrations:
+        said = (registration.model, registration.labels)
+        labels = known.get(said) or known.setdefault(said, _labels(group, registration))
+        yield Item(registration.ref, labels, registration.submitted_at)
+
+
+def registration_limit(group: GroupSettings) -> int:
+    """How many tasks may be registered into a group at once; 0 where it takes none."""
+    if group.api_config is not None:
+        return group.api_config.max_tasks
+    takes_hints = group.callback_config is not None and group.callback_config.register_unknown
+    return ApiConfigSettings().max_tasks if takes_hints else 0
+
+
+def registered_source(group: str) -> str:
+    """What the tracker calls the registrations of a group."""
+    return source_name(group, Mechanism.API)
+
+
+def _labels(group: GroupSettings, registration: Registration) -> TaskLabels:
+    user = tuple(sorted({**dict(group.labels), **dict(registration.labels)}.items()))
+    return target_labels(group, TargetSettings(model=registration.model or group.model, labels=user))

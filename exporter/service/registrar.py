@@ -1,0 +1,168 @@
+"""Takes registrations and gives them up: first in the ledger, then in the registry and the tracker.
+
+One loop does it, many requests at a time, so that a thousand small ones cost few commits; and no request that is given
+up half-way leaves a registration that the ledger has and the tracker has not.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from structlog.typing import FilteringBoundLogger
+
+from exporter.clock import Clock
+from exporter.discovery.registry import Registry, items_of, registered_source, registration_limit
+from exporter.discovery.source import Mechanism
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.writer import LedgerWriter
+from exporter.metrics.accounting import count_refresh_failure
+from exporter.metrics.snapshot import SourceView
+from exporter.service.enrolment import Enrolment, RegistrationError, Result
+from exporter.service.following import Following
+from exporter.settings.model import GroupSettings, Settings
+from exporter.tasks.registration import Registration
+from exporter.tasks.tracker import Tracker
+
+AT_ONCE = 100
+"""So many requests share a commit."""
+
+WAITING = 1000
+"""Beyond so many waiting requests, one that nobody waits for is dropped."""
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    registrations: Sequence[Registration]
+    adds: bool
+    done: asyncio.Future[list[Result]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def answer(self, results: list[Result]) -> None:
+        if not self.done.done():  # whoever asked may have gone
+            self.done.set_result(results)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Registrar:
+    """The way into the registry and out of it. All methods belong to the event loop."""
+
+    def __init__(
+        self,
+        *,
+        settings: Callable[[], Settings],
+        registry: Registry,
+        following: Following,
+        tracker: Tracker,
+        writer: LedgerWriter,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._following = following
+        self._tracker = tracker
+        self._writer = writer
+        self._clock = clock
+        self._log = log
+        self._requests: asyncio.Queue[_Request] = asyncio.Queue()
+        self._last: dict[str, float] = {}
+
+    async def register(self, registrations: Sequence[Registration]) -> list[Result]:
+        """Follow these from now on, whatever happens, and say of each what became of it.
+
+        Raises RegistrationError or LedgerError, with none of them registered.
+        """
+        return await self._requested(_Request(registrations, adds=True))
+
+    async def unregister(self, registrations: Sequence[Registration]) -> None:
+        """Follow these no more, unless another source names them; raise LedgerError, with all as it was, if unable."""
+        await self._requested(_Request(registrations, adds=False))
+
+    def offer(self, registration: Registration) -> None:
+        """Register this soon, if there is room; nobody waits for it, but what is refused is counted."""
+        if self._requests.qsize() >= WAITING:
+            self._count_refusal([registration.group])
+            return
+        request = _Request([registration], adds=True)
+        request.done.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._requests.put_nowait(request)
+
+    def views(self) -> Iterator[SourceView]:
+        """What /metrics shows of the groups that take registrations."""
+        groups = (group for group in self._settings().task_groups if registration_limit(group))
+        return (SourceView(group.name, str(Mechanism.API), self._last.get(group.name)) for group in groups)
+
+    async def run(self) -> None:
+        """Serve requests for ever; it never raises."""
+        while True:
+            waiting = [await self._requests.get()]
+            waiting += [self._requests.get_nowait() for _ in range(min(self._requests.qsize(), AT_ONCE - 1))]
+            for adds, requests in groupby(waiting, key=lambda request: request.adds):
+                await self._serve(list(requests), adds=adds)
+
+    async def _requested(self, request: _Request) -> list[Result]:
+        self._requests.put_nowait(request)
+        return await request.done
+
+    async def _serve(self, requests: Sequence[_Request], *, adds: bool) -> None:
+        try:
+            async with self._following.turn:
+                await (self._add(requests) if adds else self._drop(requests))
+        except LedgerError as error:
+            self._refuse(requests, error)
+        except Exception as error:  # noqa: BLE001 - whoever waits gets an answer, and the loop goes on
+            self._log.exception("registration_fault")
+            self._refuse(requests, LedgerError(f"unexpected {type(error).__name__}"))
+
+    async def _add(self, requests: Sequence[_Request]) -> None:
+        enrolment = Enrolment(self._settings(), self._registry, self._tracker)
+        results = [self._enrolled(enrolment, request) for request in requests]
+        await self._take(enrolment.new)
+        for request, each in zip(requests, results, strict=True):
+            if each is not None:
+                self._last |= dict.fromkeys(_groups([request]), self._clock.wall())
+                request.answer(each)
+
+    def _enrolled(self, enrolment: Enrolment, request: _Request) -> list[Result] | None:
+        try:
+            return enrolment.take(request.registrations)
+        except RegistrationError as error:
+            self._refuse([request], error)
+            return None
+
+    async def _take(self, new: Sequence[tuple[GroupSettings, Sequence[Registration]]]) -> None:
+        """The ledger first: what it cannot keep is not followed either."""
+        if not new:
+            return
+        items = {group.name: list(items_of(group, registrations)) for group, registrations in new}
+        registrations = [registration for _, each in new for registration in each]
+        known = await self._writer.register(registrations, [item for each in items.values() for item in each])
+        self._registry.add(registrations)
+        for group, wanted in items.items():
+            await self._following.add(registered_source(group), wanted, known)
+
+    async def _drop(self, requests: Sequence[_Request]) -> None:
+        gone = [registration for request in requests for registration in request.registrations]
+        await self._writer.unregister(gone)
+        self._registry.discard(gone)
+        for group, registrations in groupby(gone, key=lambda registration: registration.group):
+            await self._following.drop(registered_source(group), [registration.ref for registration in registrations])
+        for request in requests:
+            request.answer([])
+
+    def _refuse(self, requests: Sequence[_Request], error: Exception) -> None:
+        refused = [request for request in requests if not request.done.done()]
+        for request in refused:
+            request.refuse(error)
+        self._count_refusal(_groups(request for request in refused if request.adds))
+
+    def _count_refusal(self, groups: Iterable[str]) -> None:
+        for group in groups:
+            self._writer.meter(count_refresh_failure(group, str(Mechanism.API)))
+
+
+def _groups(requests: Iterable[_Request]) -> set[str]:
+    return {registration.group for request in requests for registration in request.registrations}

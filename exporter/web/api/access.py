@@ -1,0 +1,74 @@
+"""Who may use the API: whoever has the token, and without one only this machine."""
+
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from structlog.typing import FilteringBoundLogger
+
+from exporter.settings.model import Settings
+from exporter.web.api.refusals import refusal
+from exporter.web.api.secret_files import SecretFiles
+from exporter.web.reload import refuse_cross_site
+
+
+class Access:
+    """The guard of the API. Nothing that a proxy adds to a request is believed."""
+
+    def __init__(self, settings: Callable[[], Settings], secrets: SecretFiles, log: FilteringBoundLogger) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._log = log
+
+    async def check(self, request: Request) -> None:
+        """Raise a Refusal for anybody who may neither register nor see tasks."""
+        token_file = self._settings().api_token_file
+        if token_file is not None:
+            await self._check_token(request, token_file)
+        else:
+            _refuse_strangers(request)
+
+    async def check_if_guarded(self, request: Request) -> None:
+        """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
+        refuse_cross_site(request)
+        token_file = self._settings().api_token_file
+        if token_file is not None:
+            await self._check_token(request, token_file)
+
+    async def _check_token(self, request: Request, token_file: Path) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and await self._secrets.matches(token_file, token.strip()):
+            return
+        fault = await self._secrets.fault(token_file)
+        if fault is not None:
+            self._log.error("api_token_missing", fault=fault)
+            raise refusal(503, "the token that guards this cannot be read: see the exporter's log")
+        raise refusal(401, "a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _refuse_strangers(request: Request) -> None:
+    if request.client is None or not is_loopback(request.client.host):
+        raise refusal(403, "without api.token_file this answers on loopback only")
+    if not is_loopback(_hostname(request.headers.get("host", ""))):
+        # a page of any site may have its own name resolved to this machine
+        raise refusal(403, "without api.token_file the Host has to be localhost or a loopback address")
+    refuse_cross_site(request)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is ``localhost`` or a loopback address, IPv4 within IPv6 included."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,134 @@
+"""Pages of followed tasks: in the order in which they came, whatever comes and goes between two pages."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from starlette.datastructures import QueryParams
+
+from exporter.tasks.status import Status
+from exporter.tasks.task import Task
+from exporter.web.api.refusals import Refusal
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+SLICE = 2000
+"""So many tasks are looked at before the event loop comes round again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which tasks are meant; None is any."""
+
+    group: str | None = None
+    status: str | None = None
+    account: str | None = None
+
+    @classmethod
+    def of(cls, params: QueryParams) -> Self:
+        """Those that a query gives."""
+        return cls(params.get("group"), params.get("status"), params.get("account"))
+
+    def let(self, task: Task) -> bool:
+        """Whether a task is among them."""
+        return task.is_followed and (
+            self.group in (None, task.labels.group)
+            and self.account in (None, task.labels.account)
+            and self.status in (None, str(task.state.status))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some tasks, and the number of the last one where there are more."""
+
+    tasks: tuple[Task, ...]
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """Where a page ended, as an opaque text. Numbers begin anew with each process, so a text names its ``life``."""
+
+    life: str
+
+    def write(self, number: int) -> str:
+        return f"{self.life}-{number}"
+
+    def read(self, text: str | None) -> int:
+        """The number in a text; ValueError where it is of another life, or none at all."""
+        if text is None:
+            return -1
+        life, _, number = text.partition("-")
+        if life != self.life or not number.isdecimal() or not number.isascii() or len(number) > 18:
+            raise ValueError("is not a cursor of this run of the exporter; begin again without one")
+        return int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a query asks for: which tasks, how many, and after which one."""
+
+    filters: Filters
+    limit: int
+    after: int
+
+    @classmethod
+    def of(cls, params: QueryParams, cursors: Cursors) -> Self:
+        """The wish in a query; a Refusal names every fault in it."""
+        faults = _Faults()
+        faults.refuse_unknown(params, {"group", "status", "account", "limit", "cursor"})
+        status, limit, after = params.get("status"), params.get("limit", str(DEFAULT_LIMIT)), -1
+        if status is not None and status not in set(Status):
+            faults.add("status", f"is no status; allowed: {', '.join(Status)}")
+        if not (limit.isascii() and limit.isdecimal() and len(limit) < 10 and 1 <= int(limit) <= MAX_LIMIT):
+            faults.add("limit", f"a whole number from 1 to {MAX_LIMIT} is needed")
+        try:
+            after = cursors.read(params.get("cursor"))
+        except ValueError as error:
+            faults.add("cursor", str(error))
+        faults.raise_any()
+        return cls(Filters.of(params), int(limit), after)
+
+
+class _Faults:
+    def __init__(self) -> None:
+        self._errors: list[dict[str, object]] = []
+
+    def add(self, key: str, message: str) -> None:
+        self._errors.append({"key": key, "message": message})
+
+    def refuse_unknown(self, params: QueryParams, allowed: Iterable[str]) -> None:
+        for key in dict.fromkeys(params):
+            if key not in allowed:
+                self.add(key, f"is no parameter; allowed: {', '.join(sorted(allowed))}")
+            elif len(params.getlist(key)) > 1:
+                self.add(key, "stands twice; give it once")
+
+    def raise_any(self) -> None:
+        if self._errors:
+            raise Refusal(422, *self._errors)
+
+
+async def page_of(tasks: Iterable[Task], wish: Wish) -> Page:
+    """The page that is asked for, of tasks in the order of their numbers."""
+    found: list[Task] = []
+    async for task in chosen(tasks, wish.filters, after=wish.after):
+        if len(found) == wish.limit:
+            return Page(tuple(found), found[-1].number)
+        found.append(task)
+    return Page(tuple(found), None)
+
+
+async def chosen(tasks: Iterable[Task], filters: Filters, *, after: int = -1) -> AsyncIterator[Task]:
+    """The tasks that the filters let pass, without holding up the event loop."""
+    everything = list(tasks)
+    begin = bisect_right(everything, after, key=lambda task: task.number)
+    for number, at in enumerate(range(begin, len(everything)), 1):
+        if filters.let(everything[at]):
+            yield everything[at]
+        if number % SLICE == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,211 @@
+"""Files that change in every way that files do, on a real file system and in real time."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.clock import SystemClock
+from exporter.discovery.file_sd import FileSource
+from exporter.discovery.parse import Defaults
+from exporter.settings.model import FileSdSettings
+from tests.support.fake_clock import FakeClock
+from tests.support.listening import running
+
+DEFAULTS = Defaults("sora-2", (), frozenset())
+NEVER = 86_400.0
+"""With so long a refresh interval, all that is seen is seen by notification."""
+
+
+def source(*patterns: str, refresh_interval: float = NEVER) -> FileSource:
+    return FileSource(FileSdSettings(patterns, refresh_interval), DEFAULTS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory as it is when the exporter starts: two files, and a third of no concern."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    (folder / "b.yml").write_text("- task_ids: [b]")
+    (folder / "c.bak").write_text("c")
+    return folder
+
+
+def write(folder: Path) -> None:
+    (folder / "a.txt").write_text("a\nz\n")
+
+
+def add(folder: Path) -> None:
+    (folder / "c.json").write_text('[{"out_task_ids": ["c"]}]')
+
+
+def append(folder: Path) -> None:
+    with (folder / "a.txt").open("a") as file:
+        file.write("\nz\n")
+
+
+def replace(folder: Path) -> None:
+    (folder / ".a.new").write_text("z")
+    (folder / ".a.new").rename(folder / "a.txt")
+
+
+def delete(folder: Path) -> None:
+    (folder / "a.txt").unlink()
+
+
+def rename(folder: Path) -> None:
+    (folder / "b.yml").rename(folder / "0.yml")
+
+
+def truncate(folder: Path) -> None:
+    (folder / "a.txt").write_text("")
+
+
+def delete_all(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def delete_and_write_again(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    add(folder)
+
+
+def write_in_parts(folder: Path) -> None:
+    with (folder / "b.yml").open("w") as file:
+        for part in ("- task_ids: [x", "\n", "  ,y", "]\n"):
+            file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@pytest.mark.parametrize(
+    ("event", "ids"),
+    [
+        (write, ["a", "z", "b"]),
+        (add, ["a", "b", "c"]),
+        (append, ["a", "z", "b"]),
+        (replace, ["z", "b"]),
+        (delete, ["b"]),
+        (rename, ["b", "a"]),
+        (truncate, ["b"]),
+        (delete_all, []),
+        (delete_and_write_again, ["c"]),
+        (write_in_parts, ["a", "x", "y"]),
+    ],
+)
+async def test_what_happens_to_files_shows(folder: Path, event: Callable[[Path], None], ids: list[str]) -> None:
+    globs = (f"{folder}/*.txt", f"{folder}/*.yml", f"{folder}/*.json")
+    async with running(source(*globs), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.ids == ["a", "b"])
+        event(folder)
+        await ears.until(lambda: ears.ids == ids)
+    assert ears.failures == []
+
+
+async def test_a_bad_file_keeps_its_items_until_it_is_good_or_gone(folder: Path) -> None:
+    async with running(source(f"{folder}/*.txt", f"{folder}/*.yml"), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.ids == ["a", "b"])
+        (folder / "a.txt").write_text("no id")
+        await ears.until(lambda: ears.failures)
+        (folder / "b.yml").write_text("- task_ids: [c]")
+        await ears.until(lambda: ears.ids == ["a", "c"])
+        assert all(len(reasons) == 1 and f"{folder}/a.txt:1: " in reasons[0] for reasons in ears.failures)
+
+        (folder / "a.txt").unlink()
+        await ears.until(lambda: ears.ids == ["c"] and ears.refreshes == 2)
+
+
+async def test_a_config_map_that_is_swapped(tmp_path: Path) -> None:
+    """As kubelet does it: files are links through ``..data``, which is a link that is replaced."""
+
+    def publish(name: str, ids: str) -> None:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tasks.txt").write_text(ids)
+        (tmp_path / "..data_tmp").symlink_to(name)
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+    publish("..2026_05_25", "a")
+    (tmp_path / "tasks.txt").symlink_to("..data/tasks.txt")
+    async with running(source(f"{tmp_path}/*.txt"), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.ids == ["a"])
+        publish("..2026_05_26", "b")
+        shutil.rmtree(tmp_path / "..2026_05_25")
+        await ears.until(lambda: ears.ids == ["b"])
+    assert ears.failures == []
+
+
+async def test_a_directory_that_comes_later(tmp_path: Path) -> None:
+    async with running(source(f"{tmp_path}/not/yet/*.txt"), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.lists == [()])
+        (tmp_path / "not" / "yet").mkdir(parents=True)
+        (tmp_path / "not" / "yet" / "a.txt").write_text("a")
+        await ears.until(lambda: ears.ids == ["a"])
+
+
+async def test_a_directory_that_a_glob_matches_later(tmp_path: Path) -> None:
+    async with running(source(f"{tmp_path}/app-*/ids.txt"), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.lists == [()])
+        for name in ("app-1", "app-2", "other"):
+            (tmp_path / name).mkdir()
+        await ears.until(lambda: ears.rounds > 1)
+        for name in ("app-1", "app-2", "other"):
+            (tmp_path / name / "ids.txt").write_text(name)
+        await ears.until(lambda: ears.ids == ["app-1", "app-2"])
+
+
+def link(path: Path, target: str) -> None:
+    """Let a path be a link from here on, in one step."""
+    (path.parent / "new").symlink_to(target)
+    (path.parent / "new").rename(path)
+
+
+async def test_a_directory_that_is_a_link_and_swapped(folder: Path) -> None:
+    current = folder.parent / "current"
+    link(current, "tasks")
+    async with running(source(f"{current}/*.txt"), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.ids == ["a"])
+        shutil.copytree(folder, folder.parent / "next")
+        (folder.parent / "next" / "a.txt").write_text("b")
+        link(current, "next")
+        await ears.until(lambda: ears.ids == ["b"])
+
+        link(current, "current")
+        await ears.until(lambda: ears.failures)
+        assert ears.failures == [(f"{current}: cannot be looked at: Too many levels of symbolic links",)]
+        assert ears.ids == ["b"], "what cannot be looked at is not known to be gone"
+
+
+async def test_the_refresh_interval_is_the_backstop(tmp_path: Path) -> None:
+    """Behind a link to elsewhere nothing notifies."""
+    target = tmp_path / "elsewhere" / "ids.txt"
+    target.parent.mkdir()
+    target.write_text("a")
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "ids.txt").symlink_to(target)
+    clock = FakeClock()
+    async with running(source(f"{tmp_path}/tasks/ids.txt", refresh_interval=60.0), clock=clock) as ears:
+        await ears.until(lambda: ears.refreshes == 1)
+        target.write_text("b")
+        await clock.advance(59.0)
+        assert ears.ids == ["a"]
+        await clock.advance(1.5)
+        await ears.until(lambda: ears.refreshes == 2)
+        assert ears.ids == ["b"]
+
+        await clock.advance(60.0)
+        await ears.until(lambda: ears.refreshes == 3)
+        assert len(ears.lists) == 2, "what did not change is not told again"
+
+
+async def test_a_list_that_could_not_be_taken_is_offered_again(folder: Path) -> None:
+    clock = FakeClock()
+    async with running(source(f"{folder}/*.txt", refresh_interval=60.0), clock=clock) as ears:
+        ears.is_deaf = True
+        await ears.until(lambda: ears.failures == [("the disk is gone",)])
+        ears.is_deaf = False
+        await clock.advance(60.5)
+        await ears.until(lambda: ears.ids == ["a"])

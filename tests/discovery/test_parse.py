@@ -1,0 +1,233 @@
+"""A list becomes targets, or every mistake in it is told."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.discovery import parse as parsing
+from exporter.discovery.parse import Defaults, count_ids, parse_items, parse_list
+from exporter.discovery.written import Format
+from exporter.settings.errors import ConfigError, in_short
+from exporter.settings.model import GroupSettings, TargetSettings
+
+GROUP = GroupSettings(name="renders", account="default", model="sora-2-pro", labels=(("team", "video"),))
+DEFAULTS = Defaults.of(GROUP, ["team", "tier"])
+OWN = {"model": "sora-2-pro", "labels": (("team", "video"),)}
+
+FULL = [
+    {"task_ids": ["task_1", "123"], "out_task_ids": ["render-1"]},
+    {
+        "out_task_ids": ["render-2"],
+        "model": "sora-2",
+        "labels": {"tier": "gold", "team": "trailers"},
+        "submitted_at": "2026-05-25T08:30:00Z",
+    },
+]
+AT = datetime(2026, 5, 25, 8, 30, tzinfo=UTC).timestamp()
+TARGETS = (
+    TargetSettings(
+        task_ids=("task_1", "123"), out_task_ids=("render-1",), model="sora-2-pro", labels=(("team", "video"),)
+    ),
+    TargetSettings(
+        out_task_ids=("render-2",), model="sora-2", labels=(("team", "trailers"), ("tier", "gold")), submitted_at=AT
+    ),
+)
+
+
+def read(text: str | bytes, form: Format) -> tuple[TargetSettings, ...]:
+    content = text.encode() if isinstance(text, str) else text
+    return parse_list(content, form, name="ids", defaults=DEFAULTS)
+
+
+def faults(text: str | bytes, form: Format) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(text, form)
+    return [str(fault) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"), [(json.dumps(FULL), Format.JSON), (yaml.safe_dump(FULL), Format.YAML)], ids=["json", "yaml"]
+)
+def test_an_item_says_what_static_configs_may_say(text: str, form: Format) -> None:
+    assert read(text, form) == TARGETS
+
+
+def test_items_that_are_values_already() -> None:
+    assert parse_items(FULL, name="body", defaults=DEFAULTS) == TARGETS
+
+
+def test_text_has_what_the_group_says() -> None:
+    assert read("render-1\ntask_1\n", Format.TEXT) == (
+        TargetSettings(("task_1",), ("render-1",), model="sora-2-pro", labels=(("team", "video"),)),
+    )
+
+
+@pytest.mark.parametrize(("text", "form"), [("[]", Format.YAML), ("[]", Format.JSON), ("", Format.TEXT)])
+def test_a_list_may_be_empty(text: str, form: Format) -> None:
+    assert read(text, form) == ()
+
+
+def test_ids_are_text_whatever_they_look_like() -> None:
+    assert read("- task_ids: [123, on, 1e3, 0x1F, 2026-05-25]", Format.YAML)[0].task_ids == (
+        *("123", "on", "1e3"),
+        *("0x1F", "2026-05-25"),
+    )
+
+
+ALLOWED = "allowed: task_ids, out_task_ids, model, labels, submitted_at"
+YAML_FAULTS = """\
+- task_ids: [a b, "", a, a]
+  tsk_ids: []
+- labels: {team: x, teem: y}
+- just text
+- out_task_ids: render-1
+- task_ids: [b]
+  submitted_at: yesterday
+  model: sora-2
+  model: sora-3
+- !tag {task_ids: [c]}
+"""
+
+
+def test_every_fault_of_yaml_with_its_line() -> None:
+    assert faults(YAML_FAULTS, Format.YAML) == [
+        "ids:1: [0].task_ids[0]: expected an id: printable, without spaces, 200 characters at most",
+        "ids:1: [0].task_ids[1]: is empty; expected text",
+        "ids:1: [0].task_ids[3]: a is named twice, first at [2]; keep one",
+        f"ids:2: [0].tsk_ids: unknown key; did you mean task_ids? {ALLOWED}",
+        "ids:3: [1]: names no task; task_ids or out_task_ids is needed",
+        "ids:3: [1].labels.teem: is not declared in global.labels; allowed: team, tier",
+        "ids:4: [2]: expected a mapping (key: value)",
+        "ids:5: [3].out_task_ids: expected a list",
+        "ids:7: [4].submitted_at: expected a time with its offset, such as 2026-05-25T08:30:00Z (RFC 3339)",
+        "ids:9: [4].model: stands twice, first on line 8; keep one",
+        "ids:10: [5]: tags (!...) mean nothing here; leave it out",
+    ]
+
+
+def test_every_fault_of_json_with_its_path() -> None:
+    text = json.dumps([{"task_ids": [1, "a\nb"], "x": 1}, None, {"out_task_ids": ["ok"], "labels": {"k": "v"}}])
+
+    assert faults(text, Format.JSON) == [
+        "ids: [0].task_ids[0]: expected text",
+        "ids: [0].task_ids[1]: expected an id: printable, without spaces, 200 characters at most",
+        f"ids: [0].x: unknown key; {ALLOWED}",
+        "ids: [1]: expected a mapping (key: value)",
+        "ids: [2].labels.k: is not declared in global.labels; allowed: team, tier",
+    ]
+
+
+def test_every_fault_of_text_with_its_line() -> None:
+    text = f"task_1\nrender 1\n\nok\ntask_\x7f\n{'x' * 201}\n"
+
+    assert faults(text, Format.TEXT) == [
+        f"ids:{line}: expected an id: printable, without spaces, 200 characters at most" for line in (2, 5, 6)
+    ]
+
+
+def test_a_fault_for_one_line_of_a_log() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read("a b\nc d\ne f", Format.TEXT)
+
+    assert in_short(caught.value) == (
+        "ids:1: expected an id: printable, without spaces, 200 characters at most (and 2 more)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"a\n\xff\n", "ids:2: is not UTF-8, the one encoding that is allowed"),
+        (b"\n" * (16 * 1024 * 1024 + 1), "ids: is larger than 16 MiB, the most that is allowed"),
+    ],
+    ids=["not UTF-8", "too large"],
+)
+@pytest.mark.parametrize("form", Format)
+def test_what_is_no_text(content: bytes, fault: str, form: Format) -> None:
+    assert faults(content, form) == [fault]
+
+
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    assert read(b"\xef\xbb\xbftask_1", Format.TEXT)[0].task_ids == ("task_1",)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"task_ids": ["a", "b"]}, {"task_ids": ["c"], "out_task_ids": ["d"]}],
+        [{"task_ids": []}] * 4,
+    ],
+    ids=["ids", "items"],
+)
+def test_a_list_has_a_limit(items: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "MAX_IDS", 4)
+    assert count_ids(read(json.dumps(items), Format.JSON)) <= 4
+
+    monkeypatch.setattr(parsing, "MAX_IDS", 3)
+    assert faults(json.dumps(items), Format.JSON) == ["ids: has more than 3 items or ids, the most that is allowed"]
+    assert faults(yaml.safe_dump(items), Format.YAML) == [
+        "ids:1: has more than 3 items or ids, the most that is allowed"
+    ]
+
+
+def test_a_text_has_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "MAX_IDS", 2)
+
+    assert faults("a\nb\nc", Format.TEXT) == ["ids: has more than 2 items or ids, the most that is allowed"]
+
+
+def answer(content: bytes, form: Format) -> object:
+    """Whatever stands there, it names tasks or it has faults; nothing else is raised."""
+    try:
+        return read(content, form)
+    except ConfigError as error:
+        return error.faults[0]
+
+
+@given(st.binary(max_size=300), st.sampled_from(Format))
+def test_any_bytes_are_answered(content: bytes, form: Format) -> None:
+    answer(content, form)
+
+
+@given(st.text(alphabet='[]{}",:-# \n\ttaskidsoutmode&*!|>%@\\0123', max_size=80), st.sampled_from(Format))
+def test_any_text_of_the_right_characters_is_answered(text: str, form: Format) -> None:
+    answer(text.encode(), form)
+
+
+KEYS = st.sampled_from(["task_ids", "out_task_ids", "model", "labels", "submitted_at", "team", "x"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(VALUES, st.sampled_from([Format.JSON, Format.YAML]))
+def test_any_shape_is_answered(shape: object, form: Format) -> None:
+    text = json.dumps(shape) if form is Format.JSON else yaml.safe_dump(shape)
+
+    answer(text.encode(), form)
+
+
+IDS = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20).filter(
+        lambda name: not name.startswith("#")
+    ),
+    unique=True,
+    max_size=6,
+)
+
+
+@given(IDS)
+def test_every_format_names_the_same_tasks(ids: list[str]) -> None:
+    by_kind: dict[str, list[str]] = {"task_ids": [], "out_task_ids": []}
+    for name in ids:
+        by_kind["task_ids" if name.startswith("task_") else "out_task_ids"].append(name)
+    text = read("\n".join(ids), Format.TEXT)
+
+    assert read(json.dumps([by_kind]), Format.JSON) == read(yaml.safe_dump([by_kind]), Format.YAML)
+    assert not ids or text == read(json.dumps([by_kind]), Format.JSON)

@@ -1,0 +1,115 @@
+"""Who is let in: with a token whoever has it, without one only this machine."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.web.api.access import is_loopback
+from tests.support.api_rig import CONFIG, api_rig
+
+GUARDED = CONFIG + "api: {token_file: token}\n"
+EVERYTHING = [
+    ("GET", "/api/v1/tasks"),
+    ("POST", "/api/v1/tasks"),
+    ("GET", "/api/v1/tasks/t"),
+    ("DELETE", "/api/v1/tasks/t"),
+]
+LOOSE = [("GET", "/sd"), ("GET", "/probe?task_id=t")]
+
+
+@pytest.mark.parametrize(("method", "path"), EVERYTHING)
+@pytest.mark.parametrize(
+    ("peer", "base_url"),
+    [
+        ("10.0.0.7", "http://localhost"),
+        ("::ffff:10.0.0.7", "http://localhost"),
+        ("127.0.0.1", "http://attacker.test"),
+        ("127.0.0.1", "http://localhost.attacker.test"),
+    ],
+)
+async def test_without_a_token_strangers_are_refused(
+    tmp_path: Path, method: str, path: str, peer: str, base_url: str
+) -> None:
+    async with api_rig(tmp_path) as rig, rig.client_from(peer, base_url=base_url) as client:
+        answer = await client.request(method, path, headers={"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=::1"})
+        assert answer.status_code == 403
+        assert answer.json()["status"] == "error"
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("base_url", ["http://localhost:9877", "http://127.0.0.1", "http://[::1]:9877"])
+async def test_without_a_token_this_machine_is_let_in(tmp_path: Path, peer: str, base_url: str) -> None:
+    async with api_rig(tmp_path) as rig, rig.client_from(peer, base_url=base_url) as client:
+        assert (await client.get("/api/v1/tasks")).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.test"}])
+@pytest.mark.parametrize(("method", "path"), [*EVERYTHING, *LOOSE])
+async def test_a_page_of_another_site_is_refused(
+    tmp_path: Path, method: str, path: str, headers: dict[str, str]
+) -> None:
+    async with api_rig(tmp_path) as rig:
+        assert (await rig.client.request(method, path, headers=headers)).status_code == 403
+
+
+async def test_a_host_that_is_none(tmp_path: Path) -> None:
+    async with api_rig(tmp_path) as rig:
+        assert (await rig.client.get("/api/v1/tasks", headers={"Host": "[::1"})).status_code == 403
+
+
+@pytest.mark.parametrize(("method", "path"), [*EVERYTHING, *LOOSE])
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic s3cret", "s3cret", "Bearer ", "Bearer s3cret2"])
+async def test_with_a_token_whoever_lacks_it_is_refused(
+    tmp_path: Path, method: str, path: str, authorization: str | None
+) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    headers = {"Authorization": authorization} if authorization else {}
+    async with api_rig(tmp_path, GUARDED) as rig:
+        answer = await rig.client.request(method, path, headers=headers)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert "s3cret" not in answer.text
+
+
+async def test_with_the_token_anybody_is_let_in(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    async with (
+        api_rig(tmp_path, GUARDED) as rig,
+        rig.client_from("10.0.0.7", base_url="http://exporter.test") as client,
+    ):
+        for word in ("Bearer", "bearer"):
+            assert (await client.get("/api/v1/tasks", headers={"Authorization": f"{word} s3cret"})).status_code == 200
+
+
+async def test_a_changed_token_holds_within_a_second(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("old")
+    async with api_rig(tmp_path, GUARDED) as rig:
+
+        async def status(token: str) -> int:
+            return (await rig.client.get("/sd", headers={"Authorization": f"Bearer {token}"})).status_code
+
+        assert (await status("old"), await status("new")) == (200, 401)
+        (tmp_path / "token").write_text("new!")
+        await rig.clock.advance(1)
+        assert (await status("old"), await status("new!")) == (401, 200)
+
+
+@pytest.mark.parametrize("content", [None, "", " \n", "\udcff"])
+async def test_a_token_that_cannot_be_read_lets_nobody_in(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content.encode(errors="surrogateescape"))
+    async with api_rig(tmp_path, GUARDED) as rig:
+        with capture_logs() as logs:
+            for token in ("", "None", "x"):
+                answer = await rig.client.get("/api/v1/tasks", headers={"Authorization": f"Bearer {token}"})
+                assert answer.status_code == 503
+        assert {line["event"] for line in logs} == {"api_token_missing"}
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True)]
+    + [(host, False) for host in ("", "0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "LOCALHOST.evil", "127.1.evil")],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

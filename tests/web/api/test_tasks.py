@@ -1,0 +1,317 @@
+"""``/api/v1/tasks`` before a whole exporter."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from exporter.ledger.errors import LedgerError
+from exporter.service.registrar import Registrar
+from exporter.settings.model import Settings
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.registration import Registration
+from exporter.web.api import listing, tasks
+from tests.support.api_rig import CONFIG, Upstream, api_rig
+
+TWO_GROUPS = """\
+global: {labels: [team]}
+accounts:
+  - {name: one, base_url: "http://upstream.test", api_key_env: KEY}
+  - {name: two, base_url: "http://upstream.test", api_key_env: KEY}
+task_groups:
+  - {name: renders, account: one, api_config: {max_tasks: 3}, static_configs: [{task_ids: [named]}]}
+  - {name: images, account: two, api_config: {}}
+  - {name: closed, account: one}
+"""
+
+MALFORMED = [
+    (b"", 400, [{"message": "the body is not JSON"}]),
+    (b"[" * 100_000, 400, [{"message": "the body is nested too deep"}]),
+    (b'{"task_ids": ["a"], "task_id": "b"}', 422, None),
+]
+
+
+async def test_one_item_or_many_and_again(tmp_path: Path) -> None:
+    async with api_rig(tmp_path) as rig:
+        answer = await rig.register("t1", "t2", out_task_ids=["x1"])
+        assert answer == {
+            "status": "success",
+            "tasks": [
+                {"task_id": "t1", "group": "renders", "result": "registered"},
+                {"task_id": "t2", "group": "renders", "result": "registered"},
+                {"out_task_id": "x1", "group": "renders", "result": "registered"},
+            ],
+        }
+        many = [{"task_ids": ["t1"], "group": "renders"}, {"task_ids": ["t3", "t4"], "model": "veo"}]
+        again = await rig.client.post("/api/v1/tasks", json=many)
+        assert [task["result"] for task in again.json()["tasks"]] == ["already_registered", "registered", "registered"]
+        assert await rig.followed() == ["t1", "t2", "x1", "t3", "t4"]
+
+
+async def test_nothing_is_named(tmp_path: Path) -> None:
+    async with api_rig(tmp_path) as rig:
+        assert (await rig.register())["tasks"] == []
+        assert (await rig.client.post("/api/v1/tasks", json=[])).json() == {"status": "success", "tasks": []}
+
+
+async def test_what_an_item_says_and_what_its_group_says(tmp_path: Path) -> None:
+    async with api_rig(tmp_path) as rig:
+        at = "2026-05-25T08:30:00Z"
+        await rig.register("t1", model="veo", labels={"team": "trailers"}, submitted_at=at)
+        await rig.register("t2")
+        tasks = (await rig.client.get("/api/v1/tasks")).json()["tasks"]
+        assert [(task["model"], task["labels"], task["submitted_at"]) for task in tasks] == [
+            ("veo", {"team": "trailers"}, "2026-05-25T08:30:00.000Z"),
+            ("sora-2", {"team": "video"}, "2026-05-28T20:26:40.000Z"),
+        ]
+
+
+async def test_every_fault_is_named_and_nothing_registered(tmp_path: Path) -> None:
+    items = [
+        {"task_ids": ["ok"]},
+        {"task_ids": ["a b", 7], "labels": {"owner": "me"}, "group": "nowhere"},
+        {"modle": "veo"},
+        "t1",
+        {"task_ids": ["t"], "submitted_at": "yesterday", "group": 7},
+    ]
+    async with api_rig(tmp_path) as rig:
+        answer = await rig.client.post("/api/v1/tasks", json=items)
+        assert answer.status_code == 422
+        faults = {(fault["index"], fault["key"]) for fault in answer.json()["errors"]}
+        assert faults == {
+            *((1, "group"), (1, "task_ids[0]"), (1, "task_ids[1]"), (1, "labels.owner")),
+            *((2, "modle"), (2, ""), (3, ""), (4, "submitted_at"), (4, "group")),
+        }
+        assert {"index": 1, "key": "group", "message": "nowhere takes no registrations; allowed: renders"} in (
+            answer.json()["errors"]
+        )
+        assert await rig.followed() == []
+
+
+@pytest.mark.parametrize(("body", "status", "errors"), MALFORMED)
+async def test_what_is_no_registration(
+    tmp_path: Path, body: bytes, status: int, errors: list[dict[str, object]] | None
+) -> None:
+    async with api_rig(tmp_path) as rig:
+        answer = await rig.client.post("/api/v1/tasks", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == status
+        assert errors is None or answer.json() == {"status": "error", "errors": errors}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+async def test_json_has_to_be_said(tmp_path: Path, content_type: str | None) -> None:
+    async with api_rig(tmp_path) as rig:
+        headers = {"Content-Type": content_type} if content_type else {}
+        assert (await rig.client.post("/api/v1/tasks", content=b"{}", headers=headers)).status_code == 415
+
+
+async def test_too_much_at_once(tmp_path: Path) -> None:
+    async with api_rig(tmp_path) as rig:
+        headers = {"Content-Type": "application/json"}
+        large = await rig.client.post("/api/v1/tasks", content=b" " * (4 * 1024 * 1024 + 1), headers=headers)
+        ids = await rig.client.post("/api/v1/tasks", json={"task_ids": [f"t{n}" for n in range(10_001)]})
+        items = await rig.client.post("/api/v1/tasks", json=[{}] * 10_001)
+        assert (large.status_code, ids.status_code, items.status_code) == (413, 422, 422)
+        assert "10000 ids" in ids.json()["errors"][0]["message"]
+        assert len((await rig.register(*(f"t{n}" for n in range(10_000))))["tasks"]) == 10_000
+
+
+async def test_a_group_is_needed_where_several_take_registrations(tmp_path: Path) -> None:
+    async with api_rig(tmp_path, TWO_GROUPS) as rig:
+        answer = await rig.client.post("/api/v1/tasks", json=[{"task_ids": ["t"]}, {"task_ids": [], "group": "closed"}])
+        assert [fault["message"] for fault in answer.json()["errors"]] == [
+            "is needed; allowed: renders, images",
+            "closed takes no registrations; allowed: renders, images",
+        ]
+
+
+async def test_no_group_takes_registrations(tmp_path: Path) -> None:
+    async with api_rig(tmp_path, CONFIG.replace(", api_config: {}", "")) as rig:
+        answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t"]})
+        assert answer.json()["errors"] == [
+            {"index": 0, "key": "group", "message": "is needed; no group has api_config"}
+        ]
+
+
+async def test_a_full_group_takes_all_of_a_request_or_nothing(tmp_path: Path) -> None:
+    async with api_rig(tmp_path, TWO_GROUPS) as rig:
+        await rig.register("a", "b", group="renders")
+        items = [{"task_ids": ["a", "c", "d"], "group": "renders"}, {"task_ids": ["e"], "group": "images"}]
+        full = await rig.client.post("/api/v1/tasks", json=items)
+        assert (full.status_code, full.headers["retry-after"]) == (429, "60")
+        assert "renders follows 3 registered tasks at most" in full.text
+        assert await rig.followed() == ["named", "a", "b"]
+        await rig.register("a", "c", group="renders")
+        metrics = await rig.metrics()
+        assert 'sd_refresh_failures_total{group="renders",mechanism="api"} 1.0' in metrics
+        assert 'sd_last_refresh_timestamp_seconds{group="renders",mechanism="api"} 1.78e+09' in metrics
+
+
+async def test_a_task_that_a_file_names_may_be_registered_too(tmp_path: Path) -> None:
+    async with api_rig(tmp_path, TWO_GROUPS) as rig:
+        answer = await rig.register("named", group="renders")
+        assert answer["tasks"][0]["result"] == "already_followed"
+        assert (await rig.client.get("/api/v1/tasks/named")).json()["sources"] == ["renders/static/0", "renders/api/0"]
+        await rig.reload(TWO_GROUPS.replace("named", "other"))
+        assert (await rig.client.get("/api/v1/tasks/named")).json()["sources"] == ["renders/api/0"]
+
+
+async def test_pages_are_stable_while_tasks_come_and_go(tmp_path: Path) -> None:
+    async with api_rig(tmp_path) as rig:
+        await rig.register(*(f"t{n}" for n in range(5)))
+        first = (await rig.client.get("/api/v1/tasks", params={"limit": 2})).json()
+        assert [task["task_id"] for task in first["tasks"]] == ["t0", "t1"]
+        await rig.client.delete("/api/v1/tasks/t1")
+        await rig.client.delete("/api/v1/tasks/t3")
+        await rig.register("t5", "t1")
+        rest = (await rig.client.get("/api/v1/tasks", params={"cursor": first["next"]})).json()
+        assert [task["task_id"] for task in rest["tasks"]] == ["t2", "t4", "t5", "t1"]
+        assert rest["next"] is None
+
+
+async def test_filters(tmp_path: Path) -> None:
+    upstream = Upstream({"done": {"status": "completed"}})
+    async with api_rig(tmp_path, TWO_GROUPS, upstream=upstream) as rig:
+        await rig.register("done", "gone", group="renders")
+        await rig.register("there", group="images")
+        await rig.clock.advance(60)
+
+        async def listed(**params: str) -> list[str]:
+            tasks = (await rig.client.get("/api/v1/tasks", params=params)).json()["tasks"]
+            return [str(task["task_id"]) for task in tasks]
+
+        assert await listed(group="images") == ["there"]
+        assert await listed(account="one") == ["named", "done", "gone"]
+        assert await listed(status="completed") == ["done"]
+        assert await listed(status="completed", account="two") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=%D9%A3", "limit"),
+        ("status=done", "status"),
+        ("cursor=1", "cursor"),
+        ("cursor=00000000-7", "cursor"),
+        ("grop=renders", "grop"),
+        ("limit=1&limit=2", "limit"),
+    ],
+)
+async def test_a_wrong_query_is_told(tmp_path: Path, query: str, key: str) -> None:
+    async with api_rig(tmp_path) as rig:
+        answer = await rig.client.get(f"/api/v1/tasks?{query}")
+        assert (answer.status_code, answer.json()["errors"][0]["key"]) == (422, key)
+
+
+async def test_one_task_and_its_history(tmp_path: Path) -> None:
+    upstream = Upstream({"t1": {"status": "running", "estimated_seconds": 12, "out_task_id": "x1"}})
+    async with api_rig(tmp_path, upstream=upstream) as rig:
+        await rig.register("t1")
+        await rig.clock.advance(5)
+        upstream.records["t1"] = {"status": "failed", "error_code": "boom"}
+        await rig.clock.advance(5)
+        task = (await rig.client.get("/api/v1/tasks/x1")).json()
+        assert (task["task_id"], task["status"], task["error_code"]) == ("t1", "failed", "boom")
+        assert [turn["status"] for turn in task["history"]] == ["running", "failed"]
+        assert task["running_at"] == task["history"][0]["at"]
+        assert task["finished_at"] == task["history"][1]["at"]
+
+
+async def test_removing_what_was_registered(tmp_path: Path) -> None:
+    upstream = Upstream({"t1": {"status": "running", "out_task_id": "x1"}})
+    async with api_rig(tmp_path, upstream=upstream) as rig:
+        await rig.register("t1", out_task_ids=["x/2"])
+        await rig.clock.advance(5)
+        answers = [(await rig.client.delete(f"/api/v1/tasks/{name}")).status_code for name in ("x1", "x/2", "x1", "?")]
+        assert answers == [204, 204, 404, 404]
+        assert await rig.followed() == []
+        asked = len(upstream.asked)
+        await rig.clock.advance(60)
+        assert len(upstream.asked) == asked
+
+
+async def test_removing_what_a_file_names(tmp_path: Path) -> None:
+    async with api_rig(tmp_path, TWO_GROUPS) as rig:
+        refused = await rig.client.delete("/api/v1/tasks/named")
+        assert refused.status_code == 409
+        assert "renders/static/0" in refused.text
+        await rig.register("named", group="renders")
+        assert (await rig.client.delete("/api/v1/tasks/named")).status_code == 204
+        assert await rig.followed() == ["named"]
+
+
+async def test_an_id_in_two_accounts(tmp_path: Path) -> None:
+    async with api_rig(tmp_path, TWO_GROUPS) as rig:
+        await rig.register("same", group="renders")
+        await rig.register("same", group="images")
+        assert (await rig.client.get("/api/v1/tasks/same")).status_code == 409
+        assert (await rig.client.delete("/api/v1/tasks/same")).status_code == 409
+        shown = await rig.client.get("/api/v1/tasks/same", params={"account": "two"})
+        assert shown.json()["group"] == "images"
+        assert (await rig.client.delete("/api/v1/tasks/same?account=two")).status_code == 204
+        assert (await rig.client.delete("/api/v1/tasks/same")).status_code == 204
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_other_methods(tmp_path: Path, method: str) -> None:
+    async with api_rig(tmp_path) as rig:
+        answer = await rig.client.request(method, "/api/v1/tasks")
+        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
+
+
+async def test_a_ledger_that_fails_registers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api_rig(tmp_path) as rig:
+
+        def fail(*_args: object, **_kwargs: object) -> None:
+            raise LedgerError("ledger x: full")
+
+        monkeypatch.setattr(rig.exporter._writer._ledger, "register", fail)
+        answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t1"]})
+        assert (answer.status_code, answer.json()["errors"]) == (503, [{"message": "ledger x: full"}])
+        assert await rig.followed() == []
+        monkeypatch.undo()
+        assert (await rig.register("t1"))["tasks"][0]["result"] == "registered"
+
+
+async def test_a_long_list_is_looked_through_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "SLICE", 2)
+    async with api_rig(tmp_path) as rig:
+        await rig.register(*(f"t{n}" for n in range(7)))
+        assert await rig.followed() == [f"t{n}" for n in range(7)]
+
+
+async def test_a_group_that_closes_between_reading_and_registering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(_body: bytes, _settings: Settings, *, now: float) -> list[Registration]:
+        return [Registration("gone", TaskRef("one", "t1"), now)]
+
+    monkeypatch.setattr(tasks, "read_registrations", late)
+    async with api_rig(tmp_path) as rig:
+        answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t1"]})
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422,
+            [{"message": "task group gone takes no registrations"}],
+        )
+
+
+async def test_so_many_registrations_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api_rig(tmp_path) as rig:
+        held = asyncio.Event()
+
+        async def slow(_registrations: object) -> list[object]:
+            await held.wait()
+            return []
+
+        monkeypatch.setattr(Registrar, "register", lambda _self, registrations: slow(registrations))
+        waiting = [
+            asyncio.create_task(rig.client.post("/api/v1/tasks", json={"task_ids": ["t"]}))
+            for _ in range(tasks.AT_ONCE)
+        ]
+        await asyncio.sleep(0.5)
+        refused = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t"]})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        held.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
