@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # each file, and the module that prints it
 GENERATED: Mapping[str, str] = {
     "config/exporter.schema.json": "exporter.settings.schema_json",
+    "config/prometheus/rules/alerts.yml": "monitoring.alerting",
+    "config/prometheus/rules/recording.yml": "monitoring.recording",
+    "docs/alerts.md": "monitoring.page",
     "docs/metrics.md": "exporter.metrics.docs",
     "docs/openapi.json": "exporter.web.api.openapi",
 }

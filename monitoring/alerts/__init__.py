@@ -1,0 +1,1 @@
+"""The alerts: one file for each thing that can be wrong."""

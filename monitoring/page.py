@@ -1,0 +1,44 @@
+"""The table of alerts: ``python -m monitoring.page > docs/alerts.md``."""
+
+import sys
+from collections.abc import Iterator
+
+from monitoring.alerting import groups
+from monitoring.rule import Alert, Group
+
+INTRODUCTION = """\
+# Alerts
+
+This page is printed by `python -m monitoring.page` from the rules in `monitoring/`; a test compares the two.
+
+`critical` asks somebody to get up, `warning` to look in working hours, `info` to know. Every number that is compared
+with stands in `monitoring/thresholds.py`; after a change, `make docs` prints the rules anew.
+"""
+
+TITLES = {
+    "bytespike-outcome-alerts": "Tasks fail, or are lost",
+    "bytespike-progress-alerts": "Tasks take too long",
+    "bytespike-credit-alerts": "Credits go too fast, or come to an end",
+    "bytespike-api-alerts": "The API does not answer, or not as it should",
+    "bytespike-exporter-alerts": "The exporter does not see, or does not keep, what happens",
+}
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    return "\n".join([INTRODUCTION, *(line for group in groups() for line in _section(group))])
+
+
+def _section(group: Group) -> Iterator[str]:
+    yield f"## {TITLES[group.name]}"
+    yield ""
+    yield "| alert | severity | after | meaning |"
+    yield "|---|---|---|---|"
+    for alert in group.rules:
+        if isinstance(alert, Alert):
+            yield f"| [{alert.name}](runbooks/{alert.name}.md) | {alert.severity} | {alert.wait} | {alert.summary} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,127 @@
+"""The API does not answer, or not as it should."""
+
+from tests.rules.case import Case, Clears, Fires, Quiet
+from tests.rules.cases.money import ACCOUNT
+from tests.rules.series import Series, counted, histogram, series, steady, together
+
+POLLED = {"endpoint": "tasks/query"}
+
+
+def held(reason: str, *phases: tuple[int, float]) -> Series:
+    return series("bytespike_api_suspended", steady(*phases), reason=reason)
+
+
+def requests(sent: tuple[tuple[int, float], ...], **failed: tuple[tuple[int, float], ...]) -> Series:
+    """Requests and, by reason, those that failed."""
+    failures = "bytespike_api_request_failures_total"
+    return together(
+        series("bytespike_api_requests_total", counted(*sent), **POLLED),
+        *(series(failures, counted(*phases), reason=reason, **POLLED) for reason, phases in failed.items()),
+    )
+
+
+def latency(*, quick: tuple[tuple[int, float], ...], slow: tuple[tuple[int, float], ...]) -> Series:
+    """Answers within half a second, and answers after 2.5 to 5 seconds."""
+    both = tuple((minutes, few + many) for (minutes, few), (_, many) in zip(quick, slow, strict=True))
+    counts = {"0.5": counted(*quick), "2.5": counted(*quick), "5": counted(*both), "+Inf": counted(*both)}
+    return together(requests(both), histogram("bytespike_api_request_duration_seconds", counts, **POLLED))
+
+
+def drift(*phases: tuple[int, float]) -> Series:
+    return series("bytespike_api_schema_drift_total", counted(*phases), kind="unknown_status")
+
+
+CASES = (
+    Case(
+        "ByteSpikeAPIKeyRejected",
+        fires=Fires(
+            at=12,
+            series=held("invalid_api_key", (10, 0), (20, 1)),
+            labels={**ACCOUNT, "reason": "invalid_api_key"},
+            description="The key of account default is missing or is rejected (401): polling is held back.",
+        ),
+        quiet=(Quiet("it is held back for another reason", 30, held("server", (10, 0), (20, 1))),),
+        clears=Clears(firing=19, over=20, series=held("invalid_api_key", (10, 0), (10, 1), (20, 0))),
+    ),
+    Case(
+        "ByteSpikeAccountSuspended",
+        fires=Fires(
+            at=15,
+            series=held("payment", (10, 0), (20, 1)),
+            labels={**ACCOUNT, "reason": "payment"},
+            description="Polling of account default is held back: payment.",
+        ),
+        quiet=(
+            Quiet("the cap of requests in flight is reached", 30, held("concurrency", (10, 0), (20, 1))),
+            Quiet("it is over at once", 30, held("rate_limited", (10, 0), (3, 1), (3, 0), (3, 1), (11, 0))),
+        ),
+        clears=Clears(firing=19, over=20, series=held("payment", (10, 0), (10, 1), (20, 0))),
+    ),
+    Case(
+        "ByteSpikeUpstreamDown",
+        fires=Fires(
+            at=18,
+            series=requests(((60, 10),), server=((9, 0), (51, 6)), timeout=((9, 0), (51, 2))),
+            labels=ACCOUNT,
+            description=(
+                "80% of the requests of account default failed within 5 minutes, by timeouts, broken connections, 5xx "
+                "or answers that make no sense."
+            ),
+        ),
+        quiet=(
+            Quiet("the API refuses, so it answers", 60, requests(((60, 10),), invalid_api_key=((60, 10),))),
+            Quiet("a fifth fails", 60, requests(((60, 10),), server=((60, 2),))),
+            Quiet("too few to tell", 60, requests(((60, 0.2),), server=((60, 0.2),))),
+        ),
+        clears=Clears(firing=40, over=45, series=requests(((90, 10),), server=((9, 0), (31, 8), (50, 0)))),
+    ),
+    Case(
+        "ByteSpikeConcurrencyExhausted",
+        fires=Fires(
+            at=22,
+            series=requests(((60, 10),), concurrency=((9, 0), (51, 5))),
+            labels=ACCOUNT,
+            description=(
+                "50% of the requests of account default were refused within 5 minutes, for too many were in flight."
+            ),
+        ),
+        quiet=(
+            Quiet("one in ten is refused", 60, requests(((60, 10),), concurrency=((60, 1),))),
+            Quiet("too few to tell", 60, requests(((60, 0.2),), concurrency=((60, 0.2),))),
+        ),
+        clears=Clears(firing=40, over=45, series=requests(((90, 10),), concurrency=((40, 5), (50, 0)))),
+    ),
+    Case(
+        "ByteSpikeUpstreamSlow",
+        fires=Fires(
+            at=21,
+            series=latency(quick=((9, 10), (60, 8)), slow=((9, 0), (60, 2))),
+            labels=ACCOUNT,
+            description="One request in twenty of account default took longer than 4.375s within 5 minutes.",
+        ),
+        quiet=(
+            Quiet("one in fifty is slow", 60, latency(quick=((60, 49),), slow=((60, 1),))),
+            Quiet("too few to tell", 60, latency(quick=((60, 0),), slow=((60, 0.2),))),
+        ),
+        clears=Clears(firing=40, over=46, series=latency(quick=((40, 8), (40, 10)), slow=((40, 2), (40, 0)))),
+    ),
+    Case(
+        "ByteSpikeSchemaDrift",
+        fires=Fires(
+            at=15,
+            series=drift((9, 0), (1, 3), (60, 0)),
+            labels={**ACCOUNT, "kind": "unknown_status"},
+            description=(
+                "Within 30 minutes 3 answers to account default departed from the documentation: unknown_status."
+            ),
+        ),
+        quiet=(
+            Quiet(
+                "it was long ago",
+                60,
+                series("bytespike_api_schema_drift_total", steady((60, 12)), kind="unknown_status"),
+            ),
+        ),
+        clears=Clears(firing=35, over=41, series=drift((9, 0), (1, 3), (60, 0))),
+    ),
+)

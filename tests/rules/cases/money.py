@@ -1,0 +1,111 @@
+"""Credits go too fast, or come to an end."""
+
+from tests.rules.case import Case, Clears, Fires, Quiet
+from tests.rules.cases.outcomes import GROUP
+from tests.rules.series import OWN, Series, counted, series, steady, together
+
+ACCOUNT = {"job": "bytespike-exporter", "account": "default"}
+KEY_OF_ONE = {**OWN, "account": "default"}
+
+QUOTA = "bytespike_api_quota_remaining_credits"
+WALLET = "bytespike_api_org_quota_remaining_credits"
+
+
+def spent(*phases: tuple[int, float]) -> Series:
+    return series("bytespike_tasks_credits_used_total", counted(*phases), status="completed")
+
+
+def cost(used: tuple[tuple[int, float], ...], estimated: tuple[tuple[int, float], ...]) -> Series:
+    return together(spent(*used), series("bytespike_tasks_credits_estimated_total", counted(*estimated)))
+
+
+def bucket(remaining: str, *, reset: float = 1e6) -> Series:
+    """The tightest spend bucket, of 50 USD, and when it is reset (seconds)."""
+    return together(
+        series("bytespike_api_rate_limit_usd", steady((90, 50))),
+        series("bytespike_api_rate_limit_remaining_usd", remaining),
+        series("bytespike_api_rate_limit_reset_timestamp_seconds", steady((90, reset))),
+    )
+
+
+CASES = (
+    Case(
+        "ByteSpikeCreditsBurningFast",
+        fires=Fires(
+            at=1520,
+            series=spent((1500, 0.05), (60, 1)),
+            labels={**ACCOUNT, "team": "video"},
+            description="Account default spent 22.00 credits within an hour.",
+        ),
+        quiet=(
+            Quiet("it is spent so fast always", 1600, spent((1600, 1))),
+            Quiet("the exporter is new", 240, spent((180, 0.05), (60, 1))),
+            Quiet("it is little money", 1560, spent((1500, 0.01), (60, 0.1))),
+        ),
+        clears=Clears(firing=1560, over=1620, series=spent((1500, 0.05), (60, 1), (100, 0.05))),
+    ),
+    Case(
+        "ByteSpikeCreditsAboveEstimate",
+        fires=Fires(
+            at=20,
+            series=cost(used=((90, 1.5),), estimated=((90, 1),)),
+            labels=GROUP,
+            description=(
+                "Completed tasks of group renders (account default) cost 150% of their estimates within 6 hours."
+            ),
+        ),
+        quiet=(
+            Quiet("a little above", 90, cost(used=((90, 1.2),), estimated=((90, 1),))),
+            Quiet("it is little money", 90, cost(used=((90, 0.1),), estimated=((90, 0.05),))),
+        ),
+        clears=Clears(firing=60, over=300, series=cost(used=((60, 1.5), (240, 1)), estimated=((300, 1),))),
+    ),
+    Case(
+        "ByteSpikeQuotaRunningOut",
+        fires=Fires(
+            at=11,
+            series=series(QUOTA, "100-0.5x120"),
+            labels=KEY_OF_ONE,
+            description=(
+                "The key of account default has 94.50 credits of its quota left: at the last hour's rate they are gone "
+                "within 4h."
+            ),
+        ),
+        quiet=(
+            Quiet("it lasts for days", 120, series(QUOTA, "100-0.05x120")),
+            Quiet("0 is how this key says that it has no quota", 120, series(QUOTA, "0+0x120")),
+        ),
+        clears=Clears(firing=30, over=31, series=series(QUOTA, "100-0.5x30 500-0.5x60")),
+    ),
+    Case(
+        "ByteSpikeWalletRunningOut",
+        fires=Fires(
+            at=11,
+            series=series(WALLET, "8-1x8 0+0x50"),
+            labels=KEY_OF_ONE,
+            description=(
+                "The wallet behind account default holds 0.00 credits: at the last hour's rate they are gone within 4h."
+            ),
+        ),
+        quiet=(
+            Quiet("nothing is spent", 120, series(WALLET, "8+0x120")),
+            Quiet("the wallet has been at 0 for ever", 120, series(WALLET, "0+0x120")),
+            Quiet("it is the key's quota", 120, series(QUOTA, "8-1x8 0+0x120")),
+        ),
+        clears=Clears(firing=30, over=31, series=series(WALLET, "8-1x8 0+0x21 500-0.5x60")),
+    ),
+    Case(
+        "ByteSpikeRateLimitNearlyReached",
+        fires=Fires(
+            at=15,
+            series=bucket(steady((10, 10), (80, 4))),
+            labels=KEY_OF_ONE,
+            description="The key of account default has 8% of its tightest spend limit left.",
+        ),
+        quiet=(
+            Quiet("a fifth is left", 60, bucket(steady((10, 30), (80, 10)))),
+            Quiet("the bucket was reset since", 60, bucket(steady((10, 10), (80, 4)), reset=300)),
+        ),
+        clears=Clears(firing=30, over=31, series=bucket(steady((10, 10), (80, 4)), reset=1801)),
+    ),
+)

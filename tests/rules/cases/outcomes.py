@@ -1,0 +1,127 @@
+"""Tasks fail, or are lost."""
+
+from tests.rules.case import Case, Clears, Fires, Quiet
+from tests.rules.series import Series, counted, finished, series, together
+
+GROUP = {"job": "bytespike-exporter", "account": "default", "group": "renders", "team": "video"}
+
+BUSY_THEN_FAILING = {"completed": ((120, 10), (20, 2), (60, 10)), "failed": ((120, 0), (20, 8), (60, 0))}
+AN_HOUR_AT_80_PERCENT = {"completed": ((60, 5), (60, 1), (120, 5)), "failed": ((60, 0), (60, 4), (120, 0))}
+
+
+def outcomes(completed: tuple[tuple[int, float], ...], failed: tuple[tuple[int, float], ...]) -> Series:
+    return finished(completed=counted(*completed), failed=counted(*failed))
+
+
+def codes(**failed: tuple[tuple[int, float], ...]) -> Series:
+    """Failures by error code beside the outcomes that belong to them."""
+    completed = ((120, 10), (80, 2))
+    in_all = tuple((phases[0][0], sum(phase[1] for phase in phases)) for phases in zip(*failed.values(), strict=True))
+    parts = (series("bytespike_tasks_failed_total", counted(*run), error_code=code) for code, run in failed.items())
+    return together(outcomes(completed, in_all), *parts)
+
+
+CASES = (
+    Case(
+        "ByteSpikeFailureSpike",
+        fires=Fires(
+            at=128,
+            series=outcomes(**BUSY_THEN_FAILING),
+            labels=GROUP,
+            description="64% of the tasks that ended within 10 minutes in group renders (account default) failed.",
+        ),
+        quiet=(
+            Quiet("as many always fail", 150, outcomes(completed=((150, 6),), failed=((150, 4),))),
+            Quiet("too few to tell", 90, outcomes(completed=((60, 0.1), (30, 0)), failed=((60, 0), (30, 0.5)))),
+        ),
+        clears=Clears(firing=145, over=170, series=outcomes(**BUSY_THEN_FAILING)),
+    ),
+    Case(
+        "ByteSpikeErrorCodeSpike",
+        fires=Fires(
+            at=127,
+            series=codes(sim_gpu_lost=((120, 0), (80, 8)), content_policy_violation=((120, 1), (80, 1))),
+            labels={**GROUP, "error_code": "sim_gpu_lost"},
+            description=(
+                "50.91% of the tasks that ended within 10 minutes in group renders (account default) failed with "
+                "sim_gpu_lost."
+            ),
+        ),
+        quiet=(
+            Quiet("it is as frequent as ever", 140, codes(content_policy_violation=((120, 3), (80, 1)))),
+            Quiet("too few to tell", 140, codes(sim_gpu_lost=((120, 0), (80, 0.3)))),
+        ),
+        clears=Clears(
+            firing=140,
+            over=170,
+            series=together(
+                outcomes(**BUSY_THEN_FAILING),
+                series("bytespike_tasks_failed_total", counted((120, 0), (20, 8), (60, 0)), error_code="sim_gpu_lost"),
+            ),
+        ),
+    ),
+    Case(
+        "ByteSpikeSuccessBudgetBurningFast",
+        fires=Fires(
+            at=99,
+            series=outcomes(**AN_HOUR_AT_80_PERCENT),
+            labels=GROUP,
+            description=(
+                "31.52% of the tasks of group renders (account default) failed within hours; the objective allows 5%."
+            ),
+        ),
+        quiet=(
+            Quiet(
+                "ten bad minutes",
+                150,
+                outcomes(completed=((60, 5), (10, 1), (80, 5)), failed=((60, 0), (10, 4), (80, 0))),
+            ),
+            Quiet("too few to tell", 150, outcomes(completed=((150, 0.02),), failed=((150, 0.08),))),
+            Quiet(
+                "a burst that is long over",
+                480,
+                outcomes(completed=((360, 5), (11, 0), (110, 1)), failed=((360, 0), (11, 50), (110, 0))),
+            ),
+        ),
+        clears=Clears(firing=120, over=150, series=outcomes(**AN_HOUR_AT_80_PERCENT)),
+    ),
+    Case(
+        "ByteSpikeSuccessBudgetBurningSlowly",
+        fires=Fires(
+            at=61,
+            series=outcomes(completed=((100, 23),), failed=((100, 2),)),
+            labels=GROUP,
+            description=(
+                "8% of the tasks of group renders (account default) failed within three days; 95% should complete."
+            ),
+        ),
+        quiet=(
+            Quiet("within the objective", 300, outcomes(completed=((300, 24),), failed=((300, 1),))),
+            Quiet("too few to tell", 200, outcomes(completed=((200, 0.05),), failed=((200, 0.01),))),
+            Quiet(
+                "cancelled and lost tasks are not judged",
+                200,
+                finished(
+                    completed=counted((200, 23)),
+                    cancelled=counted((200, 20)),
+                    not_found=counted((200, 20)),
+                    failed=counted((200, 1)),
+                ),
+            ),
+        ),
+        clears=Clears(
+            firing=300, over=470, series=outcomes(completed=((180, 20), (400, 25)), failed=((180, 5), (400, 0)))
+        ),
+    ),
+    Case(
+        "ByteSpikeTasksNotFound",
+        fires=Fires(
+            at=15,
+            series=finished(not_found=counted((9, 0), (1, 5), (60, 0))),
+            labels=GROUP,
+            description="5 tasks of group renders (account default) were given up as not found within 30 minutes.",
+        ),
+        quiet=(Quiet("two mistyped ids", 60, finished(not_found=counted((9, 0), (1, 2), (60, 0)))),),
+        clears=Clears(firing=30, over=45, series=finished(not_found=counted((9, 0), (1, 5), (60, 0)))),
+    ),
+)

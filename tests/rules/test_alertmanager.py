@@ -1,0 +1,115 @@
+"""Who is told of which alert, asked of the real amtool; and that inhibitions name alerts that exist."""
+
+import re
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from monitoring.alerting import alerts
+from monitoring.rule import Alert
+from tests.rules.cases.table import CASES
+from tests.rules.promtool import ROOT
+from tests.support.tools import need_tool
+
+FILE = ROOT / "config" / "alertmanager.yml"
+CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text())
+NAMES = {alert.name for alert in alerts()}
+
+RECEIVERS = {"critical": "page", "warning": "ticket", "info": "notice"}
+
+LABELS = {case.alert: {"alertname": case.alert, **case.fires.labels} for case in CASES}
+
+
+def amtool(*arguments: str) -> str:
+    command = [need_tool("amtool"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_amtool_finds_no_fault() -> None:
+    assert "SUCCESS" in amtool("check-config", str(FILE))
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
+def test_the_severity_decides_who_is_told(alert: Alert) -> None:
+    receiver = "watchdog" if alert.name == "ByteSpikeWatchdog" else RECEIVERS[alert.severity]
+    labels = {"alertname": alert.name, "severity": str(alert.severity), "account": "default"}
+    pairs = [f"{name}={value}" for name, value in labels.items()]
+    amtool("config", "routes", "test", f"--config.file={FILE}", f"--verify.receivers={receiver}", *pairs)
+
+
+def test_what_no_route_knows_goes_to_the_default() -> None:
+    assert amtool("config", "routes", "test", f"--config.file={FILE}", "alertname=Other", "severity=odd") == "default"
+
+
+def test_receivers_are_placeholders_of_this_machine() -> None:
+    urls = {hook["url"] for receiver in CONFIG["receivers"] for hook in receiver["webhook_configs"]}
+    assert urls == {"http://localhost:9095/alerts"}
+
+
+def matches(matchers: list[str], labels: dict[str, str]) -> bool:
+    """Alertmanager's matchers, for labels that are there."""
+    for matcher in matchers:
+        found = re.fullmatch(r'(\w+) (=~|!~|!=|=) "(.*)"', matcher)
+        assert found, matcher
+        label, operator, value = found.groups()
+        same = re.fullmatch(value, labels[label]) if "~" in operator else value == labels[label]
+        if bool(same) == operator.startswith("!"):
+            return False
+    return True
+
+
+def inhibited(source: str, target: str) -> bool:
+    """Whether one alert keeps the other one back, with the labels that both have when they fire."""
+    return any(
+        matches(rule["source_matchers"], LABELS[source])
+        and matches(rule["target_matchers"], LABELS[target])
+        and all(LABELS[source].get(label) == LABELS[target].get(label) for label in rule["equal"])
+        for rule in CONFIG["inhibit_rules"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "targets"),
+    [
+        (
+            "ByteSpikeExporterDown",
+            set(LABELS) - {"ByteSpikeExporterDown", "ByteSpikeExporterAbsent"},
+        ),
+        (
+            "ByteSpikeAccountSuspended",
+            {
+                "ByteSpikeNothingFinishing",
+                "ByteSpikeTasksOverdue",
+                "ByteSpikeTaskStuck",
+                "ByteSpikePollingStalled",
+                "ByteSpikePollingLagging",
+            },
+        ),
+        (
+            "ByteSpikeUpstreamDown",
+            {
+                "ByteSpikeNothingFinishing",
+                "ByteSpikeTasksOverdue",
+                "ByteSpikeTaskStuck",
+                "ByteSpikePollingStalled",
+                "ByteSpikePollingLagging",
+                "ByteSpikeUpstreamSlow",
+            },
+        ),
+        ("ByteSpikeLedgerStalled", {"ByteSpikeLedgerFailing", "ByteSpikeNothingFinishing"}),
+        ("ByteSpikeSuccessBudgetBurningFast", {"ByteSpikeSuccessBudgetBurningSlowly", "ByteSpikeFailureSpike"}),
+        ("ByteSpikeFailureSpike", set()),
+        ("ByteSpikeSchemaDrift", set()),
+    ],
+)
+def test_an_alert_keeps_back_what_it_explains(source: str, targets: set[str]) -> None:
+    assert {target for target in LABELS if target != source and inhibited(source, target)} == targets
+
+
+def test_inhibitions_name_alerts_that_exist() -> None:
+    patterns = re.findall(r'alertname [!=]~? "([^"]+)"', FILE.read_text())
+    for pattern in patterns:
+        for part in re.split(r"\|(?![^(]*\))", pattern):
+            assert any(re.fullmatch(part, name) for name in NAMES), part
