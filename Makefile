@@ -14,7 +14,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format docs lock bench clean
+.PHONY: help setup demo test long check lint format docs schema lock bench clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ demo: setup ## run the simulator and the exporter; Ctrl-C stops both
 test: setup ## run the tests
 	@$(BIN)/pytest $(ARGS)
 
+long: setup ## run the tests that take longer than the suite may
+	@$(BIN)/pytest -m long $(ARGS)
+
 # the tests come last, so that their summary closes the output
 check: lint ## everything that CI checks: lint, then the tests with branch coverage
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
@@ -58,6 +61,10 @@ format: setup ## put the Python code in the house format
 
 docs: setup ## write the generated files anew
 	$(BIN)/python scripts/generated.py write
+
+# the schema is made from npm packages each time: it is Grafana's, and too large to keep
+schema: setup ## hold the dashboards against Grafana's strict schema; needs node and npm
+	$(BIN)/python scripts/dashboard_schema.py
 
 # dev.lock leads and the others follow it: what is shipped is what was tested
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

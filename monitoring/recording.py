@@ -87,11 +87,11 @@ def _credits() -> Iterator[Record]:
     for window in ("1h", "1d"):
         spent = _sum(f"rate({used}_total[{window}])", "group, model, status")
         yield Record(f"account:{used}:rate{window}", spent)
-    yield Record(f"group:{used}:rate6h", _sum(f'rate({used}_total{{status="completed"}}[6h])', "model, status"))
+    yield Record(f"group:{used}_with_estimate:rate6h", _sum(f"rate({used}_with_estimate_total[6h])", "model"))
     yield Record(f"group:{estimated}:rate6h", _sum(f"rate({estimated}_total[6h])", "model"))
     yield Record(
         f"group:{used}_per_estimated:ratio_rate6h",
-        f"group:{used}:rate6h / (group:{estimated}:rate6h > 0)",
+        f"group:{used}_with_estimate:rate6h / (group:{estimated}:rate6h > 0)",
     )
 
 

@@ -120,6 +120,8 @@ def _count_times(counted: Counted, labels: TaskLabels, outcome: Outcome) -> None
 def _count_completion(increments: Increments, labels: TaskLabels, outcome: Outcome) -> None:
     own = _of(labels)
     _add(increments, "bytespike_tasks_credits_estimated_total", own, outcome.credits_estimated)
+    if outcome.credits_estimated is not None:
+        _add(increments, "bytespike_tasks_credits_used_with_estimate_total", own, outcome.credits_used)
     _observe(increments, "bytespike_tasks_eta_ratio", own, outcome.eta_ratio)
     for output in outcome.outputs:
         kind = output.type if output.type in OUTPUT_TYPES else "other"

@@ -171,20 +171,22 @@ def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_pa
             registering.exporter.kill()
 
 
-def test_ten_thousand_arrive_while_a_thousand_a_minute_finish(tmp_path: Path, upstream: Upstream) -> None:
+@pytest.mark.parametrize("of_ten_thousand", [0.1, pytest.param(1.0, marks=pytest.mark.long)])
+def test_thousands_arrive_while_others_finish(tmp_path: Path, upstream: Upstream, of_ten_thousand: float) -> None:
+    lasting, ending = round(LONG * of_ten_thousand), round(SHORT * of_ten_thousand)
     with start_exporter(write_config(tmp_path, upstream.url, QUICK, SLOW)) as exporter:
         for _ in range(BATCHES):
-            ids, _ = upstream.submit(LONG // BATCHES, latency_seconds=3600)
+            ids, _ = upstream.submit(lasting // BATCHES, latency_seconds=3600)
             assert set(register(exporter.url, group="slow", task_ids=ids)) == {"registered"}
-            ids, _ = upstream.submit(SHORT // BATCHES, spread_seconds=15, failure_ratio=0.1, cancel_ratio=0.1)
+            ids, _ = upstream.submit(ending // BATCHES, spread_seconds=15, failure_ratio=0.1, cancel_ratio=0.1)
             assert set(register(exporter.url, group="quick", task_ids=ids)) == {"registered"}
 
         def counted() -> float:
             return Scraped.of(exporter.url).sum("bytespike_tasks_finished_total")
 
-        until(lambda: counted() == SHORT, seconds=60)
+        until(lambda: counted() == ending, seconds=60)
         page = Scraped.of(exporter.url)
-        assert page.sum("bytespike_tasks") == LONG + SHORT
-        assert len(followed(exporter.url)) == LONG + SHORT
+        assert page.sum("bytespike_tasks") == lasting + ending
+        assert len(followed(exporter.url)) == lasting + ending
         assert_books_are_equal(page, upstream.books())
         assert page.sum("bytespike_exporter_sd_refresh_failures_total") == 0

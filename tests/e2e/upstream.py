@@ -28,9 +28,10 @@ class Upstream:
         answer = self._post("/sim/tasks", {"count": count, "account": "demo", **batch})
         return answer["task_ids"], answer["out_task_ids"]
 
-    def scenario(self, name: str, **params: object) -> None:
-        """Switch a scenario on until it is ended."""
-        self._post("/sim/scenarios", {"name": name, "params": params})
+    def scenario(self, name: str, *, duration: float | None = None, **params: object) -> None:
+        """Switch a scenario on, for so many seconds, or until it is ended."""
+        limit = {} if duration is None else {"duration_seconds": duration}
+        self._post("/sim/scenarios", {"name": name, "params": params, **limit})
 
     def end_scenario(self, name: str) -> None:
         self._http.delete(f"/sim/scenarios/{name}").raise_for_status()
@@ -68,12 +69,13 @@ def configuration(
     poll: str = "{min_interval: 2s, max_interval: 6s}",
     account: str = "{}",
     group: str = "{}",
+    task_series: int = 0,
 ) -> Path:
-    """A configuration file that follows these tasks; ``account`` and ``group`` are further keys, as flow mappings."""
+    """A configuration file that follows these tasks; ``account`` and ``group`` are further keys, as JSON."""
     key_file = directory / "key"
     key_file.write_text(KEY)
     config = {
-        "global": {"poll": "POLL"},
+        "global": {"poll": "POLL", "task_series": {"limit": task_series}},
         "accounts": [
             {"name": "default", "base_url": upstream.url, "api_key_file": str(key_file), **json.loads(account)}
         ],

@@ -44,6 +44,7 @@ def test_completed_task() -> None:
         series("bytespike_tasks_finished_total", status="completed"): 1,
         series("bytespike_tasks_credits_used_total", status="completed"): 1.47,
         series("bytespike_tasks_credits_estimated_total"): 1.5,
+        series("bytespike_tasks_credits_used_with_estimate_total"): 1.47,
         series("bytespike_tasks_duration_seconds", SUM, status="completed"): 40.0,
         series("bytespike_tasks_duration_seconds", "le:45", status="completed"): 1,
         series("bytespike_tasks_eta_ratio", SUM): 40 / 35,

@@ -16,6 +16,7 @@ CONTRACT = {
     "bytespike_tasks_failed_total": ("counter", f"{TASKS} error_code"),
     "bytespike_tasks_credits_used_total": ("counter", f"{TASKS} status"),
     "bytespike_tasks_credits_estimated_total": ("counter", TASKS),
+    "bytespike_tasks_credits_used_with_estimate_total": ("counter", TASKS),
     "bytespike_tasks_outstanding_credits": ("gauge", TASKS),
     "bytespike_tasks_duration_seconds": ("histogram", f"{TASKS} status"),
     "bytespike_tasks_queue_duration_seconds": ("histogram", TASKS),

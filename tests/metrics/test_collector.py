@@ -105,6 +105,7 @@ def test_a_name_that_the_catalogue_lacks_cannot_be_shown() -> None:
         ("bytespike_tasks_failed_total", ["error_code"], [("content_policy_violation",)]),
         ("bytespike_tasks_credits_used_total", ["status"], [("completed",), ("failed",), ("cancelled",)]),
         ("bytespike_tasks_credits_estimated_total", [], [()]),
+        ("bytespike_tasks_credits_used_with_estimate_total", [], [()]),
         ("bytespike_tasks_outstanding_credits", [], [()]),
         ("bytespike_tasks_overdue", [], [()]),
         ("bytespike_tasks_duration_seconds_count", ["status"], [("completed",), ("failed",), ("cancelled",)]),

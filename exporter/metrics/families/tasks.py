@@ -60,6 +60,14 @@ FAMILIES: tuple[Family, ...] = (
         help=f"Last estimate, in credits, of the tasks that completed; {AS_GIVEN}.",
     ),
     Family(
+        "bytespike_tasks_credits_used_with_estimate_total",
+        type=Type.COUNTER,
+        scope=Scope.TASKS,
+        unit="credits",
+        starts=((),),
+        help=f"Credits billed for those completed tasks whose estimate was seen: what to hold against it; {AS_GIVEN}.",
+    ),
+    Family(
         "bytespike_tasks_outstanding_credits",
         type=Type.GAUGE,
         scope=Scope.TASKS,

@@ -16,7 +16,10 @@ def spent(*phases: tuple[int, float]) -> Series:
 
 
 def cost(used: tuple[tuple[int, float], ...], estimated: tuple[tuple[int, float], ...]) -> Series:
-    return together(spent(*used), series("bytespike_tasks_credits_estimated_total", counted(*estimated)))
+    return together(
+        series("bytespike_tasks_credits_used_with_estimate_total", counted(*used)),
+        series("bytespike_tasks_credits_estimated_total", counted(*estimated)),
+    )
 
 
 def bucket(remaining: str, *, reset: float = 1e6) -> Series:

@@ -1,0 +1,85 @@
+"""What a colour means, and where a value starts to matter: the same on every dashboard."""
+
+from collections.abc import Mapping
+
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardSpecialValueMapOptions,
+    SpecialValueMap,
+    SpecialValueMatch,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+GOOD, NOTICE, BAD = "green", "orange", "red"
+PLAIN = "text"
+
+OPEN_STATES: Mapping[str, str] = {"pending": "super-light-blue", "running": "blue", "unknown": "orange"}
+ENDS: Mapping[str, str] = {"completed": "green", "failed": "red", "cancelled": "#8e8e8e", "not_found": "purple"}
+"""A status has the same colour wherever it is drawn."""
+
+REASONS: Mapping[str, str] = {
+    **dict.fromkeys(("timeout", "connect", "tls", "network", "truncated"), "orange"),
+    **dict.fromkeys(("server", "bad_response", "too_large", "redirect", "bad_route"), "red"),
+    **dict.fromkeys(("invalid_api_key", "payment", "forbidden"), "purple"),
+    **dict.fromkeys(("rate_limited", "concurrency"), "yellow"),
+    **dict.fromkeys(("bad_request", "internal"), "blue"),
+}
+"""Orange: there is no way to the API. Red: it answers nonsense. Purple: it refuses the key. Yellow: it is asked too
+much. Blue: the mistake is ours."""
+
+CODES: Mapping[str, str] = {"content_policy_violation": "purple", "other": "#8e8e8e"}
+"""The one error code that the API documents, and what is beyond the bound; others come as they come."""
+
+SPREAD: Mapping[str, str] = {"half": "green", "90 %": "yellow", "99 %": "orange"}
+
+
+def plain() -> ThresholdsConfig:
+    """A number that is neither good nor bad."""
+    return _steps((None, PLAIN))
+
+
+def worse_above(notice: float, bad: float) -> ThresholdsConfig:
+    """Good below the first bound, bad from the second on."""
+    return _steps((None, GOOD), (notice, NOTICE), (bad, BAD))
+
+
+def worse_below(notice: float, bad: float) -> ThresholdsConfig:
+    """Good from the first bound on, bad below the second."""
+    return _steps((None, BAD), (bad, NOTICE), (notice, GOOD))
+
+
+def bad_above(bad: float) -> ThresholdsConfig:
+    """Good below the bound, bad from it on."""
+    return _steps((None, GOOD), (bad, BAD))
+
+
+def bad_below(bad: float) -> ThresholdsConfig:
+    """Bad below the bound, good from it on."""
+    return _steps((None, BAD), (bad, GOOD))
+
+
+def line_at(value: float, colour: str = BAD) -> ThresholdsConfig:
+    """For a time series: nothing but a line at the value."""
+    return _steps((None, "transparent"), (value, colour))
+
+
+def words(texts: Mapping[str, tuple[str, str]]) -> ValueMapping:
+    """Values that are shown as a word in a colour."""
+    results = {value: ValueMappingResult(text=text, color=colour) for value, (text, colour) in texts.items()}
+    return ValueMap(options=results)
+
+
+def nothing_is(text: str, colour: str) -> ValueMapping:
+    """What stands where there is no number; else its colour would be that of the lowest."""
+    result = ValueMappingResult(text=text, color=colour)
+    match = SpecialValueMatch.NULL_AND_NAN
+    return SpecialValueMap(options=DashboardSpecialValueMapOptions(match=match, result=result))
+
+
+def _steps(*steps: tuple[float | None, str]) -> ThresholdsConfig:
+    listed = [Threshold(value=value, color=colour) for value, colour in steps]
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(listed)

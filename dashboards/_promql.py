@@ -1,0 +1,46 @@
+"""Expressions that several panels share. ``by`` are the labels that are told apart; a window is a PromQL duration."""
+
+from dashboards._query import Query
+
+OPEN = '{status=~"pending|running|unknown"}'
+"""Behind ``bytespike_tasks``: tasks that have not ended."""
+
+RATE = "$__rate_interval"
+"""For rates over time."""
+
+NOW = "1h"
+"""For the numbers that say how it is now: long enough for a few tasks to end, short enough to be news."""
+
+
+def success(window: str, *by: str) -> str:
+    """Completed / completed and failed; what was cancelled or lost does not count."""
+    completed = total('increase(bytespike_tasks_finished_total{status="completed"}[' + window + "])", *by)
+    decided = total('increase(bytespike_tasks_finished_total{status=~"completed|failed"}[' + window + "])", *by)
+    return f"{completed} / ({decided} > 0)"
+
+
+def quantile(share: float, histogram: str, window: str, *by: str, matchers: str = "") -> str:
+    """A quantile of a histogram's observations, estimated from its buckets; nothing where nothing was observed."""
+    function = "rate" if window == RATE else "increase"
+    buckets = total(f"{function}({histogram}_bucket{matchers}[{window}])", *by, "le")
+    return f"histogram_quantile({share}, {buckets})"
+
+
+def mean(histogram: str, window: str, *by: str) -> str:
+    """The mean of a histogram's observations."""
+    function = "rate" if window == RATE else "increase"
+    values = total(f"{function}({histogram}_sum[{window}])", *by)
+    return f"{values} / ({total(f'{function}({histogram}_count[{window}])', *by)} > 0)"
+
+
+def total(expr: str, *by: str) -> str:
+    """The sum, for each value of the labels."""
+    return f"sum by ({', '.join(by)}) ({expr})" if by else f"sum({expr})"
+
+
+def spread(histogram: str, *, matchers: str = "", exemplars: bool = False) -> tuple[Query, ...]:
+    """How a histogram's observations are spread over time: what half, 90 % and 99 % of them stayed below."""
+    return tuple(
+        Query(quantile(share, histogram, RATE, matchers=matchers), name, exemplars=exemplars and share == 0.99)
+        for share, name in ((0.5, "half"), (0.9, "90 %"), (0.99, "99 %"))
+    )
