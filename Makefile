@@ -6,6 +6,8 @@ PYTHON ?=
 ARGS ?=
 
 BIN := .venv/bin
+# most of what takes long is waiting for real processes: three at a time keep two cores busy
+PYTEST := $(BIN)/pytest --numprocesses=3 --dist=worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # what is installed, as files that are newer than what asked for it
 DEPENDENCIES := .venv/dependencies.stamp
@@ -36,14 +38,14 @@ demo: setup ## run the simulator and the exporter; Ctrl-C stops both
 	@$(BIN)/bytespike-exporter demo $(ARGS)
 
 test: setup ## run the tests
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 long: setup ## run the tests that take longer than the suite may
-	@$(BIN)/pytest -m long $(ARGS)
+	@$(PYTEST) -m long $(ARGS)
 
 # the tests come last, so that their summary closes the output
 check: lint ## everything that CI checks: lint, then the tests with branch coverage
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 lint: setup ## formatting, types, YAML, Dockerfile, generated files
 	$(BIN)/ruff format --check .

@@ -171,7 +171,7 @@ def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_pa
             registering.exporter.kill()
 
 
-@pytest.mark.parametrize("of_ten_thousand", [0.1, pytest.param(1.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize("of_ten_thousand", [0.04, pytest.param(1.0, marks=pytest.mark.long)])
 def test_thousands_arrive_while_others_finish(tmp_path: Path, upstream: Upstream, of_ten_thousand: float) -> None:
     lasting, ending = round(LONG * of_ten_thousand), round(SHORT * of_ten_thousand)
     with start_exporter(write_config(tmp_path, upstream.url, QUICK, SLOW)) as exporter:

@@ -31,7 +31,7 @@ class Sampler(threading.Thread):
         self._is_done = threading.Event()
 
     def run(self) -> None:
-        while not self._is_done.wait(0.25):
+        while not self._is_done.wait(0.5):
             try:
                 page = Scraped.of(self.url) if self.url else None
             except httpx.HTTPError:

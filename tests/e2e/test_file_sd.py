@@ -40,7 +40,7 @@ def submit_wave(upstream: Upstream, number: int, size: int) -> tuple[list[str], 
     )
 
 
-@pytest.mark.parametrize("size", [100, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("size", [20, pytest.param(1000, marks=pytest.mark.long)])
 def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Upstream, size: int) -> None:
     folder = tmp_path / "tasks"
     folder.mkdir()

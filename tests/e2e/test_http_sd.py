@@ -26,7 +26,7 @@ def sources(url: str) -> str:
     return json.dumps({"http_sd_configs": [source]})
 
 
-@pytest.mark.parametrize("size", [100, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("size", [20, pytest.param(1000, marks=pytest.mark.long)])
 def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Upstream, size: int) -> None:
     config = configuration(tmp_path, upstream, poll=POLL, account=FAST, group=sources(upstream.url))
     with start_exporter(config) as exporter:

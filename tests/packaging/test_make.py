@@ -61,6 +61,9 @@ class Tree:
         os.utime(self.root / name, (later, later))
 
 
+PYTEST = ".venv/bin/pytest --numprocesses=3 --dist=worksteal"
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
@@ -114,8 +117,8 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
     ("target", "commands"),
     [
         ("demo", [".venv/bin/bytespike-exporter demo --some"]),
-        ("test", [".venv/bin/pytest --some"]),
-        ("check", [".venv/bin/ruff check .", ".venv/bin/mypy", ".venv/bin/pytest --cov --cov-report=term --some"]),
+        ("test", [f"{PYTEST} --some"]),
+        ("check", [".venv/bin/ruff check .", ".venv/bin/mypy", f"{PYTEST} --cov --cov-report=term --some"]),
         ("docs", [".venv/bin/python scripts/generated.py write"]),
     ],
 )

@@ -82,10 +82,10 @@ class Rig:
             await self.exporter._accounts.close()
             self.exporter = None
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, *, step: float = STEP) -> None:
         """Let time pass in small steps, each with room for the threads (ledger, key file) to keep up."""
-        for _ in range(max(1, round(seconds / STEP))):
-            await self.clock.advance(min(STEP, seconds))
+        for _ in range(max(1, round(seconds / step))):
+            await self.clock.advance(min(step, seconds))
             for _ in range(3):
                 await asyncio.sleep(0.001)
                 if self.exporter:
