@@ -55,7 +55,7 @@ def test_after_any_faults_all_tasks_end_as_the_books_say(tmp_path: Path, upstrea
     with start_exporter(config) as exporter:
         for name, params, counter, labels in faults:
             before = Scraped.of(exporter.url).sum(counter, **labels)
-            upstream.scenario(name, **params, ratio=0.7)
+            upstream.scenario(name, {**params, "ratio": 0.7})
             wait_until(exporter, counter, labels, more_than=before)
             upstream.end_scenario(name)
             wait_until(exporter, "bytespike_up", {}, more_than=0.0)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 def test_a_thousand_due_tasks_never_make_a_third_request_at_once(tmp_path: Path, upstream: Upstream) -> None:
     ids, _ = upstream.submit(1000, latency_seconds=600)
-    upstream.scenario("slow_answers", seconds=0.02)  # so that requests overlap
+    upstream.scenario("slow_answers", {"seconds": 0.02})  # so that requests overlap
     config = configuration(
         tmp_path,
         upstream,

@@ -28,7 +28,7 @@ class Upstream:
         answer = self._post("/sim/tasks", {"count": count, "account": "demo", **batch})
         return answer["task_ids"], answer["out_task_ids"]
 
-    def scenario(self, name: str, *, duration: float | None = None, **params: object) -> None:
+    def scenario(self, name: str, params: Mapping[str, object], *, duration: float | None = None) -> None:
         """Switch a scenario on, for so many seconds, or until it is ended."""
         limit = {} if duration is None else {"duration_seconds": duration}
         self._post("/sim/scenarios", {"name": name, "params": params, **limit})
