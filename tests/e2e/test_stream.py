@@ -33,7 +33,7 @@ def follow_to_the_end(directory: Path, *, stream: bool) -> Mapping[str, int]:
             upstream,
             task_ids=ids[: TASKS // 2],
             out_task_ids=out_ids[TASKS // 2 :],
-            poll="{min_interval: 300ms, max_interval: 1m}",
+            poll="{min_interval: 300ms, max_interval: 1m, polls_per_eta: 20}",
             account=f'{{"max_in_flight": {SLOTS}, "max_requests_per_second": 500}}',
             group='{"stream": true}' if stream else "{}",
         )
