@@ -16,10 +16,10 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long check lint format docs schema lock bench clean
+.PHONY: help setup demo test long alerting check lint format docs schema lock bench clean
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
 setup: $(PROJECT) ## make .venv with the pinned dependencies and this project
 
@@ -42,6 +42,10 @@ test: setup ## run the tests
 
 long: setup ## run the tests that take longer than the suite may
 	@$(PYTEST) -m long $(ARGS)
+
+# their time is sped up, so scrapes must not be late: one at a time, on a machine that does nothing else
+alerting: setup ## run each scenario against the real Prometheus and Alertmanager
+	@$(BIN)/pytest tests/e2e/alerting $(ARGS)
 
 # the tests come last, so that their summary closes the output
 check: lint ## everything that CI checks: lint, then the tests with branch coverage

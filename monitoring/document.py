@@ -16,7 +16,12 @@ LINT = "# yamllint disable rule:line-length\n"
 
 def document(groups: Iterable[Group], *, header: str = "", speed: float = 1) -> str:
     """The file's text. ``speed`` divides every duration in it and changes nothing else; names stay as they are."""
-    body = yaml.dump(tree(groups, speed=speed), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
+    return dumped(tree(groups, speed=speed), header=header)
+
+
+def dumped(values: Mapping[str, Any], *, header: str = "") -> str:
+    """Plain values as YAML for people, below a header that says where it is from."""
+    body = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
     return f"# {header}\n{LINT}{body}" if header else body
 
 

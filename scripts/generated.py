@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # each file, and the module that prints it
 GENERATED: Mapping[str, str] = {
     "config/exporter.schema.json": "exporter.settings.schema_json",
+    "config/kubernetes/prometheus-rule.yaml": "monitoring.kubernetes",
     "config/prometheus/rules/alerts.yml": "monitoring.alerting",
     "config/prometheus/rules/recording.yml": "monitoring.recording",
     "dashboards/credits.json": "dashboards.credits",

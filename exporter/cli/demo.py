@@ -33,12 +33,14 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="The exporter's port, the simulator takes the next; where one is taken, and for 0, any free one.",
 )
 def command(*, seed: int, time_scale: float, duration: float | None, port: int) -> None:
-    """Run simulator and exporter together, with nothing to configure; Ctrl-C stops both.
+    """Run simulator and exporter together, with nothing to configure; Ctrl-C stops everything.
 
-    Exit codes: 0 it was stopped, 1 one of the two ended by itself (the end of its log is shown).
+    In a checkout, Prometheus and Alertmanager run too where they are installed, with the shipped rules.
+
+    Exit codes: 0 it was stopped, 1 something ended by itself (the end of its log is shown).
     """
     plan = Plan(seed=seed, time_scale=time_scale, port=port)
-    click.echo("Starting the simulator and the exporter ...")
+    click.echo("Starting ...")
     try:
         with TemporaryDirectory(prefix="bytespike-demo-") as directory:
             asyncio.run(_run(plan, Path(directory), duration))
@@ -62,12 +64,14 @@ async def _run(plan: Plan, directory: Path, duration: float | None) -> None:
 
 
 def _show(at: Addresses) -> None:
+    monitoring = "".join(f"\n  {name:17} {url}/" for name, url in at.monitoring.items())
+    remark = f"\n\n{at.remark}" if at.remark else ""
     click.echo(
         f"""
   Overview          {at.exporter}/
   Metrics           {at.exporter}/metrics
   Configuration     {at.exporter}/config
-  Simulator's books {at.simulator}/sim/books
+  Simulator's books {at.simulator}/sim/books{monitoring}{remark}
 
 Tasks come and go by themselves. To see an outage of a minute, or a wave of failures:
 

@@ -1,12 +1,15 @@
 """The files that the demo gives the exporter: keys and a configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 import yaml
 
-Items = Sequence[Mapping[str, object]]
-"""Entries of ``static_configs``."""
+FORGET_SECONDS = 300
+"""An ended task leaves the list after so long: time enough to see its end, an outage in between."""
+
+REFRESH = "3s"
 
 
 def write_key(directory: Path, account: str, key: str) -> Path:
@@ -17,18 +20,22 @@ def write_key(directory: Path, account: str, key: str) -> Path:
     return path
 
 
-def write_config(path: Path, *, base_url: str, keys: Mapping[str, Path], items: Mapping[str, Items]) -> None:
-    """A configuration with one group for each account; it replaces the old one at once, never half-written."""
+def write_config(path: Path, *, simulator: str, keys: Mapping[str, Path]) -> None:
+    """A configuration with one group for each account, whose tasks the simulator itself names."""
     config = {
         "global": {"poll": {"min_interval": "1s", "max_interval": "10s"}, "retention": "10m"},
         "accounts": [
-            {"name": account, "base_url": base_url, "api_key_file": str(key)} for account, key in keys.items()
+            {"name": account, "base_url": simulator, "api_key_file": str(key)} for account, key in keys.items()
         ],
         "task_groups": [
-            {"name": f"{account}-tasks", "account": account, "static_configs": list(items[account])} for account in keys
+            {"name": f"{account}-tasks", "account": account, "http_sd_configs": [_source(simulator, account)]}
+            for account in keys
         ],
         "ledger": {"url": f"sqlite:///{path.with_name('ledger.db')}"},
     }
-    new = path.with_suffix(".new")
-    new.write_text(yaml.safe_dump(config, sort_keys=False))
-    new.replace(path)
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _source(simulator: str, account: str) -> dict[str, str]:
+    query = urlencode({"account": account, "finished_within": FORGET_SECONDS})
+    return {"url": f"{simulator}/sim/sd?{query}", "refresh_interval": REFRESH}

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli import demo as module
+from exporter.demo.monitoring import look
 from tests.support.processes import Running
 
 pytestmark = pytest.mark.e2e
@@ -17,9 +18,9 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
     with Running("demo", *arguments, log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
         demo.wait_for_text("Ctrl-C stops everything.")
         addresses = re.findall(r"^  .*? (http://\S+)$", demo.output, re.MULTILINE)
-        assert len(addresses) == 4
+        assert len(addresses) == 4 + len(look().programs)
         for address in addresses:
-            assert httpx.get(address, trust_env=False).status_code == 200
+            assert httpx.get(address, trust_env=False, follow_redirects=True).status_code == 200
         [command] = re.findall(r"curl -X POST (\S+) -d '(.*outage.*)'", demo.output)
         assert httpx.post(command[0], content=command[1], trust_env=False).status_code == 201
 

@@ -1,50 +1,65 @@
 """The demo in this process, its children as real ones."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from exporter.demo import demo as module
 from exporter.demo.child import ChildError
-from exporter.demo.demo import Addresses, Demo, DemoError, Plan, _ask
+from exporter.demo.demo import Addresses, Demo, DemoError, Plan, _post
+from exporter.demo.monitoring import ALERTMANAGER, PROMETHEUS, Found, look
+from tests.support.tools import need_tool
 
 pytestmark = pytest.mark.e2e
 
 PLAN = Plan(seed=7, time_scale=20, port=0)
+ALONE = Found({}, "on their own")
 
 
-async def begun(directory: Path) -> tuple[Demo, asyncio.Task[None], Addresses]:
+async def begun(directory: Path, found: Found) -> tuple[Demo, asyncio.Task[None], Addresses]:
     """A demo that has come to its addresses, and its run."""
     ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
-    demo = Demo(PLAN, directory, ready=ready.set_result)
+    demo = Demo(PLAN, directory, ready=ready.set_result, found=found)
     run = asyncio.create_task(demo.run())
     either: set[asyncio.Future[Any]] = {run, ready}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if run.done():
+        await run
     return demo, run, ready.result()
 
 
-async def test_tasks_come_and_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FEED_SECONDS", 0.2)
-    _, run, at = await begun(tmp_path)
+async def until(look: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(200):
+        if await look():
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError(look)
+
+
+async def ended(run: asyncio.Task[None]) -> None:
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    assert run.cancelled()
+
+
+async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
+    _, run, at = await begun(tmp_path, ALONE)
+    assert (at.monitoring, at.remark) == ({}, "on their own")
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def are_counted_beyond_the_first_wave() -> bool:
             page = (await http.get(f"{at.exporter}/metrics?name[]=bytespike_tasks_finished_total")).text
             return sum(float(line.split()[-1]) for line in page.splitlines() if line[0] != "#") > 12
 
-        async with asyncio.timeout(40):
-            while not await are_counted_beyond_the_first_wave():  # each look is a request: it does not spin
-                pass
-    run.cancel()
-    await asyncio.gather(run, return_exceptions=True)
-    assert run.cancelled()
+        await until(are_counted_beyond_the_first_wave)
+    await ended(run)
 
 
 async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
-    demo, run, at = await begun(tmp_path)
+    demo, run, at = await begun(tmp_path, ALONE)
     demo._children[0]._process.kill()
     with pytest.raises(ChildError, match=r"^the simulator ended \(exit code -9\)"):
         await run
@@ -53,23 +68,43 @@ async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
             await http.get(at.exporter)
 
 
-async def test_failed_looks_are_borne_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FEED_SECONDS", 0.0)
-    asked: list[str] = []
+async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanager(tmp_path: Path) -> None:
+    need_tool("prometheus")
+    need_tool("prometheus-alertmanager")
+    demo, run, at = await begun(tmp_path, look())
+    assert at.remark == ""
+    async with httpx.AsyncClient(trust_env=False, base_url=at.monitoring[PROMETHEUS]) as http:
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.path)
-        is_good = request.url.path != "/-/reload" or len(asked) in (3, 6, 9)
-        return httpx.Response(200 if is_good else 503, json=[])
+        async def data(path: str) -> Any:
+            return (await http.get(f"/api/v1/{path}")).json()["data"]
 
-    demo = Demo(PLAN, tmp_path, ready=print)
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        with pytest.raises(DemoError, match="/-/reload answered 503"):
-            await demo._feed(http, "http://simulator.test", "http://exporter.test")
-    assert asked.count("/-/reload") == 3 + module.FAILURES_BORNE
+        rules = {rule["name"] for group in (await data("rules"))["groups"] for rule in group["rules"]}
+        assert {"ByteSpikeUpstreamDown", "account:bytespike_api_requests:rate5m"} <= rules
+
+        async def are_targets() -> bool:
+            found = {target["scrapeUrl"] for target in (await data("targets"))["activeTargets"]}
+            return found == {f"{at.exporter}/metrics", f"{at.monitoring[PROMETHEUS]}/metrics"}
+
+        await until(are_targets)  # it begins to scrape within an interval
+        [alertmanager] = (await data("alertmanagers"))["activeAlertmanagers"]
+        assert alertmanager["url"].startswith(at.monitoring[ALERTMANAGER])
+    await ended(run)
+    assert all(child._process.returncode is not None for child in demo._children)
 
 
-async def test_nobody_there() -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        with pytest.raises(DemoError, match=r"does not answer \(ConnectError\)"):
-            await _ask(http, "GET", "http://127.0.0.1:1/")
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (httpx.Response(503, text="not now\n"), "^http://test/ answered 503: not now$"),
+        (httpx.ConnectError("no"), r"^http://test/ does not answer \(ConnectError\)$"),
+    ],
+)
+async def test_a_simulator_that_does_not_take_the_first_tasks(answer: Any, told: str) -> None:
+    def handle(_: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return] # it is a response then
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
+        with pytest.raises(DemoError, match=told):
+            await _post(http, "http://test/", json={})

@@ -13,16 +13,17 @@ def test_a_key_is_its_owners_alone(tmp_path: Path) -> None:
 
 def test_the_configuration_is_one_the_exporter_takes(tmp_path: Path) -> None:
     keys = {name: write_key(tmp_path, name, f"sk-byts-{name}") for name in ("one", "two")}
-    items = {"one": [{"task_ids": ["task_1"], "out_task_ids": ["mine"], "model": "sora-2"}], "two": []}
     path = tmp_path / "exporter.yml"
-    for _ in range(2):  # the second replaces the first
-        write_config(path, base_url="http://127.0.0.1:1", keys=keys, items=items)
+    write_config(path, simulator="http://127.0.0.1:1", keys=keys)
     settings = load(path)
     assert [(group.name, group.account) for group in settings.task_groups] == [
         ("one-tasks", "one"),
         ("two-tasks", "two"),
     ]
-    assert settings.task_groups[0].static_configs[0].out_task_ids == ("mine",)
+    [source] = settings.task_groups[0].http_sd_configs
+    assert (source.url, source.refresh_interval) == (
+        "http://127.0.0.1:1/sim/sd?account=one&finished_within=300",
+        3.0,
+    )
     assert settings.accounts[1].api_key_file == keys["two"]
     assert settings.ledger.url == f"sqlite:///{tmp_path}/ledger.db"
-    assert {path.name for path in tmp_path.iterdir()} == {"exporter.yml", "one.key", "two.key"}

@@ -1,0 +1,18 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.alerting.plan import ACCOUNTS
+from tests.e2e.alerting.stack import running
+from tests.e2e.alerting.story import Story, play
+
+# one story for all of these tests, on a machine that does nothing else: time is sped up, and scrapes must not be late
+collect_ignore_glob = ["test_*.py"] if "PYTEST_XDIST_WORKER" in os.environ else []
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """What happened, once for all tests; the servers still run, to be asked about it."""
+    with running(tmp_path_factory.mktemp("alerting"), ACCOUNTS) as stack:
+        yield play(stack)

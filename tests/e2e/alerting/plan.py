@@ -1,0 +1,125 @@
+"""What goes wrong with which account, and which alerts must tell of it: one account for each scenario."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+HEALTHY = "healthy"
+
+SUSPENDED = frozenset({"PollingLagging"})
+"""What may fire besides where an account was held back: its first polls afterwards are late by seconds that are real,
+whereas the window that they are judged in is sped up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One scenario of the simulator on an account of its own.
+
+    ``alerts`` must arrive and clear, ``may`` can; the names lack their ``ByteSpike``. ``seconds`` is how long the
+    scenario lasts (0: as long as the storm), ``early`` is whether it holds from the first moment on, for alerts that
+    compare with nothing and take long. ``rate`` is how many tasks more than usual the account is given, a second: a
+    spike is judged by ten tasks of its ten minutes, and a share of failures is a share only of many requests.
+    """
+
+    account: str
+    scenario: str
+    alerts: frozenset[str]
+    params: Mapping[str, object] = field(default_factory=dict)
+    may: frozenset[str] = frozenset()
+    seconds: float = 0.0
+    early: bool = False
+    rate: float = 0.0
+
+
+SUSPENSION_SECONDS = 13.0
+"""A scenario that suspends an account ends before the probe that comes after 15 seconds, so that this finds it well."""
+
+CASES = (
+    Case(
+        account="failures",
+        scenario="failure_wave",
+        params={"ratio": 0.6},  # more would burn the budget before a spike is told of, and then it is not
+        alerts=frozenset({"FailureSpike", "ErrorCodeSpike", "SuccessBudgetBurningFast"}),
+        may=frozenset({"SuccessBudgetBurningSlowly"}),
+        rate=1.5,
+    ),
+    # An outage is not among them: the exporter then asks twice a minute, and no window that is sped up holds the three
+    # requests that ByteSpikeUpstreamDown wants to see. tests/e2e/test_outage.py has it, hardly sped up.
+    Case(
+        account="garbage",
+        scenario="garbage",
+        params={"ratio": 0.65, "kind": "cut_json"},  # five in a row are taken for an outage: likewise
+        alerts=frozenset({"UpstreamDown"}),
+        rate=2,
+    ),
+    Case(
+        account="revoked",
+        scenario="key_revoked",
+        alerts=frozenset({"APIKeyRejected"}),
+        may=SUSPENDED,
+        seconds=SUSPENSION_SECONDS,
+    ),
+    Case(
+        account="unpaid",
+        scenario="payment_required",
+        alerts=frozenset({"AccountSuspended"}),
+        may=SUSPENDED,
+        seconds=SUSPENSION_SECONDS,
+    ),
+    Case(
+        account="forbidden",
+        scenario="forbidden",
+        alerts=frozenset({"AccountSuspended"}),
+        may=SUSPENDED,
+        seconds=SUSPENSION_SECONDS,
+    ),
+    Case(
+        account="overspent",
+        scenario="rate_limit_storm",
+        params={"code": "spend"},
+        alerts=frozenset({"AccountSuspended"}),
+        may=SUSPENDED,
+        seconds=SUSPENSION_SECONDS,
+    ),
+    Case(
+        account="crowded",
+        scenario="rate_limit_storm",
+        params={"code": "concurrency_limit", "ratio": 0.35},
+        alerts=frozenset({"ConcurrencyExhausted"}),
+        rate=1,
+    ),
+    Case(
+        account="slow",
+        scenario="slow_answers",
+        params={"seconds": 3},
+        alerts=frozenset({"UpstreamSlow"}),
+        rate=1,
+    ),
+    Case(
+        account="late",
+        scenario="slow_wave",
+        params={"factor": 10},
+        alerts=frozenset({"TasksOverdue"}),
+        may=frozenset({"ETAOff"}),
+        seconds=35,
+        early=True,
+        rate=1.5,
+    ),
+    Case(
+        account="wrong",
+        scenario="slow_wave",
+        params={"factor": 4},
+        alerts=frozenset({"ETAOff"}),
+        early=True,
+        rate=0.5,
+    ),
+    Case(account="drifting", scenario="schema_change", alerts=frozenset({"SchemaDrift"})),
+)
+
+SHARED = ("crowded",)
+"""What each exporter asks about. A refused request holds one back for seconds, however fast time runs; both are hardly
+ever silent at once, so that there is something to take the share of."""
+
+ACCOUNTS = (HEALTHY, *(case.account for case in CASES))
+
+OWN = ("ConfigReloadFailed", "LedgerFailing", "LedgerStalled", "ExporterDown")
+"""The alerts of the other exporter's own troubles."""

@@ -1,0 +1,167 @@
+"""compose.yaml as far as it can be judged without an engine, and the files that it mounts."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from exporter.cli.simulate import command as simulate
+from exporter.settings.load import load
+from exporter.simulator.accounts import default_accounts
+from tests.support.tools import need_tool
+
+PROJECT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+GRAFANA = PROJECT / "config/grafana/provisioning"
+
+
+def mounts(service: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Source, target and mode of each volume."""
+    for volume in service.get("volumes", []):
+        source, target, *mode = volume.split(":")
+        yield source, target, (mode or ["rw"])[0]
+
+
+def inside(name: str, path: str) -> Path:
+    """The file of this tree that a service sees at a path."""
+    for source, target, _ in mounts(SERVICES[name]):
+        if source.startswith("./") and (path == target or path.startswith(f"{target}/")):
+            return PROJECT / source / path.removeprefix(target).lstrip("/")
+    raise AssertionError(f"nothing is mounted at {path}")
+
+
+def option(name: str, flag: str) -> str:
+    """The value of an option on a service's command line."""
+    [value] = [word.removeprefix(f"{flag}=") for word in SERVICES[name]["command"] if word.startswith(f"{flag}=")]
+    return str(value)
+
+
+def test_it_keeps_the_schema() -> None:
+    program = Path(sys.executable).with_name("check-jsonschema")
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    done = subprocess.run([program, *schema, PROJECT / "compose.yaml"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_everything_is_there() -> None:
+    assert set(SERVICES) == {"exporter", "simulator", "prometheus", "alertmanager", "grafana"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert int(service["user"].partition(":")[0]) > 0
+    assert "privileged" not in service
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_exists_and_is_not_written_to(name: str) -> None:
+    for source, _, mode in mounts(SERVICES[name]):
+        if source.startswith("./"):
+            assert (PROJECT / source).exists(), source
+            assert mode == "ro", source
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_has_an_exact_version(name: str) -> None:
+    _, _, tag = SERVICES[name]["image"].rpartition(":")
+    assert tag.removeprefix("v").count(".") == 2
+    assert all(part.isdecimal() for part in tag.removeprefix("v").split("."))
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"exporter"}))
+def test_a_service_has_a_health_check(name: str) -> None:
+    """That of the exporter is in its image."""
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_the_exporter_takes_its_configuration_and_knows_the_simulators_keys() -> None:
+    settings = load(inside("exporter", "/etc/bytespike-exporter/exporter.yml"))
+    environment = SERVICES["exporter"]["environment"]
+    keys = {account.name: environment[account.api_key_env] for account in settings.accounts}
+    assert keys == {account.name: account.keys[0].key for account in default_accounts()}
+    assert settings.ledger.url == "sqlite:///data/ledger.db"
+    assert ("ledger", "/data", "rw") in mounts(SERVICES["exporter"])
+
+
+def test_exporter_and_simulator_share_one_loopback() -> None:
+    """The simulator tells its tasks to loopback clients only."""
+    assert SERVICES["simulator"]["network_mode"] == "service:exporter"
+    settings = load(inside("exporter", "/etc/bytespike-exporter/exporter.yml"))
+    sources = [source.url for group in settings.task_groups for source in group.http_sd_configs]
+    addresses = [*sources, *(account.base_url for account in settings.accounts)]
+    assert all(address.startswith("http://127.0.0.1:9878") for address in addresses)
+
+
+def test_the_simulator_takes_its_command_line() -> None:
+    _, *flags = SERVICES["simulator"]["command"]
+    # it reads all of the line before it tries to listen, which is refused here
+    done = CliRunner().invoke(simulate, [*flags, "--listen=192.0.2.1:0"])
+    assert (done.exit_code, done.output) == (
+        3,
+        "Error: 192.0.2.1:0 is not a loopback address; --listen.public allows it\n",
+    )
+
+
+def test_prometheus_is_as_shipped_but_for_addresses() -> None:
+    config = inside("prometheus", option("prometheus", "--config.file"))
+    shipped = PROJECT / "config/prometheus/prometheus.yml"
+    told = yaml.safe_load(
+        shipped.read_text().replace("localhost:9877", "exporter:9877").replace("localhost:9093", "alertmanager:9093")
+    )
+    assert yaml.safe_load(config.read_text()) == told
+
+
+def test_prometheus_has_the_shipped_rules() -> None:
+    assert inside("prometheus", "/etc/prometheus/rules") == PROJECT / "config/prometheus/rules"
+
+
+def test_promtool_finds_no_fault(tmp_path: Path) -> None:
+    """With the rules beside it, as they are mounted."""
+    config = inside("prometheus", option("prometheus", "--config.file"))
+    (tmp_path / "prometheus.yml").write_text(config.read_text())
+    (tmp_path / "rules").symlink_to(PROJECT / "config/prometheus/rules")
+    command = [need_tool("promtool"), "check", "config", "--lint-fatal", str(tmp_path / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 rule files found" in done.stdout
+
+
+def test_alertmanager_is_as_shipped() -> None:
+    config = inside("alertmanager", option("alertmanager", "--config.file"))
+    assert config == PROJECT / "config/alertmanager.yml"
+
+
+def test_grafana_reads_the_shipped_dashboards() -> None:
+    [provider] = yaml.safe_load((GRAFANA / "dashboards/bytespike.yml").read_text())["providers"]
+    assert inside("grafana", provider["options"]["path"]) == PROJECT / "dashboards"
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert inside("grafana", home).is_file()
+
+
+def test_grafanas_data_sources_are_services_here() -> None:
+    sources = yaml.safe_load((GRAFANA / "datasources/bytespike.yml").read_text())["datasources"]
+    hosts = {source["type"]: source["url"] for source in sources}
+    assert hosts == {"prometheus": "http://prometheus:9090", "alertmanager": "http://alertmanager:9093"}
+    by_type = {source["type"]: source for source in sources}
+    assert by_type["prometheus"]["jsonData"]["alertmanagerUid"] == by_type["alertmanager"]["uid"]
+    scraped = yaml.safe_load((PROJECT / "config/prometheus/prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert by_type["prometheus"]["jsonData"]["timeInterval"] == scraped
+
+
+def test_provisioning_has_no_file_that_nobody_reads() -> None:
+    files = {str(path.relative_to(GRAFANA)) for path in GRAFANA.rglob("*") if path.is_file()}
+    assert files == {"dashboards/bytespike.yml", "datasources/bytespike.yml"}
