@@ -28,7 +28,10 @@ PARTS = 2
 """So many exporters share the accounts of the scenarios: each page must be rendered well within a scrape."""
 
 OTHER = "other"
-"""The account of the second exporter, the one that has troubles of its own."""
+"""The account of the exporter that has troubles of its own."""
+
+OTHER_RATE = 1.5
+"""Tasks that it is given besides, a second: a ledger that is locked is noticed by what waits to be written down."""
 
 
 @dataclass(slots=True)
@@ -56,8 +59,9 @@ def running(directory: Path, accounts: Sequence[str], *, speed: float = SPEED) -
         stack.enter_context(alertmanager)
         simulator = stack.enter_context(start_simulator(directory, *simulated(directory, [*accounts, OTHER])))
         upstream = stack.enter_context(closing(Upstream(simulator.url)))
+        shares = [share for number in range(PARTS) if (share := part(accounts, number))]
         configs = [
-            configuration(directory, upstream, part(accounts, number), name=f"part{number}") for number in range(PARTS)
+            configuration(directory, upstream, share, name=f"part{number}") for number, share in enumerate(shares)
         ]
         exporters = [stack.enter_context(start_exporter(config)) for config in configs]
         other = stack.enter_context(start_exporter(configuration(directory, upstream, [OTHER], name=OTHER)))
@@ -68,7 +72,8 @@ def running(directory: Path, accounts: Sequence[str], *, speed: float = SPEED) -
             speed=speed,
         )
         stack.enter_context(prometheus)
-        rates = {key_of(case.account): case.rate for case in CASES if case.rate}
+        rates = {key_of(case.account): case.rate for case in CASES if case.rate and case.account in accounts}
+        rates[key_of(OTHER)] = OTHER_RATE
         stack.enter_context(submitted(simulator.url, rates=rates))
         running = Stack(upstream, other, prometheus, alertmanager, webhook, directory)
         stack.callback(running.end)

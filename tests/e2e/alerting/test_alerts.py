@@ -4,7 +4,8 @@ import pytest
 
 from monitoring.alerting import alerts
 from tests.e2e.alerting.plan import CASES, HEALTHY, OWN, Case
-from tests.e2e.alerting.story import HEALTHY_SECONDS, Story
+from tests.e2e.alerting.play import HEALTHY_SECONDS
+from tests.e2e.alerting.story import Story
 
 pytestmark = pytest.mark.e2e
 
