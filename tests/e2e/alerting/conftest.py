@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,5 +16,8 @@ collect_ignore_glob = ["test_*.py"] if "PYTEST_XDIST_WORKER" in os.environ else 
 @pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """What happened, once for all tests; the servers still run, to be asked about it."""
+    # whoever ends the run, by a time limit for instance, ends the servers with it
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with running(tmp_path_factory.mktemp("alerting"), ACCOUNTS) as stack:
         yield play(stack)
+    signal.signal(signal.SIGTERM, before)
