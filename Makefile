@@ -34,7 +34,7 @@ $(PROJECT): $(DEPENDENCIES) pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## run the simulator and the exporter; Ctrl-C stops both
+demo: setup ## run simulator, exporter and, where installed, Prometheus and Alertmanager
 	@$(BIN)/bytespike-exporter demo $(ARGS)
 
 test: setup ## run the tests
