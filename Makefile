@@ -74,7 +74,7 @@ schema: setup ## hold the dashboards against Grafana's strict schema; needs node
 
 # dev.lock leads and the others follow it: what is shipped is what was tested
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" $(ARGS)
 lock: setup ## write the lock files anew; ARGS=--upgrade takes the newest versions
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
 	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock

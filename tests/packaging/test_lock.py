@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def wanted(name: str) -> list[Requirement]:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_is_exact_and_hashed(name: str) -> None:
     for entry in entries(name):
-        assert re.fullmatch(r"[a-z0-9.-]+==[^\s;*]+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+", entry), entry
+        assert re.fullmatch(
+            r"[a-z0-9.-]+(\[[a-z0-9,-]+\])?==[^\s;*]+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+", entry
+        ), entry
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -61,6 +64,26 @@ def test_a_lock_names_no_index_no_host_and_no_folder(name: str) -> None:
     assert not re.search(r"://|index-url|find-links|trusted-host", text)
     assert not re.search(r"(^|\s)/\w", text)
     assert not re.search(r"^-", text, re.MULTILINE), "an option of pip"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_an_extra_that_a_package_asks_for_is_named(name: str) -> None:
+    # pip takes name[extra] for another requirement than name: without it, the newest version wins, and has no hash
+    locked = pins(name)
+    for package, asked in ((package, asked) for package in locked for asked in asked_by(package)):
+        pin = locked.get(canonicalize_name(asked.name))
+        assert pin is None or asked.extras <= pin.extras, f"{package} asks for {asked}: run make lock"
+
+
+def asked_by(package: str) -> list[Requirement]:
+    """What a package asks for on this machine; nothing where it is not installed here."""
+    try:
+        asked = [Requirement(line) for line in requires(package) or []]
+    except PackageNotFoundError:
+        return []
+    return [
+        requirement for requirement in asked if not requirement.marker or requirement.marker.evaluate({"extra": ""})
+    ]
 
 
 @pytest.mark.parametrize("name", ["runtime", "build"])
