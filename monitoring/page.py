@@ -13,6 +13,10 @@ This page is printed by `python -m monitoring.page` from the rules in `monitorin
 
 `critical` asks somebody to get up, `warning` to look in working hours, `info` to know. Every number that is compared
 with stands in `monitoring/thresholds.py`; after a change, `make docs` prints the rules anew.
+
+Every alert ends by itself once its cause is gone, and Alertmanager says so. There is one exception: an alert that ends
+while another one keeps it back (`inhibit_rules` in [`alertmanager.yml`](../config/alertmanager.yml)) is not told of as
+resolved. Whoever was told of it before closes it together with the one that explained it.
 """
 
 TITLES = {

@@ -13,6 +13,11 @@ STALLED = f"""\
 and bytespike_exporter_tasks_due > 0
 unless max without (reason) (bytespike_api_suspended) == 1"""
 
+# Not one of them: whether none is known to Prometheus, or none of those that are can be scraped.
+NONE_SCRAPED = f"""\
+absent(up{{job="{JOB}"}})
+or max without (instance) (up{{job="{JOB}"}}) == 0"""
+
 COMMITS = f"""\
 {COMMIT_AGE} > {COMMIT_STALE}
 and min_over_time(bytespike_exporter_ledger_pending[5m]) > 0"""
@@ -21,10 +26,10 @@ ALERTS = (
     Alert(
         name="ByteSpikeExporterAbsent",
         severity=Severity.CRITICAL,
-        expr=f'absent(up{{job="{JOB}"}})',
+        expr=NONE_SCRAPED,
         wait="5m",
-        summary="Prometheus has no exporter to scrape.",
-        description="No target of job {{ $labels.job }} is known to Prometheus: nothing is being watched.",
+        summary="No exporter is scraped.",
+        description="Prometheus scrapes no target of job {{ $labels.job }}: nothing is being watched.",
     ),
     Alert(
         name="ByteSpikeExporterDown",

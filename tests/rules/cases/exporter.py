@@ -33,6 +33,8 @@ def ledger(last_commit: str, pending: str) -> Series:
     )
 
 
+ANOTHER_IS_UP = raw("up", steady((30, 1)), instance="another:9877")
+
 CASES = (
     Case(
         "ByteSpikeExporterAbsent",
@@ -40,10 +42,11 @@ CASES = (
             at=5,
             series={},
             labels={"job": "bytespike-exporter"},
-            description="No target of job bytespike-exporter is known to Prometheus: nothing is being watched.",
+            description="Prometheus scrapes no target of job bytespike-exporter: nothing is being watched.",
         ),
-        quiet=(Quiet("it is known, and down", 30, raw("up", steady((30, 0)))),),
-        clears=Clears(firing=9, over=10, series=raw("up", f"_x10 {steady((20, 1))}")),
+        quiet=(Quiet("one of two is down", 30, together(raw("up", steady((30, 0))), ANOTHER_IS_UP)),),
+        # it comes into the scrape configuration, cannot be scraped at first, and then can
+        clears=Clears(firing=19, over=20, series=raw("up", f"_x10 {steady((10, 0), (10, 1))}")),
     ),
     Case(
         "ByteSpikeExporterDown",
