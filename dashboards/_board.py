@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models.prometheus import Dataquery
 from grafana_foundation_sdk.models.table import Options as TableOptions
 
 from dashboards._panels import DATASOURCE
+from dashboards._promql import of_exporters
 from dashboards._query import narrowed
 from monitoring.rule import RUNBOOKS
 
@@ -157,12 +158,14 @@ def _reloads() -> builders.AnnotationQuery:
 
 
 def _restarts() -> builders.AnnotationQuery:
-    return _moment("Restarts", "process_start_time_seconds", colour="orange").title_format("Exporter started")
+    return _moment("Restarts", of_exporters("process_start_time_seconds"), colour="orange").title_format(
+        "Exporter started"
+    )
 
 
 def _moment(name: str, timestamp: str, *, colour: str) -> builders.AnnotationQuery:
     """A mark at the time that a gauge tells; Grafana wants milliseconds."""
-    return _annotation(name, f"{narrowed(timestamp, ())} * 1000", colour=colour).use_value_for_time(True)
+    return _annotation(name, f"1000 * ({narrowed(timestamp, ())})", colour=colour).use_value_for_time(True)
 
 
 def _annotation(name: str, expr: str, *, colour: str) -> builders.AnnotationQuery:

@@ -15,21 +15,36 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 GOOD, NOTICE, BAD = "green", "orange", "red"
-PLAIN = "text"
+PLAIN, IDLE = "text", "#8e8e8e"
 
-OPEN_STATES: Mapping[str, str] = {"pending": "super-light-blue", "running": "blue", "unknown": "orange"}
+OPEN_STATES: Mapping[str, str] = {"pending": "super-light-blue", "running": "blue", "unknown": "super-light-yellow"}
 ENDS: Mapping[str, str] = {"completed": "green", "failed": "red", "cancelled": "#8e8e8e", "not_found": "purple"}
-"""A status has the same colour wherever it is drawn."""
+"""A status has the same colour wherever it is drawn. Those still to become something are pale: each task that is named
+by its own id is unknown at first."""
 
 REASONS: Mapping[str, str] = {
-    **dict.fromkeys(("timeout", "connect", "tls", "network", "truncated"), "orange"),
-    **dict.fromkeys(("server", "bad_response", "too_large", "redirect", "bad_route"), "red"),
-    **dict.fromkeys(("invalid_api_key", "payment", "forbidden"), "purple"),
-    **dict.fromkeys(("rate_limited", "concurrency"), "yellow"),
-    **dict.fromkeys(("bad_request", "internal"), "blue"),
+    "timeout": "orange",
+    "connect": "dark-orange",
+    "tls": "light-orange",
+    "network": "semi-dark-orange",
+    "truncated": "super-light-orange",
+    "server": "red",
+    "bad_response": "semi-dark-red",
+    "too_large": "dark-red",
+    "redirect": "light-red",
+    "bad_route": "super-light-red",
+    "invalid_api_key": "purple",
+    "payment": "light-purple",
+    "forbidden": "super-light-purple",
+    "rate_limited": "yellow",
+    "concurrency": "light-yellow",
+    "bad_request": "blue",
+    "internal": "light-blue",
 }
 """Orange: there is no way to the API. Red: it answers nonsense. Purple: it refuses the key. Yellow: it is asked too
 much. Blue: the mistake is ours."""
+
+SEVERITIES: Mapping[str, str] = {"critical": BAD, "warning": NOTICE}
 
 CODES: Mapping[str, str] = {"content_policy_violation": "purple", "other": "#8e8e8e"}
 """The one error code that the API documents, and what is beyond the bound; others come as they come."""
@@ -71,6 +86,9 @@ def words(texts: Mapping[str, tuple[str, str]]) -> ValueMapping:
     """Values that are shown as a word in a colour."""
     results = {value: ValueMappingResult(text=text, color=colour) for value, (text, colour) in texts.items()}
     return ValueMap(options=results)
+
+
+UP_OR_DOWN = words({"2": ("IDLE", IDLE), "1": ("UP", GOOD), "0": ("DOWN", BAD)})
 
 
 def nothing_is(text: str, colour: str) -> ValueMapping:

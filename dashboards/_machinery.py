@@ -1,9 +1,9 @@
 """What goes on inside the exporter: polling, ledger, sources, process."""
 
 from dashboards._board import Row
-from dashboards._look import BAD, SPREAD, line_at
-from dashboards._panels import FULL, HALF, lines, stack
-from dashboards._promql import RATE, spread, total
+from dashboards._look import BAD, SPREAD, UP_OR_DOWN, bad_below, line_at
+from dashboards._panels import FEW, FULL, HALF, lines, stack
+from dashboards._promql import RATE, of_exporters, spread, total
 from dashboards._query import Query
 from dashboards._tables import Column, table
 
@@ -14,6 +14,7 @@ POLLING = Row(
             "Poll lag",
             "From the time a poll was due to the time it was sent.",
             *spread("bytespike_exporter_poll_lag_seconds"),
+            empty="Nothing was polled.",
             unit="s",
             colours=SPREAD,
         ),
@@ -37,6 +38,7 @@ POLLING = Row(
             "From the last answer that showed a task open to the one that showed it ended: "
             "no duration is known more exactly than this.",
             *spread("bytespike_exporter_observation_gap_seconds"),
+            empty="No task ended.",
             unit="s",
             colours=SPREAD,
             step="2m",
@@ -59,6 +61,7 @@ LEDGER = Row(
             "Time of a commit",
             "How long one commit to the ledger takes.",
             *spread("bytespike_exporter_ledger_commit_duration_seconds"),
+            empty="Nothing was committed.",
             unit="s",
             colours=SPREAD,
         ),
@@ -77,6 +80,7 @@ LEDGER = Row(
                 "time() - min by (instance) (bytespike_exporter_ledger_last_commit_timestamp_seconds)", "{{instance}}"
             ),
             unit="s",
+            empty="Nothing was committed since the start.",
         ),
     ],
 )
@@ -93,6 +97,7 @@ SOURCES = Row(
             ),
             unit="short",
             bars=True,
+            most=FEW,
             step="1m",
             empty="None failed.",
         ),
@@ -123,14 +128,19 @@ PROCESS = Row(
         lines(
             "CPU",
             "Share of one core.",
-            Query(f"rate(process_cpu_seconds_total[{RATE}])", "{{instance}}"),
+            Query(of_exporters(f"rate(process_cpu_seconds_total[{RATE}])"), "{{instance}}"),
             unit="percentunit",
         ),
-        lines("Memory", "Resident memory.", Query("process_resident_memory_bytes", "{{instance}}"), unit="bytes"),
+        lines(
+            "Memory",
+            "Resident memory.",
+            Query(of_exporters("process_resident_memory_bytes"), "{{instance}}"),
+            unit="bytes",
+        ),
         lines(
             "Open files",
             "Open file descriptors / the most that are allowed.",
-            Query("process_open_fds / process_max_fds", "{{instance}}"),
+            Query(of_exporters("process_open_fds / process_max_fds"), "{{instance}}"),
             unit="percentunit",
             most=0.1,
         ),
@@ -138,14 +148,20 @@ PROCESS = Row(
             "Exporters",
             "What runs where.",
             Column(
+                "State",
+                f"min by (job, instance) ({of_exporters('up')})",
+                thresholds=bad_below(1),
+                mappings=[UP_OR_DOWN],
+            ),
+            Column(
                 "Running for",
-                f"time() - {total('process_start_time_seconds', 'job', 'instance')}",
+                f"time() - {total(of_exporters('process_start_time_seconds'), 'job', 'instance')}",
                 "s",
                 decimals=0,
             ),
             Column("", "max by (job, instance, version, revision, python_version) (bytespike_exporter_build_info)"),
-            Column("Scrape takes", total("scrape_duration_seconds", "job", "instance"), "s", decimals=3),
-            Column("Series", total("scrape_samples_scraped", "job", "instance")),
+            Column("Scrape takes", total(of_exporters("scrape_duration_seconds"), "job", "instance"), "s", decimals=3),
+            Column("Series", total(of_exporters("scrape_samples_scraped"), "job", "instance")),
             labels={
                 "job": "Job",
                 "instance": "Instance",

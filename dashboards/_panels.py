@@ -14,6 +14,7 @@ from grafana_foundation_sdk.builders.common import (
     ReduceDataOptions,
     StackingConfig,
     VizLegendOptions,
+    VizTextDisplayOptions,
     VizTooltipOptions,
 )
 from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
@@ -29,7 +30,13 @@ DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 STAT_HEIGHT = 4
 GRAPH_HEIGHT = 8
+BAR_HEIGHT = 34
+"""Of a ranking, with its name, in pixels: six fit."""
+
 THIRD, HALF, FULL = 8, 12, 24
+
+FEW = 5
+"""Failures a minute that would look like many on an axis of their own."""
 
 
 def stat(
@@ -104,15 +111,21 @@ def stack(
     unit: str,
     colours: Mapping[str, str] | None = None,
     bars: bool = False,
+    most: float | None = None,
     step: str = "",
     empty: str = "",
     width: int = THIRD,
     height: int = GRAPH_HEIGHT,
 ) -> timeseries_builder.Panel:
-    """Parts that add up to a whole over time: as areas where they are amounts, as bars where they are events."""
+    """Parts that add up to a whole over time: as areas where they are amounts, as bars where they are events.
+
+    ``most`` bounds the axis softly: few events stay small.
+    """
     panel = _over_time(title, description, queries, unit=unit, colours=colours, width=width, height=height)
     panel = _quiet(panel, step=step, empty=empty)
     panel = panel.stacking(StackingConfig().mode(common.StackingMode.NORMAL)).axis_soft_min(0)
+    if most is not None:
+        panel = panel.axis_soft_max(most)
     if bars:
         return panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(80).line_width(0)
     return panel.fill_opacity(35).line_width(1)
@@ -145,6 +158,11 @@ def ranking(
         .orientation(common.VizOrientation.HORIZONTAL)
         .display_mode(common.BarGaugeDisplayMode.BASIC)
         .name_placement(common.BarGaugeNamePlacement.TOP)
+        # else a single bar fills the panel
+        .sizing(common.BarGaugeSizing.MANUAL)
+        .min_viz_height(16)
+        .max_viz_height(BAR_HEIGHT)
+        .text(VizTextDisplayOptions().title_size(12).value_size(16))
         .height(height)
         .span(width)
     )

@@ -8,6 +8,9 @@ OPEN = '{status=~"pending|running|unknown"}'
 RATE = "$__rate_interval"
 """For rates over time."""
 
+EXPORTERS = "last_over_time(bytespike_exporter_build_info[1d])"
+"""Every exporter that could be scraped within the last day."""
+
 NOW = "1h"
 """For the numbers that say how it is now: long enough for a few tasks to end, short enough to be news."""
 
@@ -33,6 +36,27 @@ def mean(histogram: str, window: str, *by: str) -> str:
     return f"{values} / ({total(f'{function}({histogram}_count[{window}])', *by)} > 0)"
 
 
+def api(*by: str) -> str:
+    """Whether the API answers: 1 yes, 0 no, 2 where that is not known, for there is nothing to ask about.
+
+    The exporter has 0 until an account's first answer, and an account without open tasks is not polled.
+    """
+    function = f"min by ({', '.join(by)})" if by else "min"
+    on = "job, instance, account"
+    down = f"bytespike_up == 0 and on ({on}) sum by ({on}) (bytespike_tasks{OPEN}) > 0"
+    return f"{function} (bytespike_up == 1 or {down}) or 2 + 0 * {function} (bytespike_up)"
+
+
+def of_exporters(expr: str) -> str:
+    """Only what exporters have: "All" jobs are all that this Prometheus scrapes, its own among them."""
+    return f"{expr} and on (job, instance) {EXPORTERS}"
+
+
+def named(expr: str, label: str) -> str:
+    """A legend for what has no such label, too: a task whose model nobody told."""
+    return f'label_replace({expr}, "{label}", "(no {label})", "{label}", "")'
+
+
 def total(expr: str, *by: str) -> str:
     """The sum, for each value of the labels."""
     return f"sum by ({', '.join(by)}) ({expr})" if by else f"sum({expr})"
@@ -41,6 +65,9 @@ def total(expr: str, *by: str) -> str:
 def spread(histogram: str, *, matchers: str = "", exemplars: bool = False) -> tuple[Query, ...]:
     """How a histogram's observations are spread over time: what half, 90 % and 99 % of them stayed below."""
     return tuple(
-        Query(quantile(share, histogram, RATE, matchers=matchers), name, exemplars=exemplars and share == 0.99)
+        # where nothing was observed a quantile is NaN: no number, but a name in the legend
+        Query(
+            f"{quantile(share, histogram, RATE, matchers=matchers)} >= 0", name, exemplars=exemplars and share == 0.99
+        )
         for share, name in ((0.5, "half"), (0.9, "90 %"), (0.99, "99 %"))
     )

@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from dashboards._look import PLAIN, nothing_is, words
 from dashboards._panels import DATASOURCE, FULL, GRAPH_HEIGHT
 
 FIRST_REF = ord("A")
@@ -41,13 +42,17 @@ def table(
     labels: Mapping[str, str],
     sort_by: str,
     descending: bool = True,
+    empty: str = "-",
+    idle: Sequence[str] = (),
+    colours: Mapping[str, Mapping[str, str]] | None = None,
     widths: Mapping[str, int] | None = None,
     width: int = FULL,
     height: int = GRAPH_HEIGHT,
 ) -> table_builder.Panel:
     """A row for each value of the labels, which are named with their headings; each query gives these labels.
 
-    ``widths`` are pixels, for headings whose column needs more room than its share.
+    ``widths`` are pixels, for headings whose column needs more room than its share. ``empty`` says why there may be no
+    row at all. A row is left out where all of the ``idle`` columns are 0. ``colours`` are those of words, by heading.
     """
     panel = (
         table_builder.Panel()
@@ -55,7 +60,8 @@ def table(
         .description(description)
         .datasource(DATASOURCE)
         .unit("short")
-        .no_value("-")
+        .no_value(empty)
+        .override_by_regexp(".*", [_property("noValue", "-")])
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .with_transformation(DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(_organised(columns, labels))
@@ -65,12 +71,16 @@ def table(
         .height(height)
         .span(width)
     )
+    if idle:
+        panel = panel.with_transformation(_without(idle))
     for column in columns:
         panel = panel.with_target(_target(column))
         if column.name:
             panel = panel.override_by_name(column.name, _properties(column))
+    for heading, words_of in (colours or {}).items():
+        panel = panel.override_by_name(heading, [_coloured(), _property("mappings", [_in_colours(words_of)])])
     for heading, pixels in (widths or {}).items():
-        panel = panel.override_by_name(heading, [DynamicConfigValue(id_val="custom.width", value=pixels)])
+        panel = panel.override_by_name(heading, [_property("custom.width", pixels)])
     return panel
 
 
@@ -92,6 +102,13 @@ def _sorted(heading: str, *, descending: bool) -> DataTransformerConfig:
     return DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": heading, "desc": descending}]})
 
 
+def _without(idle: Sequence[str]) -> DataTransformerConfig:
+    zero = {"id": "equal", "options": {"value": 0}}
+    filters = [{"fieldName": heading, "config": zero} for heading in idle]
+    options = {"type": "exclude", "match": "all", "filters": filters}
+    return DataTransformerConfig(id_val="filterByValue", options=options)
+
+
 def _value_name(place: int, columns: int) -> str:
     """The name that Grafana gives to the values of a query: with its letter where there are several."""
     return f"Value #{chr(FIRST_REF + place)}" if columns > 1 else "Value"
@@ -103,7 +120,18 @@ def _properties(column: Column) -> list[DynamicConfigValue]:
         found["decimals"] = column.decimals
     if column.thresholds is not None:
         found["thresholds"] = column.thresholds.build()
-        found["custom.cellOptions"] = {"type": "color-text"}
-    if column.mappings:
-        found["mappings"] = list(column.mappings)
-    return [DynamicConfigValue(id_val=name, value=value) for name, value in found.items()]
+    found["mappings"] = [*column.mappings, nothing_is("-", PLAIN)]
+    properties = [_property(name, value) for name, value in found.items()]
+    return properties if column.thresholds is None else [*properties, _coloured()]
+
+
+def _in_colours(words_of: Mapping[str, str]) -> ValueMapping:
+    return words({word: (word, colour) for word, colour in words_of.items()})
+
+
+def _coloured() -> DynamicConfigValue:
+    return _property("custom.cellOptions", {"type": "color-text"})
+
+
+def _property(name: str, value: object) -> DynamicConfigValue:
+    return DynamicConfigValue(id_val=name, value=value)

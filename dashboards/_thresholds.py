@@ -1,12 +1,15 @@
 """From where on a number is drawn as worth a look and as bad: pairs of the two bounds."""
 
-from monitoring.thresholds import BUCKET_RATIO, ESTIMATE_RATIO, LAG_SECONDS, OBJECTIVE, OVERDUE_RATIO
+from monitoring.thresholds import BUCKET_RATIO, ESTIMATE_RATIO, ETA_FACTOR, LAG_SECONDS, OBJECTIVE, OVERDUE_RATIO
 
 SUCCESS = (OBJECTIVE, OBJECTIVE - 0.05)
 """Of tasks that completed or failed."""
 
 ANSWER_AGE = (120, 600)
 """Seconds since the last valid answer."""
+
+LATE = (2, ETA_FACTOR)
+"""Duration / ETA; an open task's age / ETA."""
 
 OVERDUE_SHARE = (OVERDUE_RATIO / 2, OVERDUE_RATIO)
 OVERDUE_TASKS = (1, 10)

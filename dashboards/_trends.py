@@ -2,8 +2,8 @@
 
 from dashboards._board import Row
 from dashboards._look import CODES, ENDS, OPEN_STATES, REASONS, SPREAD, line_at
-from dashboards._panels import HALF, lines, stack
-from dashboards._promql import OPEN, RATE, spread, success
+from dashboards._panels import FEW, HALF, lines, stack
+from dashboards._promql import OPEN, RATE, named, spread, success
 from dashboards._query import Query
 from monitoring.thresholds import OBJECTIVE
 
@@ -33,6 +33,8 @@ OUTCOMES = Row(
             Query(success("1h"), "1 hour"),
             unit="percentunit",
             thresholds=line_at(OBJECTIVE),
+            empty="None completed or failed.",
+            colours={"15 minutes": "light-blue", "1 hour": "blue"},
             least=0.8,
             most=1,
         ),
@@ -47,6 +49,7 @@ LATENCY = Row(
             "Seconds from submission to completion: half, 90 % and 99 % of the tasks took at most so long. "
             "The points are single tasks, with their task_id.",
             *spread("bytespike_tasks_duration_seconds", matchers='{status="completed"}', exemplars=True),
+            empty="None completed.",
             unit="s",
             colours=SPREAD,
             step="2m",
@@ -55,6 +58,7 @@ LATENCY = Row(
             "Time in the queue",
             "Seconds from submission to the first answer that showed the task running.",
             *spread("bytespike_tasks_queue_duration_seconds"),
+            empty="None began to run.",
             unit="s",
             colours=SPREAD,
             step="2m",
@@ -63,6 +67,7 @@ LATENCY = Row(
             "Duration / ETA",
             "How the API's estimate held: 1, the dashed line, is as estimated, 2 is twice as long.",
             *spread("bytespike_tasks_eta_ratio"),
+            empty="None completed.",
             unit="none",
             thresholds=line_at(1, "text"),
             most=2,
@@ -78,9 +83,13 @@ CREDITS = Row(
         stack(
             "Credits an hour",
             "Credits billed, at the rate of an hour, by model.",
-            Query(f"3600 * sum by (model) (rate(bytespike_tasks_credits_used_total[{RATE}]))", "{{model}}"),
+            Query(
+                named(f"3600 * sum by (model) (rate(bytespike_tasks_credits_used_total[{RATE}])) > 0", "model"),
+                "{{model}}",
+            ),
             unit="short",
             step="2m",
+            empty="Nothing was billed.",
         ),
         lines(
             "Used / estimated",
@@ -92,6 +101,7 @@ CREDITS = Row(
                 "1 hour",
             ),
             unit="percentunit",
+            empty="Nothing was billed.",
             thresholds=line_at(1, "text"),
             least=0.8,
             most=1.1,
@@ -121,6 +131,7 @@ ERRORS = Row(
             unit="short",
             colours=CODES,
             bars=True,
+            most=FEW,
             step="1m",
             empty="None failed.",
             width=HALF,
@@ -132,6 +143,7 @@ ERRORS = Row(
             unit="short",
             colours=REASONS,
             bars=True,
+            most=FEW,
             step="1m",
             empty="None failed.",
             width=HALF,

@@ -5,7 +5,7 @@ import sys
 from dashboards._board import Board, Row
 from dashboards._look import ENDS, line_at, worse_above, worse_below
 from dashboards._panels import HALF, lines, ranking, stack, stat
-from dashboards._promql import NOW, RATE
+from dashboards._promql import NOW, RATE, named
 from dashboards._query import Query
 from dashboards._tables import Column, table
 from dashboards._thresholds import BUCKET_SHARE, COST_RATIO, LASTS_SECONDS
@@ -15,6 +15,7 @@ ESTIMATED = "bytespike_tasks_credits_estimated_total"
 USED_OF_ESTIMATED = "bytespike_tasks_credits_used_with_estimate_total"
 QUOTA = "bytespike_api_quota_remaining_credits"
 WALLET = "bytespike_api_org_quota_remaining_credits"
+UNBILLED = "Nothing was billed."
 UNIT = "Credits are as the API gives them: of the size of USD in every published example."
 
 
@@ -99,16 +100,18 @@ BURN = Row(
         stack(
             "Credits an hour, by group",
             "Credits billed, at the rate of an hour.",
-            Query(f"3600 * sum by (group) (rate({USED}[{RATE}]))", "{{group}}"),
+            Query(f"3600 * sum by (group) (rate({USED}[{RATE}])) > 0", "{{group}}"),
             unit="short",
             step="2m",
+            empty=UNBILLED,
         ),
         stack(
             "Credits an hour, by model",
             "Credits billed, at the rate of an hour.",
-            Query(f"3600 * sum by (model) (rate({USED}[{RATE}]))", "{{model}}"),
+            Query(named(f"3600 * sum by (model) (rate({USED}[{RATE}])) > 0", "model"), "{{model}}"),
             unit="short",
             step="2m",
+            empty=UNBILLED,
         ),
         ranking(
             "Most spent on",
@@ -137,8 +140,9 @@ ESTIMATES = Row(
         lines(
             "Used / estimated, by model",
             "Credits of completed tasks / their last estimates over an hour; the dashed line is what was estimated.",
-            Query(_ratio(NOW, "model"), "{{model}}"),
+            Query(named(_ratio(NOW, "model"), "model"), "{{model}}"),
             unit="percentunit",
+            empty=UNBILLED,
             thresholds=line_at(1, "text"),
             least=0.8,
             most=1.1,
@@ -147,10 +151,11 @@ ESTIMATES = Row(
             "Billed an hour, by outcome",
             "Credits an hour by how the task ended. Failed tasks are free by the documentation; "
             "a task that is cancelled while it runs may be billed in part.",
-            Query(f"3600 * sum by (status) (rate({USED}[{RATE}]))", "{{status}}"),
+            Query(f"3600 * sum by (status) (rate({USED}[{RATE}])) > 0", "{{status}}"),
             unit="short",
             colours=ENDS,
             step="2m",
+            empty=UNBILLED,
         ),
     ],
 )
@@ -212,6 +217,7 @@ BUCKETS = Row(
             labels={"account": "Account"},
             sort_by="Left",
             descending=False,
+            empty="The API tells of no spending limit.",
             width=HALF,
         ),
     ],

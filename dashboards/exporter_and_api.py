@@ -3,24 +3,29 @@
 import sys
 
 from dashboards._board import Board, Row
-from dashboards._look import BAD, GOOD, REASONS, SPREAD, bad_above, bad_below, words, worse_above
+from dashboards._look import BAD, GOOD, REASONS, SPREAD, UP_OR_DOWN, bad_above, bad_below, line_at, words, worse_above
 from dashboards._machinery import LEDGER, POLLING, PROCESS, SOURCES
-from dashboards._panels import HALF, lines, stack, stat
-from dashboards._promql import RATE, quantile, spread
+from dashboards._panels import FEW, HALF, lines, stack, stat
+from dashboards._promql import RATE, api, of_exporters, quantile, spread
 from dashboards._query import Query
 from dashboards._tables import Column, table
 from dashboards._thresholds import ANSWER_AGE, BUDGET, LAG
+from monitoring.thresholds import DOWN_RATIO, SLOW_SECONDS
 
-UP_OR_DOWN = words({"1": ("UP", GOOD), "0": ("DOWN", BAD)})
-HELD = words({"1": ("held back", BAD), "0": ("-", "text")})
+HELD = (
+    "max by (account, reason) (bytespike_api_suspended) == 1 or on (account) max by (account) (bytespike_api_suspended)"
+)
+"""Each account, with the reason where it is held back."""
+
+REQUESTS = "increase(bytespike_api_requests_total[5m])"
 
 STATE = Row(
     "Is the exporter well?",
     [
         stat(
             "Exporter",
-            "UP when Prometheus could scrape every exporter chosen above.",
-            "min(up)",
+            "UP when Prometheus could scrape every exporter chosen above that it knew within the last day.",
+            f"min({of_exporters('up')})",
             unit="short",
             mappings=[UP_OR_DOWN],
             thresholds=bad_below(1),
@@ -90,8 +95,9 @@ ACCOUNTS = Row(
     [
         table(
             "Accounts",
-            "Each account now: does the API answer it, is polling held back and why, and is its request budget enough.",
-            Column("API", "min by (account) (bytespike_up)", thresholds=bad_below(1), mappings=[UP_OR_DOWN]),
+            "Each account now: does the API answer it, is polling held back and why, is its request budget enough, and "
+            "how long 95 % of the answers took at most in 5 minutes.",
+            Column("API", api("account"), thresholds=bad_below(1), mappings=[UP_OR_DOWN]),
             Column(
                 "Last answer",
                 "time() - max by (account) (bytespike_api_last_success_timestamp_seconds)",
@@ -99,14 +105,8 @@ ACCOUNTS = Row(
                 decimals=0,
                 thresholds=worse_above(*ANSWER_AGE),
             ),
-            Column(
-                "Polling",
-                "max by (account) (bytespike_api_suspended)",
-                thresholds=bad_above(1),
-                mappings=[HELD],
-            ),
+            Column("", HELD),
             Column("Due", "sum by (account) (bytespike_exporter_tasks_due)"),
-            Column("In flight", "sum by (account) (bytespike_exporter_requests_in_flight)"),
             Column(
                 "Budget asked for",
                 "max by (account) (bytespike_exporter_request_budget_ratio)",
@@ -121,19 +121,26 @@ ACCOUNTS = Row(
                 decimals=1,
             ),
             Column(
-                "Requests a minute",
-                "60 * sum by (account) (rate(bytespike_api_requests_total[$__rate_interval]))",
+                "Takes, 95 %",
+                quantile(0.95, "bytespike_api_request_duration_seconds", "5m", "account"),
+                "s",
                 decimals=1,
+                thresholds=worse_above(SLOW_SECONDS / 2, SLOW_SECONDS),
             ),
+            Column("Requests, 5 min", f"sum by (account) ({REQUESTS})", decimals=0),
             Column(
-                "Failed a minute",
-                "60 * sum by (account) (rate(bytespike_api_request_failures_total[$__rate_interval]))",
-                decimals=1,
-                thresholds=worse_above(0.1, 5),
+                "Failed, 5 min",
+                "sum by (account) (increase(bytespike_api_request_failures_total[5m]))"
+                f" / (sum by (account) ({REQUESTS}) > 0)",
+                "percentunit",
+                decimals=0,
+                thresholds=worse_above(DOWN_RATIO / 10, DOWN_RATIO),
             ),
-            labels={"account": "Account"},
+            labels={"account": "Account", "reason": "Held back for"},
+            colours={"Held back for": REASONS},
             sort_by="API",
             descending=False,
+            empty="No exporter is scraped.",
             height=6,
         ),
     ],
@@ -155,14 +162,17 @@ API = Row(
             unit="short",
             colours=REASONS,
             bars=True,
+            most=FEW,
             step="1m",
             empty="None failed.",
         ),
         lines(
             "Latency of the API",
-            "From sending a request to the end of its answer.",
+            "From sending a request to the end of its answer. The dashed line is where it counts as slow.",
             *spread("bytespike_api_request_duration_seconds"),
+            empty="No request was sent.",
             unit="s",
+            thresholds=line_at(SLOW_SECONDS),
             colours=SPREAD,
         ),
         lines(
@@ -180,6 +190,7 @@ API = Row(
             Query(f"60 * sum by (kind) (rate(bytespike_api_schema_drift_total[{RATE}])) > 0", "{{kind}}"),
             unit="short",
             bars=True,
+            most=FEW,
             step="1m",
             width=HALF,
             empty="Answers are as documented.",
@@ -191,7 +202,7 @@ BOARD = Board(
     uid="bytespike-exporter",
     title="ByteSpike / Exporter and API",
     description="The exporter's own health, and the API as it sees it: polling, answers, ledger, discovery, limits.",
-    rows=(STATE, ACCOUNTS, POLLING, API, LEDGER, SOURCES, PROCESS),
+    rows=(STATE, ACCOUNTS, API, POLLING, LEDGER, SOURCES, PROCESS),
     variables=("account", "group"),
 )
 

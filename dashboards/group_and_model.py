@@ -5,7 +5,7 @@ import sys
 from dashboards._board import Board, Row
 from dashboards._look import line_at, plain, worse_above
 from dashboards._panels import HALF, lines, ranking, stack
-from dashboards._promql import NOW, OPEN, RATE, mean, quantile, success, total
+from dashboards._promql import NOW, OPEN, RATE, mean, named, quantile, success, total
 from dashboards._query import Query
 from monitoring.thresholds import OBJECTIVE
 
@@ -55,43 +55,53 @@ RANKINGS = Row(
 def _compared(label: str) -> Row:
     """The same panels for groups and for models."""
     legend = f"{{{{{label}}}}}"
+
+    def query(expr: str) -> Query:
+        # with a bound, for what is idle has a name in the legend otherwise and nothing to show
+        return Query(named(expr, label), legend)
+
     return Row(
         f"By {label}",
         [
             lines(
                 "Success",
                 f"Completed / completed and failed over an hour. The dashed line is the objective, {OBJECTIVE:.0%}.",
-                Query(success(NOW, label), legend),
+                query(success(NOW, label)),
+                empty="None completed or failed.",
                 unit="percentunit",
                 thresholds=line_at(OBJECTIVE),
                 least=0.8,
                 most=1,
             ),
-            lines(
+            stack(
                 "Open tasks",
                 "Tasks that have not ended.",
-                Query(total(f"bytespike_tasks{OPEN}", label), legend),
+                query(f"{total(f'bytespike_tasks{OPEN}', label)} > 0"),
                 unit="short",
+                empty="No task is open.",
             ),
             stack(
                 "Ended a minute",
                 "Tasks that ended, a minute, in whatever way.",
-                Query(f"60 * {total(f'rate(bytespike_tasks_finished_total[{RATE}])', label)}", legend),
+                query(f"60 * {total(f'rate(bytespike_tasks_finished_total[{RATE}])', label)} > 0"),
                 unit="short",
                 bars=True,
                 step="1m",
+                empty="None ended.",
             ),
             lines(
                 "Duration, 90 %",
                 "What 90 % of the completed tasks took at most.",
-                Query(quantile(0.9, DURATION, RATE, label, matchers=COMPLETED), legend),
+                query(f"{quantile(0.9, DURATION, RATE, label, matchers=COMPLETED)} >= 0"),
+                empty="None completed.",
                 unit="s",
                 step="2m",
             ),
             lines(
                 "Duration / ETA, half",
                 "How the API's estimate held for half of the tasks; 1, the dashed line, is as estimated.",
-                Query(quantile(0.5, "bytespike_tasks_eta_ratio", RATE, label), legend),
+                query(f"{quantile(0.5, 'bytespike_tasks_eta_ratio', RATE, label)} >= 0"),
+                empty="None completed.",
                 unit="none",
                 thresholds=line_at(1, "text"),
                 most=2,
@@ -100,7 +110,8 @@ def _compared(label: str) -> Row:
             lines(
                 "Time in the queue, mean",
                 "Mean seconds from submission to the first answer that showed the task running.",
-                Query(mean("bytespike_tasks_queue_duration_seconds", RATE, label), legend),
+                query(mean("bytespike_tasks_queue_duration_seconds", RATE, label)),
+                empty="None began to run.",
                 unit="s",
                 step="2m",
             ),
@@ -148,7 +159,7 @@ OUTPUT = Row(
             "Seconds of video a minute",
             "Seconds of video in the output of completed tasks, a minute.",
             Query(
-                f"60 * sum by (model) (rate(bytespike_tasks_output_video_seconds_total[{RATE}])) > 0",
+                named(f"60 * sum by (model) (rate(bytespike_tasks_output_video_seconds_total[{RATE}])) > 0", "model"),
                 "{{model}}",
             ),
             unit="s",

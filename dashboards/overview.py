@@ -6,21 +6,39 @@ from dashboards._board import Board, Row
 from dashboards._look import (
     BAD,
     GOOD,
+    SEVERITIES,
+    UP_OR_DOWN,
     bad_above,
     bad_below,
-    words,
     worse_above,
     worse_below,
 )
 from dashboards._panels import FULL, THIRD, stat
-from dashboards._promql import NOW, OPEN, quantile, success, total
+from dashboards._promql import NOW, OPEN, api, quantile, success, total
 from dashboards._tables import Column, table
-from dashboards._thresholds import ANSWER_AGE, LASTS_SECONDS, OVERDUE_SHARE, OVERDUE_TASKS, SUCCESS
+from dashboards._thresholds import ANSWER_AGE, LASTS_SECONDS, LATE, OVERDUE_SHARE, OVERDUE_TASKS, SUCCESS
 from dashboards._trends import CREDITS, ERRORS, LATENCY, OUTCOMES
 from monitoring.thresholds import OBJECTIVE
 
 ALERTS = 'ALERTS{alertname=~"ByteSpike.+", alertstate="firing", severity=~"critical|warning"}'
+FIRING = (
+    f'count by (severity, alert, account, group) (label_replace({ALERTS}, "alert", "$1", "alertname", "ByteSpike(.+)"))'
+)
 PLACE = ("account", "group", "model")
+ANSWERED = f"0 * {total(f'bytespike_tasks{OPEN}', *PLACE)} + on (account) group_left () ({api('account')})"
+"""What is known of a group is as old as its account's last answer."""
+
+WIDTHS = {
+    "Model": 150,
+    "API": 70,
+    "Open": 60,
+    "Overdue": 80,
+    "Ended": 65,
+    "Failed": 65,
+    "Success": 80,
+    "Took / ETA": 95,
+    "Credits": 75,
+}
 
 STATE = Row(
     "Is it up, is it fresh, is it well?",
@@ -28,10 +46,11 @@ STATE = Row(
         stat(
             "API",
             "UP when the last poll of every account got a valid answer. "
-            "DOWN when it did not for at least one; the dashboard Exporter and API tells which, and why.",
-            "min(bytespike_up)",
+            "DOWN when it did not for at least one that has open tasks: the table below tells which, the dashboard "
+            "Exporter and API why. IDLE when there is nothing to ask about.",
+            api(),
             unit="short",
-            mappings=[words({"1": ("UP", GOOD), "0": ("DOWN", BAD)})],
+            mappings=[UP_OR_DOWN],
             thresholds=bad_below(1),
             empty="NO EXPORTER",
             empty_colour=BAD,
@@ -46,12 +65,11 @@ STATE = Row(
             unit="s",
             decimals=0,
             thresholds=worse_above(*ANSWER_AGE),
-            empty="idle",
         ),
         stat(
             "Alerts firing",
             "Alerts of this exporter that fire now, whatever is chosen above. Runbooks, at the top, says what to do.",
-            f"count({ALERTS})",
+            f"count({FIRING})",
             unit="short",
             thresholds=bad_above(1),
             empty="none",
@@ -80,7 +98,6 @@ STATE = Row(
             unit="percentunit",
             decimals=0,
             thresholds=worse_above(*OVERDUE_SHARE),
-            empty="none open",
         ),
         stat(
             "Credits, 1 h",
@@ -106,7 +123,10 @@ WHERE = Row(
     [
         table(
             "Groups and models, last hour",
-            "What each group and model did in the last hour. The most failures stand first.",
+            "What each group and model did in the last hour, whether the API answers its account, and how long "
+            "half of the tasks took at most against their estimates. "
+            "The most failures stand first; what did nothing is left out.",
+            Column("API", ANSWERED, thresholds=bad_below(1), mappings=[UP_OR_DOWN]),
             Column("Open", total(f"bytespike_tasks{OPEN}", *PLACE), "short"),
             Column(
                 "Overdue", total("bytespike_tasks_overdue", *PLACE), "short", thresholds=worse_above(*OVERDUE_TASKS)
@@ -120,10 +140,11 @@ WHERE = Row(
             ),
             Column("Success", success(NOW, *PLACE), "percentunit", decimals=1, thresholds=worse_below(*SUCCESS)),
             Column(
-                "Half done in",
-                quantile(0.5, "bytespike_tasks_duration_seconds", NOW, *PLACE, matchers='{status="completed"}'),
-                "s",
-                decimals=0,
+                "Took / ETA",
+                quantile(0.5, "bytespike_tasks_eta_ratio", NOW, *PLACE),
+                "none",
+                decimals=1,
+                thresholds=worse_above(*LATE),
             ),
             Column(
                 "Credits",
@@ -133,20 +154,20 @@ WHERE = Row(
             ),
             labels={"account": "Account", "group": "Group", "model": "Model"},
             sort_by="Failed",
-            widths={"Account": 110, "Group": 110, "Model": 170},
+            empty="No task is open, and none ended.",
+            idle=("Open", "Ended"),
+            widths=WIDTHS,
             width=FULL - THIRD,
         ),
         table(
             "Firing alerts",
             "Critical and warning alerts that fire now, whatever is chosen above; none is good news.",
-            Column(
-                "",
-                "count by (severity, alert, account, group) (label_replace("
-                f'{ALERTS}, "alert", "$1", "alertname", "ByteSpike(.+)"))',
-            ),
+            Column("", FIRING),
             labels={"severity": "Severity", "alert": "Alert", "account": "Account", "group": "Group"},
             sort_by="Severity",
             descending=False,
+            empty="None fires.",
+            colours={"Severity": SEVERITIES},
             widths={"Severity": 80, "Alert": 220},
             width=THIRD,
         ),

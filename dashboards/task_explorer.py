@@ -4,10 +4,11 @@ import sys
 
 from dashboards._board import Board, Row
 from dashboards._look import CODES, ENDS, OPEN_STATES, worse_above
-from dashboards._panels import FULL, HALF, lines, stack, stat, timeline
+from dashboards._panels import FEW, FULL, HALF, lines, stack, stat, timeline
 from dashboards._promql import OPEN, RATE, quantile
 from dashboards._query import Query
 from dashboards._tables import Column, table
+from dashboards._thresholds import LATE
 
 PLACE = ("account", "group", "model", "task_id", "out_task_id")
 BY = f"by ({', '.join(PLACE)})"
@@ -19,11 +20,11 @@ PLACE_HEADINGS = {
     "model": "Model",
 }
 HEADINGS = {**PLACE_HEADINGS, "status": "Status"}
-WIDTHS = {"Task": 290, "Own id": 230, "Error code": 220}
+WIDTHS = {"Task": 305, "Own id": 210, "Model": 180, "Error code": 220}
 ROWS = 200
 """Of a table: more is slow to draw, and nobody reads on."""
 
-OFF = "No task has series of its own: global.task_series.limit is 0, or no task is followed."
+OFF = "no task has series of its own (global.task_series.limit is 0)."
 STATUSES = {**OPEN_STATES, **ENDS}
 """In the order in which the timeline numbers them, from 1."""
 
@@ -97,7 +98,7 @@ STATE = Row(
 )
 
 OPEN_TASKS = Row(
-    "Tasks that have not ended (for which global.task_series must not be 0)",
+    "Which tasks are open?",
     [
         table(
             "Open tasks",
@@ -110,11 +111,13 @@ OPEN_TASKS = Row(
                 _of_those("bytespike_task_elapsed_seconds / (bytespike_task_eta_seconds > 0)", IN_HAND),
                 "none",
                 decimals=1,
-                thresholds=worse_above(1.5, 3),
+                thresholds=worse_above(*LATE),
             ),
             Column("Estimated", _of_those("bytespike_task_credits_estimated", IN_HAND), decimals=2),
             labels=HEADINGS,
             sort_by="Age",
+            colours={"Status": STATUSES},
+            empty=f"None is open, or: {OFF}",
             widths=WIDTHS,
             height=9,
         ),
@@ -122,7 +125,7 @@ OPEN_TASKS = Row(
 )
 
 ENDED_TASKS = Row(
-    "Tasks that ended (likewise)",
+    "Which ended, and how?",
     [
         table(
             "Failed tasks",
@@ -132,6 +135,7 @@ ENDED_TASKS = Row(
             labels={**PLACE_HEADINGS, "error_code": "Error code"},
             sort_by="Error code",
             descending=False,
+            empty="None failed lately.",
             widths=WIDTHS,
         ),
         table(
@@ -142,6 +146,8 @@ ENDED_TASKS = Row(
             Column("Credits", _of_those("bytespike_task_credits_used", ENDED), decimals=2),
             labels=HEADINGS,
             sort_by="Took",
+            colours={"Status": STATUSES},
+            empty=f"None ended lately, or: {OFF}",
             widths=WIDTHS,
         ),
     ],
@@ -154,7 +160,12 @@ EXEMPLARS = Row(
             "Duration of ended tasks, 99 %",
             "The points are single tasks: their task_id stands in the tooltip, and in the link of a data source that "
             "has one for exemplars.",
-            Query(quantile(0.99, "bytespike_tasks_duration_seconds", RATE, "status"), "{{status}}", exemplars=True),
+            Query(
+                f"{quantile(0.99, 'bytespike_tasks_duration_seconds', RATE, 'status')} >= 0",
+                "{{status}}",
+                exemplars=True,
+            ),
+            empty="None ended.",
             unit="s",
             colours=ENDS,
             step="2m",
@@ -171,6 +182,7 @@ EXEMPLARS = Row(
             unit="short",
             colours=CODES,
             bars=True,
+            most=FEW,
             step="1m",
             empty="None failed.",
             width=HALF,
@@ -186,7 +198,7 @@ TIMELINE = Row(
             "What was last observed of each task, over time.",
             Query(_numbered(), "{{task_id}} {{out_task_id}}"),
             states=STATUSES,
-            empty=OFF,
+            empty=f"No task is followed, or: {OFF}",
             width=FULL,
             height=16,
         ),

@@ -25,12 +25,13 @@ VARIABLE = re.compile(r"\$(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One expression, and where it stands."""
+    """One expression, and where it stands; ``is_instant`` where only its present value is shown."""
 
     board: str
     place: str
     raw: str
     legend: str = ""
+    is_instant: bool = False
 
     @property
     def expr(self) -> str:
@@ -54,7 +55,8 @@ def of_panels() -> Iterator[Asked]:
     for name, board in BOARDS.items():
         for panel in panels(board):
             for target in panel["targets"]:
-                yield Asked(name, f"{panel['title']} {target['refId']}", target["expr"], target.get("legendFormat", ""))
+                place, legend = f"{panel['title']} {target['refId']}", target.get("legendFormat", "")
+                yield Asked(name, place, target["expr"], legend, is_instant=target.get("instant", False))
 
 
 def of_variables() -> Iterator[Asked]:

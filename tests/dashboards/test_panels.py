@@ -8,7 +8,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards._look import ENDS, OPEN_STATES, REASONS, bad_above, bad_below, worse_above, worse_below
 from dashboards._panels import stat
-from dashboards._promql import mean, quantile, success
+from dashboards._promql import mean, named, of_exporters, quantile, success
 from dashboards._tables import Column, table
 from exporter.dispatcher.errors import Reason
 from exporter.tasks.status import Status
@@ -59,7 +59,46 @@ def test_a_single_column_has_no_letter() -> None:
     assert organised(Column("One", "up"), labels={})["renameByName"] == {"Value": "One"}
 
 
+def overrides(*columns: Column, **options: Any) -> dict[str, dict[str, Any]]:
+    """The properties of each column of a table, by their ids."""
+    panel = table("Title", "Text.", *columns, labels={"status": "Status"}, sort_by="One", **options)
+    config = json.loads(json.dumps(panel.build().field_config, cls=JSONEncoder))
+    return {"defaults": config["defaults"]} | {
+        override["matcher"]["options"]: {entry["id"]: entry["value"] for entry in override["properties"]}
+        for override in config["overrides"]
+    }
+
+
+def test_a_number_that_is_missing_has_no_colour() -> None:
+    (mapping,) = overrides(Column("One", "up", thresholds=bad_below(1)))["One"]["mappings"]
+    assert mapping == {"type": "special", "options": {"match": "null+nan", "result": {"text": "-", "color": "text"}}}
+
+
+def test_a_table_without_rows_says_why_and_a_cell_does_not() -> None:
+    found = overrides(empty="None fires.")
+    assert found["defaults"]["noValue"] == "None fires."
+    assert found[".*"] == {"noValue": "-"}
+
+
+def test_words_have_their_colours() -> None:
+    (mapping,) = overrides(colours={"Status": {"failed": "red"}})["Status"]["mappings"]
+    assert mapping == {"type": "value", "options": {"failed": {"text": "failed", "color": "red"}}}
+
+
+@pytest.mark.parametrize("idle", [(), ("One", "Two")])
+def test_rows_are_left_out_where_nothing_happened(idle: tuple[str, ...]) -> None:
+    panel = table("Title", "Text.", labels={}, sort_by="One", idle=idle).build()
+    filters = [one.options for one in panel.transformations or [] if one.id_val == "filterByValue"]
+    assert len(filters) == bool(idle)
+    for options in filters:
+        assert isinstance(options, dict)
+        assert (options["type"], options["match"]) == ("exclude", "all")
+        assert [one["fieldName"] for one in options["filters"]] == list(idle)
+
+
 def test_shared_expressions() -> None:
+    assert named("up", "model") == 'label_replace(up, "model", "(no model)", "model", "")'
+    assert of_exporters("up").startswith("up and on (job, instance) ")
     assert quantile(0.9, "h", "1h", "model", matchers='{a="b"}') == (
         'histogram_quantile(0.9, sum by (model, le) (increase(h_bucket{a="b"}[1h])))'
     )

@@ -25,6 +25,13 @@ def test_a_query_is_sound_and_its_legend_names_labels_that_are_left(asked: Asked
     assert set(LABEL.findall(asked.legend)) <= labels
 
 
+@pytest.mark.parametrize("asked", [*of_panels(), *of_annotations()], ids=identified)
+def test_what_every_scraped_process_has_is_asked_of_exporters_only(asked: Asked) -> None:
+    found = names(asked.expr)
+    if any(name == "up" or name.startswith(("process_", "scrape_")) for name in found):
+        assert "bytespike_exporter_build_info" in found
+
+
 def test_every_family_is_shown_somewhere() -> None:
     shown = {VOCABULARY.series[name].family for asked in of_panels() for name in names(asked.expr)}
     assert {family.name for family in FAMILIES} - shown == set(NOT_SHOWN)
