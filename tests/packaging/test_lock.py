@@ -70,9 +70,10 @@ def test_a_lock_names_no_index_no_host_and_no_folder(name: str) -> None:
 def test_an_extra_that_a_package_asks_for_is_named(name: str) -> None:
     # pip takes name[extra] for another requirement than name: without it, the newest version wins, and has no hash
     locked = pins(name)
-    for package, asked in ((package, asked) for package in locked for asked in asked_by(package)):
-        pin = locked.get(canonicalize_name(asked.name))
-        assert pin is None or asked.extras <= pin.extras, f"{package} asks for {asked}: run make lock"
+    for package in locked:
+        for asked in asked_by(package):
+            pin = locked.get(canonicalize_name(asked.name))
+            assert pin is None or asked.extras <= pin.extras, f"{package} asks for {asked}: run make lock"
 
 
 def asked_by(package: str) -> list[Requirement]:
