@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # each file, and the module that prints it
 GENERATED: Mapping[str, str] = {
+    "README.md": "monitoring.readme",
     "config/exporter.schema.json": "exporter.settings.schema_json",
     "config/kubernetes/prometheus-rule.yaml": "monitoring.kubernetes",
     "config/prometheus/rules/alerts.yml": "monitoring.alerting",

@@ -95,6 +95,14 @@ def test_without_apt_the_checks_run_all_the_same(tmp_path: Path) -> None:
     assert machine.calls() == ["make check"]
 
 
+def test_where_there_is_go_the_linters_are_installed_first(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {*SERVERS, "go", "timeout"})
+    assert machine.run().returncode == 0
+    limits = {"go -C requirements/pint install tool", "go install github.com/grafana/dashboard-linter@v0.1.1"}
+    assert {call.split(" ", 2)[2] for call in machine.calls()[:-1]} == limits
+    assert machine.calls()[-1] == "make check"
+
+
 def test_failing_checks_fail_the_run(tmp_path: Path) -> None:
     assert Machine(tmp_path, SERVERS).run(checks=2).returncode == 2
 

@@ -61,6 +61,7 @@ class Tree:
         os.utime(self.root / name, (later, later))
 
 
+ALERTING = ".venv/bin/pytest -m alerting --numprocesses=2 --dist=loadgroup tests/e2e/alerting"
 PYTEST = ".venv/bin/pytest --numprocesses=3 --dist=worksteal"
 
 
@@ -118,7 +119,8 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
     [
         ("demo", [".venv/bin/bytespike-exporter demo --some"]),
         ("test", [f"{PYTEST} --some"]),
-        ("check", [".venv/bin/ruff check .", ".venv/bin/mypy", f"{PYTEST} --cov --cov-report=term --some"]),
+        ("check", [".venv/bin/ruff check .", ".venv/bin/mypy", f"{PYTEST} --cov --cov-report=term --some", ALERTING]),
+        ("alerting", [f"{ALERTING} --some"]),
         ("docs", [".venv/bin/python scripts/generated.py write"]),
     ],
 )

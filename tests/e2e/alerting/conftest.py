@@ -1,4 +1,3 @@
-import os
 import signal
 from collections.abc import Iterator
 
@@ -8,9 +7,6 @@ from tests.e2e.alerting.plan import ACCOUNTS
 from tests.e2e.alerting.play import play
 from tests.e2e.alerting.stack import running
 from tests.e2e.alerting.story import Story
-
-# one story for all of these tests, on a machine that does nothing else: time is sped up, and scrapes must not be late
-collect_ignore_glob = ["test_*.py"] if "PYTEST_XDIST_WORKER" in os.environ else []
 
 
 @pytest.fixture(scope="session")

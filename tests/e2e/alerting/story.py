@@ -1,9 +1,8 @@
 """What happened, to be asked by the tests; and waiting for what is to happen."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.e2e.alerting.stack import Stack
 from tests.support.webhook import Told
@@ -23,8 +22,9 @@ class Phase:
 class Story:
     """What happened.
 
-    ``begun`` is when each account's scenario last was (Unix seconds), ``held_back`` what Alertmanager held while an
-    exporter was gone: the statuses of alerts by name.
+    ``begun`` is when each account's scenario last was, ``shown`` when all its alerts had first been told of (Unix
+    seconds). ``one_gone`` and ``all_gone`` are what Alertmanager held while one exporter was gone, and all of them: the
+    states of alerts by name. ``faults`` is what pint has against the rules, beside this Prometheus.
     """
 
     stack: Stack
@@ -32,8 +32,11 @@ class Story:
     storm: Phase = field(default=Phase(0.0, 0.0))
     calm: Phase = field(default=Phase(0.0, 0.0))
     begun: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, float] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
-    held_back: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    one_gone: Mapping[str, set[str]] = field(default_factory=dict)
+    all_gone: Mapping[str, set[str]] = field(default_factory=dict)
+    faults: str = ""
 
     def told(self, name: str = "", *, is_resolved: bool | None = None, **labels: str) -> list[Told]:
         """The notifications of one alert (of all without a name) with these labels."""
@@ -47,6 +50,13 @@ class Story:
 
     def has_arrived(self, name: str, **labels: str) -> bool:
         return bool(self.told(name, is_resolved=False, **labels))
+
+    def states(self) -> dict[str, set[str]]:
+        """The states of the alerts that Alertmanager holds now, by name."""
+        states: dict[str, set[str]] = {}
+        for alert in self.stack.alertmanager.alerts():
+            states.setdefault(alert["labels"]["alertname"], set()).add(alert["status"]["state"])
+        return states
 
     def is_over(self, name: str, **labels: str) -> bool:
         """Whether each alert of that name that came was told of as resolved at last."""

@@ -2,17 +2,23 @@
 
 import pytest
 
+from exporter.simulator.scenarios import KINDS
 from monitoring.alerting import alerts
-from tests.e2e.alerting.plan import CASES, HEALTHY, OWN, Case
+from tests.e2e.alerting.plan import CASES, HEALTHY, OUTAGE, OWN, Case
 from tests.e2e.alerting.play import HEALTHY_SECONDS
 from tests.e2e.alerting.story import Story
+from tests.support import pint
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alerting, pytest.mark.xdist_group("story")]
 
 SEVERITIES = {alert.name: alert.severity for alert in alerts()}
 RECEIVERS = {"critical": "page", "warning": "ticket", "info": "notice"}
 
-WATCHDOG = "ByteSpikeWatchdog"
+WATCHDOG, DOWN, ABSENT = "ByteSpikeWatchdog", "ByteSpikeExporterDown", "ByteSpikeExporterAbsent"
+
+
+def test_every_scenario_of_the_simulator_is_played() -> None:
+    assert {case.scenario for case in CASES} | {OUTAGE} == set(KINDS)
 
 
 EXPECTED = [(case, f"ByteSpike{alert}") for case in CASES for alert in sorted(case.alerts)]
@@ -67,12 +73,24 @@ def test_the_exporters_own_troubles_come_and_go(story: Story, alert: str) -> Non
     assert story.is_over(name)
 
 
-def test_what_nobody_can_judge_without_the_exporter_is_held_back(story: Story) -> None:
-    states = {name: {status["state"] for status in of} for name, of in story.held_back.items()}
-    assert states.pop(WATCHDOG) == {"active"}
-    assert states.pop("ByteSpikeExporterDown") == {"active"}
-    assert states["ByteSpikeETAOff"] == {"suppressed"}
-    assert set.union(*states.values()) == {"suppressed"}
+def test_one_dead_exporter_keeps_nothing_back_that_others_see(story: Story) -> None:
+    assert {name: story.one_gone.get(name) for name in (WATCHDOG, DOWN, "ByteSpikeETAOff")} == {
+        WATCHDOG: {"active"},
+        DOWN: {"active"},
+        "ByteSpikeETAOff": {"active"},
+    }
+
+
+def test_without_any_exporter_that_is_all_that_is_told(story: Story) -> None:
+    assert {one.receiver for one in story.told(ABSENT)} == {"page"}
+    active = {name for name, states in story.all_gone.items() if "active" in states}
+    assert active == {WATCHDOG, ABSENT}
+    assert story.all_gone[DOWN] == {"suppressed"}
+
+
+@pytest.mark.skipif(not pint.is_installed(), reason=pint.WHY_NOT)
+def test_the_linter_finds_nothing_beside_a_prometheus_that_has_all_the_series(story: Story) -> None:
+    assert story.faults == ""
 
 
 def test_what_is_told_is_whole(story: Story) -> None:

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.dashboards.boards import Asked
-from tests.e2e.alerting.asking import View, asked, is_answered, is_answered_over_time
+from tests.e2e.alerting.asking import View, asked, is_answered, is_answered_now, is_answered_over_time
 from tests.e2e.alerting.plan import CASES, HEALTHY, Case
 from tests.e2e.alerting.stack import OTHER
 from tests.e2e.alerting.story import Phase, Story
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alerting, pytest.mark.xdist_group("story")]
 
 SHOWS_WHAT_IS_WRONG = {
     "Failed requests a minute, by reason": "requests do not fail",
@@ -36,6 +36,7 @@ OF_SINGLE_TASKS = {"task_explorer": "only the other exporter has series of singl
 
 TELLING = {
     "failures": {"Failed tasks a minute, by error code", "Failing most"},
+    "burning": {"Failed tasks a minute, by error code", "Failing most"},
     "garbage": {"Failed requests a minute, by reason"},
     "revoked": {"Failed requests a minute, by reason", "Held back"},
     "unpaid": {"Failed requests a minute, by reason", "Held back"},
@@ -63,7 +64,8 @@ def panel(asked: Asked) -> str:
 
 @pytest.mark.parametrize("query", QUERIES, ids=identified)
 def test_a_query_has_data_in_a_healthy_run(story: Story, query: Asked) -> None:
-    answered = is_answered(story.stack.prometheus, query, View("healthy", story.healthy, {}))
+    prometheus, view = story.stack.prometheus, View(phase=story.healthy, now=story.healthy.end)
+    answered = is_answered_now(prometheus, query, view) and is_answered_over_time(prometheus, query, view)
     if panel(query) in SHOWS_WHAT_IS_WRONG:
         assert not answered
     else:
@@ -76,11 +78,7 @@ def test_a_query_has_data_while_something_is_wrong(story: Story, query: Asked) -
         return  # below
     accounts = [OTHER] if query.board in OF_SINGLE_TASKS else [case.account for case in CASES]
     accounts = [HEALTHY] if panel(query) in OF_THE_LIMITED else accounts
-    silent = [
-        account
-        for account in accounts
-        if not is_answered_over_time(story.stack.prometheus, query, view(story, account))
-    ]
+    silent = [account for account in accounts if not is_answered(story.stack.prometheus, query, view(story, account))]
     assert silent == []
 
 
@@ -100,9 +98,10 @@ def test_the_panels_tell_what_is_wrong(story: Story, case: Case) -> None:
 def test_the_overview_shows_that_alerts_fire(story: Story) -> None:
     for query in QUERIES:
         if panel(query) in ("Alerts firing", "Firing alerts", "Alerts"):
-            assert is_answered_over_time(story.stack.prometheus, query, View("storm", story.storm, {})), query
+            assert is_answered(story.stack.prometheus, query, View(phase=story.storm, now=story.storm.end)), query
 
 
 def view(story: Story, account: str) -> View:
-    """One account, from before the storm to its end."""
-    return View(account, Phase(story.healthy.start, story.storm.end), {"account": account})
+    """One account, from before the storm to its end; now is when its alerts have come."""
+    now = story.shown.get(account, story.storm.end)
+    return View(phase=Phase(story.healthy.start, story.storm.end), now=now, chosen={"account": account})

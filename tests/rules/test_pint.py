@@ -1,0 +1,32 @@
+"""pint itself finds nothing in the rules, and finds what breaks them. What else it asks a Prometheus: e2e/alerting."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import pint
+
+pytestmark = pytest.mark.skipif(not pint.is_installed(), reason=pint.WHY_NOT)
+
+BROKEN = [
+    ("severity: warning", "severity: fatal", "rule/label"),
+    ("for: 5m", "for: 0m", "rule/for"),
+    ("summary: Far more", "summary: far more", "alerts/annotation"),
+    ("ByteSpikeTasksNotFound.md", "ByteSpikeTaskNotFound.md", "alerts/annotation"),
+    ("$labels.group", "$labels.instance", "alerts/template"),
+    ("status=~", "status=~~", "promql/syntax"),
+    ('"completed|failed"', '"completed"', "promql/regexp"),
+]
+
+
+def test_it_finds_nothing() -> None:
+    assert pint.faults("--offline") == ""
+
+
+@pytest.mark.parametrize(("good", "bad", "rule"), BROKEN, ids=lambda value: value)
+def test_it_finds_what_breaks_its_rules(good: str, bad: str, rule: str, tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    for path in pint.RULES.iterdir():
+        (folder / path.name).write_text(path.read_text().replace(good, bad))
+    assert f"({rule})" in pint.faults("--offline", rules=[folder])
