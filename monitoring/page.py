@@ -12,7 +12,9 @@ INTRODUCTION = """\
 This page is printed by `python -m monitoring.page` from the rules in `monitoring/`; a test compares the two.
 
 `critical` asks somebody to get up, `warning` to look in working hours, `info` to know. Every number that is compared
-with stands in `monitoring/thresholds.py`; after a change, `make docs` prints the rules anew.
+with stands in `monitoring/thresholds.py`; after a change, `make docs` prints the rules anew. `make check` holds them
+against promtool, pint ([`.pint.hcl`](../.pint.hcl)) and the exporter's own list of metrics, and plays each scenario of
+the simulator against the real Prometheus and Alertmanager, sped up.
 
 Every alert ends by itself once its cause is gone, and Alertmanager says so. There is one exception: an alert that ends
 while another one keeps it back (`inhibit_rules` in [`alertmanager.yml`](../config/alertmanager.yml)) is not told of as

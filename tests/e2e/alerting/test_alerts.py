@@ -70,7 +70,7 @@ def test_the_exporters_own_troubles_come_and_go(story: Story, alert: str) -> Non
     name = f"ByteSpike{alert}"
     assert {one.labels["instance"] for one in story.told(name)} == {instance}
     assert {one.receiver for one in story.told(name)} == {RECEIVERS[SEVERITIES[name]]}
-    assert story.is_over(name)
+    assert story.told(name, is_resolved=True)
 
 
 def test_one_dead_exporter_keeps_nothing_back_that_others_see(story: Story) -> None:
