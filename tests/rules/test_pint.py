@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from monitoring.document import document
+from monitoring.rule import Group, Record
 from tests.support import pint
+from tests.support.monitoring import start_prometheus
 
 pytestmark = pytest.mark.skipif(not pint.is_installed(), reason=pint.WHY_NOT)
 
@@ -30,3 +33,15 @@ def test_it_finds_what_breaks_its_rules(good: str, bad: str, rule: str, tmp_path
     for path in pint.RULES.iterdir():
         (folder / path.name).write_text(path.read_text().replace(good, bad))
     assert f"({rule})" in pint.faults("--offline", rules=[folder])
+
+
+def test_beside_a_prometheus_it_asks_for_the_series(tmp_path: Path) -> None:
+    # one that scrapes no exporter: what the end-to-end run finds nothing in is looked at
+    nowhere = "127.0.0.1:1"
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    one = Group("one", (Record("account:bytespike_tasks:sum", "sum without (instance) (bytespike_tasks)"),))
+    (rules / "one.yml").write_text(document([one]))
+    with start_prometheus(tmp_path / "prometheus", exporters=[nowhere], alertmanager=nowhere, speed=20) as prometheus:
+        config = pint.beside(prometheus.url, tmp_path)
+        assert "(promql/series)" in pint.faults("--enabled=promql/series", config=config, rules=[rules])
