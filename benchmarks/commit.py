@@ -11,17 +11,15 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks._rounds import compare
+from exporter.accounting.series import Increments
 from exporter.ledger.entry import Count, Entry
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import BATCH
-from exporter.metrics.accounting import count_outcome
-from exporter.metrics.series import Increments
+from exporter.metrics.events import count_outcome
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
-from exporter.tasks.status import Status
 
 LABELS = TaskLabels("default", "renders", "sora-2-pro")
 

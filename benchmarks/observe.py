@@ -7,10 +7,8 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from benchmarks._rounds import compare
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
-from exporter.tasks.status import Status
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.task import Rules
 from exporter.tasks.tracker import Tracker
 

@@ -14,8 +14,7 @@ from benchmarks._rounds import compare
 from benchmarks._upstream import upstream
 from exporter.clock import SystemClock
 from exporter.dispatcher.account import Account
-from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.errors import Reason
+from exporter.dispatcher.answer import Drift, Reason
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 

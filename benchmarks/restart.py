@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from benchmarks._rounds import compare
 from benchmarks.commit import entry
+from exporter.accounting.series import Increments
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import BATCH
-from exporter.metrics.series import Increments
 from exporter.tasks.identity import TaskRef
 
 MUCH, LITTLE = 100_000, 1_000

@@ -15,9 +15,9 @@ from exporter.metrics.exposition import render
 from exporter.metrics.snapshot import AccountView, BuildView, Snapshot
 from exporter.tasks.census import Census
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState
-from exporter.tasks.status import Status
 
 TASKS = 1000
 ROUNDS = 7

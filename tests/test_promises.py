@@ -17,20 +17,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exporter.accounting.series import Increments, Series
+from exporter.accounting.totals import Aggregates
 from exporter.ledger.entry import Committed, Entry
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.aggregates import Aggregates
-from exporter.metrics.bounds import LabelBounds
-from exporter.metrics.series import Increments, Series
+from exporter.metrics.limits import LabelBounds
 from exporter.service.journal import Journal
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
-from exporter.tasks.registration import Registration
-from exporter.tasks.status import TERMINAL, Status
+from exporter.tasks.item import Item, Registration, TaskLabels
+from exporter.tasks.observation import TERMINAL, Observation, Status
 from exporter.tasks.task import Rules, Task
 from exporter.tasks.tracker import Tracker
 from tests.support.fake_clock import FakeClock

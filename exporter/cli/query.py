@@ -13,16 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.cli.options import config_file
-from exporter.dispatcher.answer import Answer
+from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.dispatcher.client import DispatcherClient
 from exporter.dispatcher.credentials import ApiKey
-from exporter.dispatcher.errors import DispatcherError
 from exporter.settings.errors import ConfigError
 from exporter.settings.load import load
 from exporter.settings.model import AccountSettings, Settings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.observation import Observation
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Observation, Status
 
 EXIT_NOT_FOUND = 4
 EXIT_FAILED = 5

@@ -20,8 +20,8 @@ from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
 from exporter.metrics.snapshot import BuildView
+from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
-from exporter.service.world import World
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.warnings import warnings

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from exporter.settings.model import GroupSettings, TargetSettings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
 
 
 def items_of(group: GroupSettings, targets: Iterable[TargetSettings]) -> Iterator[Item]:

@@ -11,15 +11,12 @@ import httpx
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.dispatcher.answer import Answer, Drift, Quota
+from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient, Reply
 from exporter.dispatcher.credentials import ApiKey
-from exporter.dispatcher.errors import DispatcherError, Reason
-from exporter.dispatcher.gate import Gate, Pass, Suspension
-from exporter.dispatcher.holds import hold_of
-from exporter.dispatcher.journal import Journal
+from exporter.dispatcher.gate import Gate, Pass, Suspension, hold_of
 from exporter.dispatcher.quota import merged
-from exporter.dispatcher.requests import QUERY_ENDPOINT, STREAM_ENDPOINT, RequestLog
+from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, Journal, RequestLog
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 

@@ -2,15 +2,15 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import httpx
+from httpx_sse import SSEError
 
-from exporter.dispatcher.answer import Answer, Quota
-from exporter.dispatcher.errors import DispatcherError, Reason
-from exporter.dispatcher.faults import named_faults
+from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
 from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode, unpack
 from exporter.dispatcher.quota import read_quota
 from exporter.dispatcher.stream import SILENCE_LIMIT, read_stream, stream_path
@@ -18,6 +18,55 @@ from exporter.dispatcher.taxonomy import judge
 from exporter.dispatcher.wire import parse_record, request_body
 from exporter.tasks.identity import TaskRef
 from exporter.version import version
+
+# The most specific first. The texts are ours: a foreign one may quote a header, and with it the key.
+_FAULTS: tuple[tuple[type[BaseException], Reason, str], ...] = (
+    (httpx.ConnectTimeout, Reason.TIMEOUT, "no connection in time"),
+    (httpx.PoolTimeout, Reason.TIMEOUT, "no free connection in time"),
+    (httpx.TimeoutException, Reason.TIMEOUT, "no answer in time"),
+    (TimeoutError, Reason.TIMEOUT, "no whole answer in time"),
+    (httpx.ConnectError, Reason.CONNECT, "no connection"),
+    (httpx.ProxyError, Reason.CONNECT, "the proxy gives no connection"),
+    (httpx.NetworkError, Reason.NETWORK, "connection lost"),
+    (httpx.RemoteProtocolError, Reason.NETWORK, "an answer that is not HTTP, or none"),
+    (httpx.UnsupportedProtocol, Reason.BAD_ROUTE, "base_url is not an http or https address"),
+    (httpx.InvalidURL, Reason.BAD_ROUTE, "base_url is not an address"),
+    (httpx.DecodingError, Reason.BAD_RESPONSE, "a body that cannot be decoded"),
+    (SSEError, Reason.BAD_RESPONSE, "not an event stream"),
+    (httpx.HTTPError, Reason.NETWORK, "the exchange failed"),
+)
+
+
+@contextmanager
+def named_faults() -> Iterator[None]:
+    """Let nothing but DispatcherError and cancellation out."""
+    try:
+        yield
+    except DispatcherError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever a library raises, no loop may end by it)
+        # the cause is not shown with it: its text may quote the request, and with it the key
+        raise _named(error) from None
+
+
+def _named(error: Exception) -> DispatcherError:
+    if isinstance(error, httpx.TransportError) and _has_tls_cause(error):
+        return DispatcherError(Reason.TLS, "no secure connection")
+    if isinstance(error, httpx.RemoteProtocolError) and "without sending complete message body" in str(error):
+        return DispatcherError(Reason.TRUNCATED, "the connection closed within the body")
+    for kind, reason, detail in _FAULTS:
+        if isinstance(error, kind):
+            return DispatcherError(reason, detail)
+    return DispatcherError(Reason.INTERNAL, f"unforeseen {type(error).__name__}")
+
+
+def _has_tls_cause(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
 
 PATH = "/v1/tasks/query"
 

@@ -3,7 +3,7 @@
 import json
 import zlib
 
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import DispatcherError, Reason
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of a body as sent, and once more as decoded; the API's own limit for a task's body is the same."""

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from exporter.dispatcher.answer import Quota
-from exporter.dispatcher.fields import numeral
+from exporter.dispatcher.wire import numeral
 
 _DATE_LIMIT = 64
 

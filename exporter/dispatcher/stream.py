@@ -12,8 +12,7 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource
 
-from exporter.dispatcher.answer import Answer
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode
 from exporter.dispatcher.wire import parse_record
 from exporter.tasks.identity import TaskRef

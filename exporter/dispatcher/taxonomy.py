@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from exporter.dispatcher.answer import Answer
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import decode
 from exporter.dispatcher.quota import read_waits
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from exporter.metrics.series import Exemplar, Increments, Series
+from exporter.accounting.series import Exemplar, Increments, Series
 from exporter.tasks.state import TaskState
 
 

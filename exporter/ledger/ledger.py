@@ -11,16 +11,15 @@ from typing import TypeVar
 from sqlalchemy import Connection, Table, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from exporter.accounting.series import Exemplar, Increments, Series
 from exporter.ledger.entry import Committed, Count, Entry
 from exporter.ledger.known import Known
 from exporter.ledger.registrations import delete_registrations, insert_registrations, select_registrations
 from exporter.ledger.rows import open_row, outcome_row, series_of, state_of_open, state_of_outcome, total_rows
 from exporter.ledger.sqlite import SqliteFile, mapped_errors
 from exporter.ledger.tables import open_tasks, outcomes, totals
-from exporter.metrics.series import Exemplar, Increments, Series
 from exporter.tasks.identity import IdKey, TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState, begin, merge
 
 T = TypeVar("T")

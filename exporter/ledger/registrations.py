@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from exporter.ledger.tables import registrations
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 
 
 def insert_registrations(tx: Connection, new: Sequence[Registration]) -> None:

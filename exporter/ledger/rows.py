@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.metrics.series import Increments, Labels, Series
+from exporter.accounting.series import Increments, Labels, Series
 from exporter.tasks.identity import TaskRef
+from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState
-from exporter.tasks.status import Status
 
 Row = Mapping[str, Any]
 

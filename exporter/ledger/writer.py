@@ -12,16 +12,15 @@ from typing import Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from exporter.accounting.series import Increments, Series
+from exporter.accounting.totals import Aggregates
 from exporter.clock import Clock
 from exporter.ledger.entry import Committed, Entry
 from exporter.ledger.errors import LedgerError
-from exporter.metrics.accounting import count_commit, count_ledger_failure
-from exporter.metrics.aggregates import Aggregates
-from exporter.metrics.series import Increments, Series
+from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.snapshot import LedgerView
 from exporter.tasks.identity import IdKey, TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
 
 T = TypeVar("T")

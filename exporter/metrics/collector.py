@@ -13,13 +13,13 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as Shown
 
+from exporter.accounting.series import Exemplar
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.family import Family, Type
 from exporter.metrics.gauges import gauges
-from exporter.metrics.series import Exemplar
+from exporter.metrics.limits import printable
 from exporter.metrics.shape import Shape, Values
 from exporter.metrics.snapshot import Snapshot
-from exporter.metrics.text import printable
 from exporter.metrics.totals import Cells, Place, Totals, totals
 
 EXEMPLAR_LENGTH = 128

@@ -4,16 +4,15 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from exporter.metrics.bounds import OTHER
 from exporter.metrics.families.api import SUSPENDING
 from exporter.metrics.family import Scope
+from exporter.metrics.limits import MAX_LENGTH, OTHER, printable
 from exporter.metrics.shape import Shape, Values
 from exporter.metrics.snapshot import AccountView, Snapshot, SourceView
-from exporter.metrics.text import MAX_LENGTH, printable
 from exporter.tasks.census import Census
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
-from exporter.tasks.status import Status
 
 Points = Mapping[Values, float]
 Gauges = dict[str, Points]

@@ -11,7 +11,7 @@ from exporter.metrics.exposition import Rendered, render
 from exporter.metrics.family import Scope
 from exporter.metrics.snapshot import BuildView, Snapshot
 from exporter.tasks.census import Census
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
 from exporter.tasks.state import TaskState
 
 SUCCESS, DURATION = "probe_success", "probe_duration_seconds"

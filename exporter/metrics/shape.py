@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporter.accounting.series import Labels
 from exporter.metrics.family import Family, Scope
-from exporter.metrics.series import Labels
+from exporter.metrics.limits import printable
 from exporter.metrics.snapshot import Snapshot
-from exporter.metrics.text import printable
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
 
 Values = tuple[str, ...]
 """The label values of one series, in the order of ``Family.label_names``."""

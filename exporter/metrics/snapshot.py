@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.accounting.series import Exemplar, Series
 from exporter.dispatcher.answer import Quota
-from exporter.metrics.series import Exemplar, Series
 from exporter.tasks.census import Census
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.accounting.series import SUM, VALUE, Exemplar, Labels, Series
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.family import Family, Scope, Type
-from exporter.metrics.series import SUM, VALUE, Exemplar, Labels, Series
 from exporter.metrics.shape import Shape, Values
 from exporter.metrics.snapshot import Snapshot
 

@@ -12,8 +12,7 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.dispatcher.answer import Answer
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.polling import streams
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot

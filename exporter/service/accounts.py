@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from exporter.dispatcher.account import Account
-from exporter.dispatcher.requests import STREAM_ENDPOINT
+from exporter.dispatcher.report import STREAM_ENDPOINT
 from exporter.metrics.snapshot import AccountView
 from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
+from exporter.service.dependencies import World
 from exporter.service.journal import Journal
 from exporter.service.loops import Loops
-from exporter.service.world import World
 from exporter.settings.model import AccountSettings, PollSettings, Settings
 from exporter.tasks.task import Task
 from exporter.tasks.tracker import Tracker

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.clock import Clock
-from exporter.discovery.registry import Registry
+from exporter.registration.registrar import Registrar
+from exporter.registration.registry import Registry
 from exporter.service.accounts import Accounts
 from exporter.service.hints import Hints
-from exporter.service.registrar import Registrar
 from exporter.settings.model import Settings
 from exporter.tasks.tracker import Tracker
 

@@ -6,28 +6,28 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.discovery.registry import Registry
+from exporter.accounting.totals import Aggregates
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.aggregates import Aggregates
-from exporter.metrics.bounds import LabelBounds
+from exporter.metrics.limits import LabelBounds
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
+from exporter.registration.registrar import Registrar
+from exporter.registration.registry import Registry
+from exporter.registration.retirement import Retiring
 from exporter.service.accounts import Accounts
+from exporter.service.dependencies import World
 from exporter.service.desk import Desk
 from exporter.service.following import Following, Lists
 from exporter.service.hints import Hints
 from exporter.service.journal import Journal
 from exporter.service.loops import Loops
-from exporter.service.registrar import Registrar
-from exporter.service.retiring import Retiring
 from exporter.service.sources import Sources
 from exporter.service.wanted import configured_labels, kept_sources, registered_lists, rules_of, static_lists
-from exporter.service.world import World
 from exporter.settings.diff import Difference, diff, refusals
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Tracker
 
 PRUNE_INTERVAL = 3600.0

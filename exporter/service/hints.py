@@ -1,11 +1,11 @@
 """What a callback names is asked about at once. Its word is a hint: only the API's answer is believed."""
 
 from exporter.clock import Clock
+from exporter.registration.registrar import Registrar
 from exporter.service.accounts import Accounts
-from exporter.service.registrar import Registrar
 from exporter.settings.model import GroupSettings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 from exporter.tasks.tracker import Tracker
 
 

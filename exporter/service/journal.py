@@ -5,11 +5,10 @@ from dataclasses import replace
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.errors import Reason
+from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.entry import Count, Entry
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.accounting import (
+from exporter.metrics.events import (
     count_no_requests,
     count_outcome,
     count_overflow,
@@ -17,10 +16,9 @@ from exporter.metrics.accounting import (
     count_queue,
     count_request,
 )
-from exporter.metrics.bounds import LabelBounds
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.outcome import Outcome
+from exporter.metrics.limits import LabelBounds
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Outcome
 from exporter.tasks.task import Task
 from exporter.tasks.tracker import Transition
 

@@ -10,11 +10,11 @@ from exporter.discovery.configured import Configured, configured_sources
 from exporter.discovery.items import items_of
 from exporter.discovery.source import Surroundings
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.accounting import count_refresh_failure
+from exporter.metrics.events import count_refresh_failure
 from exporter.metrics.snapshot import SourceView
+from exporter.service.dependencies import World
 from exporter.service.following import Following
 from exporter.service.loops import Loops
-from exporter.service.world import World
 from exporter.settings.model import Settings, TargetSettings
 
 

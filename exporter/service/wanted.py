@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from exporter.discovery.configured import configured_sources, source_name
 from exporter.discovery.items import items_of, target_labels
-from exporter.discovery.registry import Registry, registered_source, registration_limit
 from exporter.discovery.source import Mechanism
+from exporter.registration.registry import Registry, registered_source, registration_limit
 from exporter.settings.model import Settings
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.task import Rules
 
 

@@ -1,9 +1,18 @@
-"""One task as a source names it."""
+"""What a source says of a task: its name, its labels, and when it was submitted."""
 
 from dataclasses import dataclass
 
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.labels import TaskLabels
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TaskLabels:
+    """Account, group, model and the declared user labels (name and value, sorted by name)."""
+
+    account: str
+    group: str
+    model: str = ""
+    user: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,4 +21,16 @@ class Item:
 
     ref: TaskRef
     labels: TaskLabels
+    submitted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registered task; ``model`` and ``labels`` are its own, empty where the group's hold."""
+
+    group: str
+    ref: TaskRef
+    registered_at: float
+    model: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
     submitted_at: float | None = None

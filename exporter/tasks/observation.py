@@ -1,8 +1,32 @@
-"""What one validated answer said of one task."""
+"""What answers say of a task: its status, one observation, and how it ended."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from exporter.tasks.status import Status
+from exporter.tasks.identity import TaskRef
+
+
+class Status(StrEnum):
+    """The API's five statuses, and two for what it did not say.
+
+    ``UNKNOWN`` is a task that no answer has named a known status for (yet); it is polled on.
+    """
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    NOT_FOUND = "not_found"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing follows this status."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +49,25 @@ class Observation:
     credits_used: float | None = None
     error_code: str | None = None
     error_message: str | None = None
+    outputs: tuple[Output, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one task, as observed.
+
+    ``duration`` is seconds from submission to the terminal observation, None where the submission is not known well
+    enough (design §7). ``gap`` is seconds since the last observation before it: the error bound of the duration.
+    ``eta_ratio`` is duration / estimated_seconds of a completed task. ``credits_estimated`` is the last estimate seen.
+    """
+
+    ref: TaskRef
+    status: Status
+    finished_at: float
+    duration: float | None = None
+    gap: float | None = None
+    eta_ratio: float | None = None
+    credits_used: float | None = None
+    credits_estimated: float | None = None
+    error_code: str | None = None
     outputs: tuple[Output, ...] = ()

@@ -8,9 +8,7 @@ from enum import IntEnum
 
 from exporter.tasks.identity import TaskRef, ulid_time
 from exporter.tasks.item import Item
-from exporter.tasks.observation import Observation
-from exporter.tasks.outcome import Outcome
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Observation, Outcome, Status
 
 MISSES_TO_END = 3
 """So many answers in a row that do not know the task, after the grace, end it as not found."""

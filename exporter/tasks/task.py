@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
-from exporter.tasks.status import Status
 
 
 @dataclass(frozen=True, slots=True)

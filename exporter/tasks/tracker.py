@@ -9,14 +9,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
 
-from exporter.tasks.census import Census
+from exporter.tasks.census import Census, Tally
 from exporter.tasks.identity import IdKey, TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
-from exporter.tasks.outcome import Outcome
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Outcome
 from exporter.tasks.state import Step, TaskState, begin, merge, miss, observe, told, with_ref
-from exporter.tasks.tally import Tally
 from exporter.tasks.task import Claim, Rules, Task
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, LedgerView, Snapshot
 from exporter.settings.model import GroupSettings
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Status
 from exporter.web.times import as_age, as_utc
 
 MODELS_SHOWN = 4

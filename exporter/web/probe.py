@@ -14,16 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.dispatcher.account import Account
-from exporter.dispatcher.answer import Answer
-from exporter.dispatcher.errors import DispatcherError
+from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.metrics.exposition import Rendered
 from exporter.metrics.probe import Probed, render_probe
 from exporter.service.desk import Desk
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState, begin, observe, with_ref
-from exporter.tasks.status import Status
 from exporter.web.answers import ALWAYS, text
 from exporter.web.api.access import Access
 from exporter.web.api.ids import is_task_id

@@ -10,8 +10,8 @@ from dashboards._look import ENDS, OPEN_STATES, REASONS, bad_above, bad_below, w
 from dashboards._panels import stat
 from dashboards._promql import mean, named, of_exporters, quantile, success
 from dashboards._tables import Column, table
-from exporter.dispatcher.errors import Reason
-from exporter.tasks.status import Status
+from exporter.dispatcher.answer import Reason
+from exporter.tasks.observation import Status
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 from exporter.discovery.items import items_of
 from exporter.settings.model import GroupSettings, TargetSettings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
 
 GROUP = GroupSettings(name="renders", account="default")
 

@@ -14,8 +14,7 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from exporter.dispatcher.account import Account
-from exporter.dispatcher.answer import Answer, Drift, Quota
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
 from exporter.dispatcher.gate import Pass
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef

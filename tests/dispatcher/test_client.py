@@ -10,12 +10,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from exporter.dispatcher.answer import Answer, Quota
+from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient, Reply
-from exporter.dispatcher.errors import DispatcherError, Reason
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.observation import Observation
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Observation, Status
 from tests.support.raw_server import Handler, free_port, raw_server, reset, response
 
 KEY = "sk-byts-0123456789abcdef"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.fields import Fields, numeral
+from exporter.dispatcher.wire import Fields, numeral
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import DispatcherError, Reason
 from exporter.dispatcher.gate import Gate, Pass
 
 KEY, MONEY, BUSY, DOWN = Reason.INVALID_API_KEY, Reason.PAYMENT, Reason.CONCURRENCY, Reason.SERVER

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dispatcher.errors import DispatcherError, Reason
-from exporter.dispatcher.holds import Hold, hold_of, hold_seconds, is_broken
+from exporter.dispatcher.answer import DispatcherError, Reason
+from exporter.dispatcher.gate import Hold, hold_of, hold_seconds, is_broken
 
 
 class Highest(Random):

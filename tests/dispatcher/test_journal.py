@@ -3,9 +3,9 @@ from typing import Any
 import structlog
 from structlog.testing import CapturingLogger
 
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import DispatcherError, Reason
 from exporter.dispatcher.gate import Suspension
-from exporter.dispatcher.journal import Journal
+from exporter.dispatcher.report import Journal
 
 SERVER = DispatcherError(Reason.SERVER, "HTTP 503")
 DOWN = Suspension(Reason.SERVER, until=12.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import DispatcherError, Reason
 from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode, unpack
 
 

@@ -15,16 +15,14 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dispatcher.answer import Answer, Drift, Quota
+from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient
-from exporter.dispatcher.errors import DispatcherError, Reason
 from exporter.dispatcher.stream import read_stream, stream_path
 from exporter.simulator.app import create_app
 from exporter.simulator.batch import Batch
 from exporter.simulator.simulator import Simulator
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.observation import Observation
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Observation, Status
 from tests.support.raw_server import Handler, raw_server, reset, response
 
 KEY = "sk-byts-0123456789abcdef"

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dispatcher.answer import Answer
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.taxonomy import Envelope, judge, parse_error
 
 NOW = 1_780_000_000.0

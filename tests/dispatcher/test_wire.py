@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dispatcher.answer import Answer, Drift
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
 from exporter.dispatcher.wire import parse_record, request_body
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.observation import Observation, Output
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Observation, Output, Status
 
 ID = "task_01HQX9F2P6Y8VEX3CRZ8GXJVD9"
 OUT = "my-render-2026-05-25-001"

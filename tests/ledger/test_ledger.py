@@ -12,17 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event
 
+from exporter.accounting.series import Exemplar, Increments, Series, labels_of
 from exporter.ledger.entry import Count, Entry
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.tables import metadata
-from exporter.metrics.series import Exemplar, Increments, Series, labels_of
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import TaskState, begin, observe
-from exporter.tasks.status import Status
 
 T0 = 1_780_000_000.0
 LABELS = labels_of(account="a", group="g")

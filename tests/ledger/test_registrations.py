@@ -6,17 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from exporter.accounting.series import Increments
 from exporter.ledger.entry import Entry
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
-from exporter.metrics.series import Increments
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Item, Registration, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
-from exporter.tasks.status import Status
 
 T0 = 1_780_000_000.0
 BY_ID = Registration("g", TaskRef("a", "t"), T0, "veo", (("team", "é"), ("tier", '"')), T0 - 5)

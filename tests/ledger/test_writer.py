@@ -8,18 +8,16 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
+from exporter.accounting.series import Increments, Series, labels_of
+from exporter.accounting.totals import Aggregates
 from exporter.ledger.entry import Committed, Count, Entry
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import BATCH, LedgerWriter
-from exporter.metrics.aggregates import Aggregates
-from exporter.metrics.series import Increments, Series, labels_of
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
-from exporter.tasks.status import Status
 from tests.support.fake_clock import FakeClock
 
 FINISHED = Series("bytespike_tasks_finished_total", labels_of(account="a", group="g"))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from exporter.dispatcher.answer import Drift, Quota
-from exporter.dispatcher.errors import Reason
-from exporter.metrics.accounting import (
+from exporter.accounting.totals import Aggregates
+from exporter.dispatcher.answer import Drift, Quota, Reason
+from exporter.metrics.events import (
     count_commit,
     count_outcome,
     count_overflow,
@@ -12,16 +12,13 @@ from exporter.metrics.accounting import (
     count_queue,
     count_request,
 )
-from exporter.metrics.aggregates import Aggregates
-from exporter.metrics.bounds import LabelBounds
+from exporter.metrics.limits import LabelBounds
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, LedgerView, Snapshot, SourceView
 from exporter.tasks.census import Census
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Output
-from exporter.tasks.outcome import Outcome
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Outcome, Output, Status
 from exporter.tasks.state import Submission, TaskState
-from exporter.tasks.status import Status
 
 NOW = 1_748_000_000.0
 BUILD = BuildView(version="0.1.0", revision="abc1234", python_version="3.11.9")

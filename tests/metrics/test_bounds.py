@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metrics.bounds import LabelBounds
-from exporter.metrics.series import Series, labels_of
-from exporter.tasks.labels import TaskLabels
+from exporter.accounting.series import Series, labels_of
+from exporter.metrics.limits import LabelBounds
+from exporter.tasks.item import TaskLabels
 
 
 def test_values_beyond_the_limit_become_other() -> None:

@@ -9,17 +9,16 @@ from hypothesis import strategies as st
 from prometheus_client.registry import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.errors import Reason
+from exporter.accounting.series import SUM, Exemplar, Series, bucket, labels_of
+from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.collector import SnapshotCollector
 from exporter.metrics.family import Type
-from exporter.metrics.series import SUM, Exemplar, Series, bucket, labels_of
 from exporter.metrics.snapshot import AccountView, LedgerView, Snapshot, SourceView
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState
-from exporter.tasks.status import Status
 from tests.metrics.snapshots import IMAGE, NOTHING, NOW, VIDEO, busy, empty_start, task
 
 ONE_GROUP = Snapshot(

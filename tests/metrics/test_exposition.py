@@ -10,9 +10,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.accounting.series import Series, labels_of
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.exposition import render, standard_collectors
-from exporter.metrics.series import Series, labels_of
 from exporter.metrics.snapshot import Snapshot
 from tests.metrics.golden_files import GOLDEN, golden
 from tests.metrics.snapshots import after_overflow, busy, empty_start

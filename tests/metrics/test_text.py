@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.metrics.text import printable
+from exporter.metrics.limits import printable
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 import pytest
 
-from exporter.polling.patience import FIRST_PAUSE, FIRST_REST, LONGEST_PAUSE, LONGEST_REST, ODD_IN_A_ROW, Patience
+from exporter.polling.streams import FIRST_PAUSE, FIRST_REST, LONGEST_PAUSE, LONGEST_REST, ODD_IN_A_ROW, Patience
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.state import begin
 from exporter.tasks.task import Task
 

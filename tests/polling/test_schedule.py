@@ -3,8 +3,7 @@ from hypothesis import strategies as st
 
 from exporter.polling.schedule import Schedule, Slot
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.state import begin
 from exporter.tasks.task import Task
 

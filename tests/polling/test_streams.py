@@ -14,17 +14,14 @@ from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
 from exporter.dispatcher.account import Account
-from exporter.dispatcher.answer import Answer, Drift
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
 from exporter.dispatcher.gate import Pass
 from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
 from exporter.settings.model import AccountSettings, PollSettings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
-from exporter.tasks.status import Status
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.task import Rules
 from exporter.tasks.tracker import Tracker, Transition
 from tests.support.fake_clock import FakeClock

@@ -12,8 +12,8 @@ from structlog.testing import CapturingLogger
 
 from exporter.metrics.exposition import render
 from exporter.metrics.snapshot import BuildView
+from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
-from exporter.service.world import World
 from exporter.settings.load import load
 from exporter.simulator.app import create_app
 from exporter.simulator.batch import Batch

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from exporter.clock import SystemClock
 from exporter.metrics.snapshot import BuildView
+from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
-from exporter.service.world import World
 from exporter.settings.load import load
-from exporter.tasks.labels import TaskLabels
+from exporter.tasks.item import TaskLabels
 
 CONFIG = """\
 global: {labels: [team]}

@@ -11,11 +11,11 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
+from exporter.accounting.series import Series, labels_of
 from exporter.clock import SystemClock
-from exporter.metrics.series import Series, labels_of
 from exporter.metrics.snapshot import BuildView
+from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
-from exporter.service.world import World
 from exporter.settings.load import load
 
 CONFIG = """\

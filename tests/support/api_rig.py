@@ -12,8 +12,8 @@ import httpx
 import structlog
 
 from exporter.metrics.snapshot import BuildView
+from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
-from exporter.service.world import World
 from exporter.settings.load import load
 from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app

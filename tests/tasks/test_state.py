@@ -4,11 +4,9 @@ import pytest
 from ulid import ULID
 
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation, Output
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Output, Status
 from exporter.tasks.state import Step, Submission, TaskState, begin, merge, miss, observe, told, with_ref
-from exporter.tasks.status import Status
 
 T0 = 1_780_000_000.0
 LABELS = TaskLabels("a", "g")

@@ -1,11 +1,9 @@
 import pytest
 
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Observation
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
-from exporter.tasks.status import Status
 from exporter.tasks.task import Rules, Task
 from exporter.tasks.tracker import Tracker
 

@@ -6,8 +6,8 @@ import pytest
 from exporter.dispatcher.answer import Quota
 from exporter.metrics.snapshot import AccountView, ConfigView, LedgerView
 from exporter.settings.model import GroupSettings
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.status import Status
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
 from exporter.web.landing import Landing, Moment, Mood, State, landing
 from tests.support.fake_exporter import NOW, census, snapshot
 

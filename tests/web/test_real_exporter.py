@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from exporter.metrics.snapshot import BuildView
+from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
-from exporter.service.world import World
 from exporter.settings.load import load
 from exporter.simulator.accounts import Account, Key
 from exporter.simulator.app import create_app as create_simulator_app

@@ -1,7 +1,6 @@
 """The upstream API: ``bytespike_up`` and ``bytespike_api_…``."""
 
-from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.errors import Reason
+from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.family import Family, Scope, Stability, Type, each
 
 ENDPOINT = "tasks/query"

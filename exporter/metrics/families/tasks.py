@@ -1,7 +1,7 @@
 """All tasks of one set of labels: ``bytespike_tasks…``."""
 
 from exporter.metrics.family import Family, Scope, Type, each
-from exporter.tasks.status import TERMINAL, Status
+from exporter.tasks.observation import TERMINAL, Status
 
 OUTPUT_TYPES = ("video", "image", "audio")
 """The values of ``type`` that are told apart; whatever else there is becomes ``other``."""

@@ -9,7 +9,7 @@ from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
 from exporter.settings.paths import shown
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 from exporter.web.api.refusals import Refusal, refusal
 
 MAX_IDS = 10_000

@@ -8,7 +8,7 @@ from typing import Self
 
 from starlette.datastructures import QueryParams
 
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Status
 from exporter.tasks.task import Task
 from exporter.web.api.refusals import Refusal
 

@@ -7,9 +7,9 @@ import json
 import sys
 from typing import Any
 
-from exporter.service.enrolment import Result
+from exporter.registration.registrar import Result
 from exporter.settings.fields import MAX_VALUE
-from exporter.tasks.status import Status
+from exporter.tasks.observation import Status
 from exporter.web.api.items import MAX_IDS
 from exporter.web.api.listing import DEFAULT_LIMIT, MAX_LIMIT
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from structlog.typing import FilteringBoundLogger
 
 from exporter.ledger.errors import LedgerError
-from exporter.service.enrolment import ClosedError, FullError
+from exporter.registration.registrar import ClosedError, FullError
 from exporter.web.answers import as_json
 
 Endpoint = Callable[[Request], Awaitable[Response]]

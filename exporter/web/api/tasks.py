@@ -8,11 +8,11 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.discovery.registry import registered_source
+from exporter.registration.registrar import Result
+from exporter.registration.registry import registered_source
 from exporter.service.desk import Desk
-from exporter.service.enrolment import Result
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 from exporter.tasks.task import Task
 from exporter.web.answers import as_json
 from exporter.web.api.access import Access

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger.errors import LedgerError
-from exporter.service.registrar import Registrar
+from exporter.registration.registrar import Registrar
 from exporter.settings.model import Settings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 from exporter.web.api import listing, tasks
 from tests.support.api_rig import CONFIG, Upstream, api_rig
 

@@ -6,7 +6,7 @@ All of it lives on the event loop; a view is a copy and may go anywhere.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.metrics.series import Exemplar, Increments, Series
+from exporter.accounting.series import Exemplar, Increments, Series
 
 OWN = ("bytespike_api_", "bytespike_exporter_")
 """What may be shown before it is committed, while the ledger fails. Task outcomes never are."""

@@ -5,17 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.errors import Reason
-from exporter.metrics import accounting
-from exporter.metrics.accounting import count_no_requests, count_outcome, count_queue, count_request
+from exporter.accounting.series import SUM, Exemplar, Increments, Series, labels_of
+from exporter.dispatcher.answer import Drift, Reason
+from exporter.metrics import events as accounting
 from exporter.metrics.catalogue import BY_NAME
-from exporter.metrics.series import SUM, Exemplar, Increments, Series, labels_of
+from exporter.metrics.events import count_no_requests, count_outcome, count_queue, count_request
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.observation import Output
-from exporter.tasks.outcome import Outcome
-from exporter.tasks.status import TERMINAL, Status
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import TERMINAL, Outcome, Output, Status
 
 LABELS = TaskLabels("default", "renders", "sora-2", (("team", "video"),))
 OWN = {"account": "default", "group": "renders", "model": "sora-2", "team": "video"}

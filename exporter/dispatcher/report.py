@@ -1,9 +1,29 @@
-"""What is said of one account in the log: one line a state change, repeated failures summed up."""
+"""What is told of an account's requests: to whoever counts them, and to the log."""
+
+from collections.abc import Sequence
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.dispatcher.errors import DispatcherError, Reason
+from exporter.dispatcher.answer import DispatcherError, Drift, Reason
 from exporter.dispatcher.gate import Suspension
+
+QUERY_ENDPOINT = "tasks/query"
+STREAM_ENDPOINT = "tasks/stream"
+
+
+class RequestLog(Protocol):
+    """Whoever counts the requests."""
+
+    def request_finished(
+        self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
+    ) -> None:
+        """A request ended, with an answer (``failure`` is None) or without one.
+
+        ``seconds`` are those until the answer had come, of a stream until its headers had.
+        """
+        ...
+
 
 QUIET = 60.0
 """Seconds between two lines of one account on the same event and reason."""

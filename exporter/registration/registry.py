@@ -10,9 +10,7 @@ from exporter.discovery.items import target_labels
 from exporter.discovery.source import Mechanism
 from exporter.settings.model import ApiConfigSettings, GroupSettings, TargetSettings
 from exporter.tasks.identity import IdKey, TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Item, Registration, TaskLabels
 
 
 class Registry:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from exporter.metrics.accounting import count_request
-from exporter.metrics.aggregates import Aggregates
-from exporter.metrics.series import Exemplar, Increments, Series
+from exporter.accounting.series import Exemplar, Increments, Series
+from exporter.accounting.totals import Aggregates
+from exporter.metrics.events import count_request
 
 REQUESTS = Series("bytespike_api_requests_total", (("account", "a"),))
 LAG = Series("bytespike_exporter_poll_lag_seconds", (("account", "a"),), "sum")

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.discovery.registry import Registry, registered_source, registration_limit
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.writer import LedgerWriter
-from exporter.service.registrar import Registrar
+from exporter.registration.registrar import Registrar
+from exporter.registration.registry import Registry, registered_source, registration_limit
 from exporter.settings.model import GroupSettings, Settings
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 from exporter.tasks.task import Task
 from exporter.tasks.tracker import Tracker
 

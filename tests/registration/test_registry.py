@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.discovery.registry import Registry, items_of, registration_limit
+from exporter.registration.registry import Registry, items_of, registration_limit
 from exporter.settings.model import ApiConfigSettings, CallbackSettings, GroupSettings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Item, Registration, TaskLabels
 
 GROUP = GroupSettings("renders", "one", "sora-2", (("team", "video"), ("tier", "gold")), api_config=ApiConfigSettings())
 

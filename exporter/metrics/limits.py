@@ -3,9 +3,17 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from exporter.metrics.series import Series
-from exporter.metrics.text import MAX_LENGTH, printable
-from exporter.tasks.labels import TaskLabels
+from exporter.accounting.series import Series
+from exporter.tasks.item import TaskLabels
+
+MAX_LENGTH = 256
+"""The longest value, in characters, of a label whose values come from outside."""
+
+
+def printable(value: str) -> str:
+    """The value without what UTF-8 cannot carry (lone surrogates, which JSON can): one would cost the entire page."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
 
 OTHER = "other"
 """What a refused value becomes."""

@@ -4,14 +4,12 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple, TypeGuard
 
-from exporter.dispatcher.answer import Drift
-from exporter.dispatcher.errors import Reason
+from exporter.accounting.series import SUM, Exemplar, Increments, Labels, Series, labels_of
+from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.families.tasks import OUTPUT_TYPES, TIMED
-from exporter.metrics.series import SUM, Exemplar, Increments, Labels, Series, labels_of
-from exporter.tasks.labels import TaskLabels
-from exporter.tasks.outcome import Outcome
-from exporter.tasks.status import Status
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Outcome, Status
 
 
 class Counted(NamedTuple):

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from exporter.ledger.errors import LedgerError
-from exporter.service import registrar, retiring
-from exporter.service.enrolment import ClosedError
+from exporter.registration import registrar
+from exporter.registration import retirement as retiring
+from exporter.registration.registrar import ClosedError
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.registration import Registration
+from exporter.tasks.item import Registration
 from tests.support.api_rig import CONFIG, Rig, Upstream, api_rig
 
 WITHOUT_API = CONFIG.replace(", api_config: {}", "")
