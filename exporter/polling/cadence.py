@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from exporter.settings.model import PollSettings
 
+FAILING_INTERVAL = 60.0
+"""The longest wait (seconds) for a task whose queries fail, where ``max_interval`` is not longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
@@ -18,4 +21,6 @@ class Cadence:
         """Seconds until the next poll; each failure in a row that was the task's own doubles them."""
         poll = self.settings
         published = max(poll.min_interval, (eta_seconds or poll.default_eta) / poll.polls_per_eta)
-        return min(poll.max_interval, published * 2.0 ** min(failures, 30))
+        if not failures:
+            return min(poll.max_interval, published)
+        return min(max(poll.max_interval, FAILING_INTERVAL), published * 2.0 ** min(failures, 30))

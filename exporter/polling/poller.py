@@ -1,29 +1,36 @@
 """The loop that asks about the tasks of one account.
 
-One loop decides who is asked next; each request runs as a task of its own, as many at once as the account admits.
-A followed task is either in the schedule or being asked about, never both: so no two queries for it can overlap.
-Beside them it may have one stream, which spares it most of them.
+As many workers as the account may have requests in flight: one of them waits for what is due and for the account's
+permit, the others ask, or listen to a stream. A task is either scheduled or being asked about, never both, so no two
+queries for it can overlap. Whatever is learnt goes to the intake, and comes back from there as changes, whoever learnt
+it.
+
+A task whose queries fail is scheduled apart: it is asked less and less often, and all such tasks together never take
+more than a share of the requests in flight. So they slow no other task.
 """
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.dispatcher.answer import Answer, DispatcherError, Reason
+from exporter.dispatcher.account import Permit
+from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
-from exporter.tasks.identity import TaskRef
-from exporter.tasks.task import Task
-from exporter.tasks.tracker import Tracker, Transition
+from exporter.tasks.identity import IdKey
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.tracker import Change, ChangeKind
+from exporter.tasks.view import TaskView
 
-TASKS_OWN = frozenset(
-    {Reason.BAD_REQUEST, Reason.BAD_RESPONSE, Reason.TOO_LARGE, Reason.BAD_ROUTE, Reason.REDIRECT, Reason.TRUNCATED}
-)
-"""Failures that may be this one task's: it is asked less often, while the account's other tasks go on."""
+FAILING_SHARE = 4
+"""One in so many requests in flight may be for tasks whose queries fail; one always may."""
 
 SMOOTHING = 0.1
 """The weight of the latest request in the mean latency."""
@@ -32,233 +39,343 @@ SMOOTHING = 0.1
 class Account(streams.Account, Protocol):
     """What a poller needs of an account."""
 
-    async def admit(self) -> None: ...
-    def withdraw(self) -> None: ...
-    async def query(self, ref: TaskRef) -> Answer: ...
+    @property
+    def max_in_flight(self) -> int: ...
 
 
-class Journal(Protocol):
-    """Where a poller reports what it learnt."""
+class Tasks(Protocol):
+    """Where a poller looks at tasks."""
 
-    def learnt(self, transition: Transition) -> None: ...
+    def view(self, number: int) -> TaskView | None: ...
+
+
+class Lag(Protocol):
+    """Whoever counts how late polls are."""
+
     def polled(self, account: str, *, lag: float) -> None: ...
 
 
 class Poller:
-    """Polls the tasks of one account until it is stopped."""
+    """Polls the tasks of one account until it is stopped. All methods belong to the event loop."""
 
     def __init__(
         self,
         name: str,
         account: Account,
         *,
-        tracker: Tracker,
-        journal: Journal,
-        cadence_of: Callable[[Task], Cadence],
+        tasks: Tasks,
+        intake: streams.Intake,
+        lag: Lag,
+        cadence_of: Callable[[TaskLabels], Cadence],
         clock: Clock,
         random: Callable[[], float],
         log: FilteringBoundLogger,
-        is_streamed: Callable[[Task], bool] = lambda _: False,
+        is_streamed: Callable[[TaskLabels], bool] = lambda _: False,
     ) -> None:
         self._name = name
         self._account = account
-        self._tracker = tracker
-        self._journal = journal
+        self._tasks = tasks
+        self._intake = intake
+        self._lag = lag
         self._cadence_of = cadence_of
         self._clock = clock
         self._random = random
         self._log = log
+        self._streams = streams.Streams(
+            name, account, intake=intake, polls=self, wanted=is_streamed, clock=clock, log=log
+        )
         self._schedule = Schedule()
-        self._streams = streams.Streams(name, account, listener=self, wanted=is_streamed, clock=clock, log=log)
+        self._failing = Schedule()
+        self._failures: dict[int, int] = {}
+        self._asked: set[int] = set()
+        self._asked_ids: set[IdKey] = set()
+        self._failing_asked = 0
+        self._answered: OrderedDict[int, float] = OrderedDict()  # when each task was last answered well, oldest first
+        self._hurried: set[int] = set()
+        self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
         self._changed = asyncio.Event()
-        self._requests: dict[Task, asyncio.Task[None]] = {}
-        self._failures: dict[Task, int] = {}
-        self._hurried: set[Task] = set()
-        self._rested: dict[Task, float] = {}
+        self._choosing = asyncio.Lock()
+        self._staffing = asyncio.Event()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[None]] = set()
         self._latency = 0.0
         self._has_tried = False
+        self._is_stopping = False
+
+    # ---- what is shown ---------------------------------------------------------------------------------------------
 
     @property
     def has_tried(self) -> bool:
         """Whether there was nothing to ask about, or something has been asked, whatever came back."""
-        return self._has_tried or not (self._schedule or self._requests)
+        return self._has_tried or not self.tasks
 
     @property
     def tasks(self) -> int:
         """How many tasks are polled."""
-        return len(self._schedule) + len(self._requests)
+        return len(self._schedule) + len(self._failing) + len(self._asked)
 
     @property
     def tasks_due(self) -> int:
-        return self._schedule.due(now=self._clock.monotonic())
+        now = self._clock.monotonic()
+        return self._schedule.due(now=now) + self._failing.due(now=now)
 
     @property
     def rate(self) -> float:
         """Requests a second that the tasks ask for."""
-        return self._schedule.rate
+        return self._schedule.rate + self._failing.rate
 
     @property
     def latency(self) -> float:
         """The mean seconds a request has taken lately; 0 before the first."""
         return self._latency
 
-    def follow(self, task: Task) -> None:
-        """Poll a task from now on; first polls are spread over one interval, so that many do not come at once."""
-        if task.state.is_terminal or task in self._requests:
-            return
-        interval = self._cadence_of(task).interval(task.state.eta_seconds)
-        self._put(task, Slot(self._clock.monotonic() + self._random() * interval, interval))
+    # ---- what happens to tasks -------------------------------------------------------------------------------------
 
-    def hurry(self, task: Task) -> None:
-        """Ask about a task now, ahead of its turn: once in ``min_interval``, however often this is called."""
-        if task in self._requests:
-            self._hurried.add(task)  # what is under way may have been answered before the news
+    def take(self, change: Change) -> None:
+        """Follow what has changed of the account's tasks, whoever learnt it."""
+        task = change.task
+        if change.kind in (ChangeKind.MERGED, ChangeKind.DROPPED) or task.state.is_terminal:
+            self._drop(task.number)
+        elif change.kind is ChangeKind.FOLLOWED:
+            # first polls are spread over one interval, so that many do not come at once
+            interval = self._interval(task)
+            self._put(task.number, Slot(self._clock.monotonic() + self._random() * interval, interval))
+        elif change.is_query:
+            self._answered_well(task)
+
+    def hurry(self, number: int) -> None:
+        """Ask about a task now, ahead of its time: once in ``min_interval``, however often this is called."""
+        if number in self._asked:
+            self._hurried.add(number)  # what is under way may have been answered before the news
             return
-        slot = self._schedule.slot(task)
-        if slot is None:
+        slot, task = self._slot(number), self._tasks.view(number)
+        if slot is None or task is None:
             return
         now = self._clock.monotonic()
-        due = max(now, self._rested.get(task, now))
+        due = max(now, self._not_before.get(number, now))
         if due < slot.due:
-            self._rested[task] = due + self._cadence_of(task).settings.min_interval
-            self._put(task, Slot(due, slot.interval, is_hurried=True))
+            self._not_before[number] = due + self._cadence_of(task.labels).settings.min_interval
+            self._put(number, Slot(due, slot.interval, is_hurried=True))
+
+    def retime(self, number: int, *, at_once: bool) -> None:
+        """Give a task that has got or lost a stream its next poll accordingly, at once if so."""
+        slot, task = self._slot(number), self._tasks.view(number)
+        if slot and task and not slot.is_hurried:
+            interval = self._interval(task)
+            due = self._clock.monotonic() + interval
+            self._put(number, Slot(due if self._streams.speaks(number) else min(due, slot.due), interval))
+        if at_once:
+            self.hurry(number)
 
     def close_streams(self, *, unwanted_only: bool) -> None:
-        """End the streams, all or those that ``is_streamed`` is not for any more; their tasks are polled as usual."""
+        """End the streams, all or those that are not wanted any more; their tasks are polled as usual."""
         if unwanted_only:
             self._streams.close_unwanted()
         else:
             self._streams.close_all()
 
-    def heard(self, task: Task, answer: Answer) -> None:
-        """Take what a stream tells of a task."""
-        self._take(task, answer)
-
-    def retimed(self, task: Task, *, at_once: bool) -> None:
-        """Give a task that has got or lost a stream its next turn accordingly, at once if so."""
-        task = task.survivor
-        slot = self._schedule.slot(task)
-        if slot and not slot.is_hurried:
-            interval = self._interval(task)
-            due = self._clock.monotonic() + interval
-            self._put(task, Slot(due if self._streams.speaks(task) else min(due, slot.due), interval))
-        if at_once:
-            self.hurry(task)
-
-    def drop(self, task: Task) -> None:
-        """Do not poll a task any more; what a request that is under way brings back is not taken."""
-        self._schedule.discard(task)
-        self._failures.pop(task, None)
-        self._hurried.discard(task)
-        self._rested.pop(task, None)
-        self._streams.drop(task)
+    # ---- the loop --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Poll for ever; whatever goes wrong is logged, and the loop goes on."""
+        """Keep as many workers as the account may have requests in flight, for ever."""
         while True:
+            self._staffing.clear()
+            for _ in range(self._account.max_in_flight - len(self._workers)):
+                worker = asyncio.create_task(self._work(), name=f"poll {self._name}")
+                self._workers.add(worker)
+                worker.add_done_callback(self._left)
+            await self._staffing.wait()
+
+    def restaff(self) -> None:
+        """The account's limits have changed."""
+        self._staffing.set()
+
+    async def stop(self, *, deadline: float) -> None:
+        """Ask no more, end the streams, and let the queries under way come back, that many seconds at most.
+
+        ``run`` has been stopped before.
+        """
+        self._is_stopping = True
+        self._streams.close_all()
+        for worker in self._workers - self._busy:
+            worker.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=deadline)
+        rest = tuple(self._workers)
+        for worker in rest:
+            worker.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    def _left(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        self._busy.discard(worker)
+        self._staffing.set()
+
+    async def _work(self) -> None:
+        while not self._is_stopping and len(self._workers) <= self._account.max_in_flight:
             try:
                 await self._ask_next()
-            except Exception:  # noqa: BLE001 - a loop that died would look like a quiet account
+            except Exception:  # noqa: BLE001 - a worker that died would look like a quiet account
                 self._log.exception("poller_fault", account=self._name)
                 await self._clock.sleep(1.0)
 
-    async def stop(self, *, deadline: float) -> None:
-        """End the streams, and let the requests under way come back, that many seconds at most."""
-        await self._streams.stop()
-        if self._requests:
-            _, late = await asyncio.wait(self._requests.values(), timeout=deadline)
-            for request in late:
-                request.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
     async def _ask_next(self) -> None:
-        await self._until_due()
-        await self._account.admit()
-        turn = self._schedule.pop(now=self._clock.monotonic())
-        if turn is None:  # dropped while the account made us wait
-            self._account.withdraw()
-            return
-        task, slot = turn
-        if self._is_asked_about(task):
-            self._account.withdraw()
-            self._put(task, Slot(self._clock.monotonic() + slot.interval, slot.interval))
-            return
-        if not slot.is_hurried and self._streams.open(task):
-            self._again(task)
-            return
-        self._requests[task] = asyncio.create_task(self._ask(task, slot), name=f"poll {self._name}")
+        async with AsyncExitStack() as held:
+            async with self._choosing:
+                await self._until_due()
+                permit = await held.enter_async_context(self._account.permit())
+                chosen = await self._to_probe() if permit.is_probe else self._to_ask()
+            if chosen is not None:
+                await self._use(permit, *chosen)
+
+    async def _use(self, permit: Permit, task: TaskView, slot: Slot) -> None:
+        worker = asyncio.current_task()
+        if worker is None:
+            raise RuntimeError("outside of an asyncio task")
+        self._busy.add(worker)
+        try:
+            if not permit.is_probe and not slot.is_hurried and self._streams.may_open(task):
+                self._put(task.number, Slot(self._clock.monotonic() + slot.interval, slot.interval))
+                await self._streams.listen(permit, task)
+            else:
+                await self._ask(permit, task, slot)
+        finally:
+            self._busy.discard(worker)
+
+    # ---- which task is next ----------------------------------------------------------------------------------------
 
     async def _until_due(self) -> None:
-        while True:
+        while (due := min(schedule.next_due() for schedule in self._open_schedules())) > self._clock.monotonic():
             self._changed.clear()
-            due = self._schedule.next_due()
-            wait = None if due is None else due - self._clock.monotonic()
-            if wait is not None and wait <= 0:
-                return
+            await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
+
+    def _open_schedules(self) -> list[Schedule]:
+        """Where the next task may come from: tasks whose queries fail have only a share of the requests in flight."""
+        share = max(1, self._account.max_in_flight // FAILING_SHARE)
+        return [self._schedule, self._failing] if self._failing_asked < share else [self._schedule]
+
+    def _to_ask(self) -> tuple[TaskView, Slot] | None:
+        """The task that has been due the longest, taken out; None where none is due any more."""
+        schedule = min(self._open_schedules(), key=Schedule.next_due)
+        return self._taken(schedule.pop(now=self._clock.monotonic()))
+
+    async def _to_probe(self) -> tuple[TaskView, Slot] | None:
+        """The task to find out by how the account does: one that was answered well, as late as ``min_interval`` asks.
+
+        Only where there is none, it is whichever is due.
+        """
+        while (number := next((one for one in self._answered if one in self._schedule), None)) is not None:
+            task = self._tasks.view(number)
+            least = self._cadence_of(task.labels).settings.min_interval if task else 0.0
+            wait = self._answered[number] + least - self._clock.monotonic()
+            if wait <= 0:
+                self._answered.move_to_end(number)  # should it fail, another one is next
+                slot = self._schedule.discard(number)
+                return self._taken((number, slot) if slot else None)
+            self._changed.clear()
             await self._clock.wait(self._changed, wait)
+        return self._to_ask()
 
-    def _is_asked_about(self, task: Task) -> bool:
-        """Whether a request for it is under way from before it was dropped and followed again."""
-        ids = set(task.state.ref.ids())
-        return any(ids.intersection(other.state.ref.ids()) for other in self._requests)
+    def _taken(self, popped: tuple[int, Slot] | None) -> tuple[TaskView, Slot] | None:
+        if popped is None:
+            return None
+        number, slot = popped
+        task = self._tasks.view(number)
+        if task is None:
+            return None
+        if not self._asked_ids.isdisjoint(task.state.ref.ids()):
+            # it was dropped and followed again, and what was asked before that is still under way
+            self._put(number, Slot(self._clock.monotonic() + slot.interval, slot.interval))
+            return None
+        return task, slot
 
-    async def _ask(self, task: Task, slot: Slot) -> None:
-        sent = self._clock.monotonic()
-        self._journal.polled(self._name, lag=sent - slot.due)
+    # ---- asking ----------------------------------------------------------------------------------------------------
+
+    async def _ask(self, permit: Permit, task: TaskView, slot: Slot) -> None:
+        number, ref = task.number, task.state.ref
+        self._lag.polled(self._name, lag=self._clock.monotonic() - slot.due)
         try:
-            self._take(task, await self._account.query(task.state.ref))
+            with self._asking(task):
+                answer = await permit.query(ref)
         except DispatcherError as error:
-            self._failed(task, error)
-        except Exception:  # noqa: BLE001 - one task's fault must not end the polling of it
-            self._log.exception("poll_fault", account=self._name, task=str(task.state.ref))
-        finally:
-            self._has_tried = True
-            self._note_latency(self._clock.monotonic() - sent)
-            del self._requests[task]
-            self._again(task)
-
-    def _take(self, task: Task, answer: Answer) -> None:
-        self._failures.pop(task, None)
-        now = self._clock.wall()
-        if answer.observation is None:
-            transition = self._tracker.miss(task, now=now)
+            self._failed(number, error)
+        except Exception:
+            self._failures[number] = self._failures.get(number, 0) + 1
+            raise
         else:
-            transition = self._tracker.observe(task, answer.observation, now=now)
-        if transition is None:
-            return
-        if transition.absorbed:
-            self.drop(transition.absorbed)
-        self._journal.learnt(transition)
+            self._intake.answer(ref, answer.observation)
+        finally:
+            self._again(number)
 
-    def _failed(self, task: Task, error: DispatcherError) -> None:
-        if error.reason in TASKS_OWN:
-            self._failures[task] = self._failures.get(task, 0) + 1
+    @contextmanager
+    def _asking(self, task: TaskView) -> Iterator[None]:
+        ids, is_failing, sent = frozenset(task.state.ref.ids()), task.number in self._failures, self._clock.monotonic()
+        self._asked.add(task.number)
+        self._asked_ids |= ids
+        self._failing_asked += is_failing
+        try:
+            yield
+        finally:
+            self._asked.discard(task.number)
+            self._asked_ids -= ids
+            self._failing_asked -= is_failing
+            self._changed.set()
+            self._has_tried = True
+            seconds = self._clock.monotonic() - sent
+            self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
+
+    def _failed(self, number: int, error: DispatcherError) -> None:
+        if error.blames is Blame.TASK:
+            self._failures[number] = self._failures.get(number, 0) + 1
+            self._answered.pop(number, None)
         self._streams.turned_away(error.reason)
 
-    def _again(self, asked: Task) -> None:
-        """Give the task its next turn, or the one that it turned out to be, unless that one has its own."""
-        task = asked.survivor
-        is_hurried = asked in self._hurried
-        self._hurried.discard(asked)
-        if task is not asked and (task in self._requests or task in self._schedule):
-            return
-        if not task.is_followed or task.state.is_terminal:
-            self.drop(task)
-            return
-        interval = self._interval(task)
-        self._put(task, Slot(self._clock.monotonic() + interval, interval))
-        if is_hurried:
-            self.hurry(task)
+    def _answered_well(self, task: TaskView) -> None:
+        number = task.number
+        self._failures.pop(number, None)
+        self._answered[number] = self._clock.monotonic()
+        self._answered.move_to_end(number)
+        if number not in self._asked:
+            interval = self._interval(task)
+            self._put(number, Slot(self._clock.monotonic() + interval, interval))
 
-    def _interval(self, task: Task) -> float:
-        cadence = self._cadence_of(task)
-        if self._streams.speaks(task):
+    def _again(self, number: int) -> None:
+        """Schedule a task that was asked about, unless an answer has done so or ended it; at once if it is hurried."""
+        task = self._tasks.view(number)
+        if task is None or task.state.is_terminal:
+            self._drop(number)
+            return
+        if self._slot(number) is None:
+            interval = self._interval(task)
+            self._put(number, Slot(self._clock.monotonic() + interval, interval))
+        if number in self._hurried:
+            self._hurried.discard(number)
+            self.hurry(number)
+
+    # ---- the schedules ---------------------------------------------------------------------------------------------
+
+    def _interval(self, task: TaskView) -> float:
+        cadence = self._cadence_of(task.labels)
+        if self._streams.speaks(task.number):
             return cadence.settings.max_interval
-        return cadence.interval(task.state.eta_seconds, failures=self._failures.get(task, 0))
+        return cadence.interval(task.state.eta_seconds, failures=self._failures.get(task.number, 0))
 
-    def _put(self, task: Task, slot: Slot) -> None:
-        self._schedule.put(task, slot)
+    def _slot(self, number: int) -> Slot | None:
+        return self._schedule.slot(number) or self._failing.slot(number)
+
+    def _put(self, number: int, slot: Slot) -> None:
+        wanted, other = self._schedule, self._failing
+        if number in self._failures:
+            wanted, other = other, wanted
+        other.discard(number)
+        wanted.put(number, slot)
         self._changed.set()
 
-    def _note_latency(self, seconds: float) -> None:
-        self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
+    def _drop(self, number: int) -> None:
+        self._schedule.discard(number)
+        self._failing.discard(number)
+        self._failures.pop(number, None)
+        self._answered.pop(number, None)
+        self._hurried.discard(number)
+        self._not_before.pop(number, None)
+        self._streams.drop(number)

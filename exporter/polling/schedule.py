@@ -1,17 +1,17 @@
-"""Which task is due next. Pure: times are the caller's."""
+"""Which task is due next. Pure: times are monotonic seconds and the caller's; a task is known by its number."""
 
-import heapq
+import math
 from dataclasses import dataclass
 from itertools import count
 
-from exporter.tasks.task import Task
+from sortedcontainers import SortedList
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A task's turn: when it is due (monotonic seconds) and how far it is from its next one (seconds).
+    """When a task is due, and how far (seconds) its polls are apart.
 
-    ``is_hurried`` marks a turn that was brought forward: it is for a query.
+    ``is_hurried`` marks one that was brought forward: it is for a query, never for a stream.
     """
 
     due: float
@@ -23,54 +23,57 @@ class Schedule:
     """Each task at most once, ordered by when it is due, first come first served where two are due together."""
 
     def __init__(self) -> None:
-        self._order = count()
-        self._slots: dict[Task, Slot] = {}
-        self._heap: list[tuple[float, int, Task, Slot]] = []
+        self._arrivals = count()
+        self._slots: dict[int, tuple[Slot, int]] = {}
+        self._order: SortedList[tuple[float, int, int]] = SortedList()  # due, arrival, number
         self._rate = 0.0
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def __contains__(self, task: Task) -> bool:
-        return task in self._slots
+    def __contains__(self, number: int) -> bool:
+        return number in self._slots
 
     @property
     def rate(self) -> float:
         """Requests a second that the scheduled tasks ask for."""
         return max(0.0, self._rate)
 
-    def slot(self, task: Task) -> Slot | None:
-        """A task's turn, if it has one."""
-        return self._slots.get(task)
+    def slot(self, number: int) -> Slot | None:
+        """A task's slot, if it has one."""
+        found = self._slots.get(number)
+        return found[0] if found else None
 
-    def put(self, task: Task, slot: Slot) -> None:
-        """Give a task its turn, in place of any it has."""
-        self.discard(task)
-        self._slots[task] = slot
+    def put(self, number: int, slot: Slot) -> None:
+        """Give a task its slot, in place of any it has."""
+        self.discard(number)
+        arrival = next(self._arrivals)
+        self._slots[number] = (slot, arrival)
+        self._order.add((slot.due, arrival, number))
         self._rate += 1 / slot.interval
-        heapq.heappush(self._heap, (slot.due, next(self._order), task, slot))
 
-    def discard(self, task: Task) -> None:
-        """Take a task's turn away, if it has one."""
-        slot = self._slots.pop(task, None)
-        if slot is not None:
-            self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
-
-    def pop(self, *, now: float) -> tuple[Task, Slot] | None:
-        """The task that has been due the longest, taken out; None where none is due."""
-        due = self.next_due()
-        if due is None or due > now:
+    def discard(self, number: int) -> Slot | None:
+        """Take a task's slot away; return it, if it had one."""
+        found = self._slots.pop(number, None)
+        if found is None:
             return None
-        _, _, task, slot = heapq.heappop(self._heap)
-        self.discard(task)
-        return task, slot
+        slot, arrival = found
+        self._order.remove((slot.due, arrival, number))
+        self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
+        return slot
 
-    def next_due(self) -> float | None:
-        """When the next turn is; None where no task is scheduled."""
-        while self._heap and self._slots.get(self._heap[0][2]) is not self._heap[0][3]:
-            heapq.heappop(self._heap)  # a turn that was taken away or replaced
-        return self._heap[0][0] if self._heap else None
+    def pop(self, *, now: float) -> tuple[int, Slot] | None:
+        """The task that has been due the longest, taken out; None where none is due."""
+        if self.next_due() > now:
+            return None
+        number = self._order[0][2]
+        slot = self.discard(number)
+        return (number, slot) if slot else None
+
+    def next_due(self) -> float:
+        """When the next task is due; infinity where none is scheduled."""
+        return self._order[0][0] if self._order else math.inf
 
     def due(self, *, now: float) -> int:
         """How many tasks are due."""
-        return sum(slot.due <= now for slot in self._slots.values())
+        return self._order.bisect_right((now, math.inf))

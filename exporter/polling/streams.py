@@ -1,23 +1,25 @@
 """Which tasks of one account are followed over a stream, and what becomes of them when it ends.
 
-A stream only ever spares queries. It is opened in place of one, when a task's turn has come; until it has said
-something the task is asked about as before, and from then on at the longest interval. An end that it tells is a hint:
-whoever tells of an end, or ends in any other way, has the task queried at once and streamed no more for a while.
+A stream only ever spares queries. It is opened in place of one, when a task is due; until it has said something the
+task is asked about as before, and from then on at the longest interval. An end that it tells is a hint: whoever tells
+of an end, or ends in any other way, has the task queried at once and streamed no more for a while.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
+from exporter.dispatcher.account import Permit
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
-from exporter.dispatcher.gate import Pass
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.task import Task
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Observation
+from exporter.tasks.view import TaskView
 
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
 """Seconds without a stream for a task whose stream has ended, doubled each time."""
@@ -39,23 +41,23 @@ class Patience:
     """How often, and how lately, the streams of one account and of each of its tasks have disappointed."""
 
     def __init__(self) -> None:
-        self._pauses: dict[Task, _Pause] = {}
+        self._pauses: dict[int, _Pause] = {}
         self._odd = 0
         self._rests = 0
         self._rest_until = float("-inf")
 
-    def allows(self, task: Task, *, now: float) -> bool:
+    def allows(self, number: int, *, now: float) -> bool:
         """Whether a task may be streamed now."""
-        pause = self._pauses.get(task)
+        pause = self._pauses.get(number)
         return now >= self._rest_until and (pause is None or now >= pause.until)
 
-    def ended(self, task: Task, *, now: float) -> None:
+    def ended(self, number: int, *, now: float) -> None:
         """A task's stream has ended, however well: the next one is some time away."""
-        ends = self._pauses[task].ends + 1 if task in self._pauses else 1
-        self._pauses[task] = _Pause(ends, now + _doubled(FIRST_PAUSE, ends, LONGEST_PAUSE))
+        ends = self._pauses[number].ends + 1 if number in self._pauses else 1
+        self._pauses[number] = _Pause(ends, now + _doubled(FIRST_PAUSE, ends, LONGEST_PAUSE))
 
-    def forget(self, task: Task) -> None:
-        self._pauses.pop(task, None)
+    def forget(self, number: int) -> None:
+        self._pauses.pop(number, None)
 
     def fine(self, *, now: float) -> None:
         """A stream did what it is for. Rests are forgiven once it has gone well for as long as the last one took."""
@@ -92,77 +94,92 @@ TURNED_AWAY = frozenset(
 
 
 class Account(Protocol):
-    """What streams need of an account."""
+    """What polling needs of an account."""
 
-    def lend(self) -> Pass | None: ...
-    def give_back(self, leave: Pass) -> None: ...
-    def stream(self, ref: TaskRef, leave: Pass) -> AsyncGenerator[Answer]: ...
+    def permit(self) -> AbstractAsyncContextManager[Permit]: ...
+    def may_stream(self) -> bool: ...
 
 
-class Listener(Protocol):
+class Intake(Protocol):
+    """Where answers go."""
+
+    def answer(self, ref: TaskRef, observation: Observation | None, *, is_query: bool = True) -> None: ...
+
+
+class Polls(Protocol):
     """Whoever polls the same tasks."""
 
-    def heard(self, task: Task, answer: Answer) -> None:
-        """A stream brought an answer that shows the task open."""
-        ...
-
-    def retimed(self, task: Task, *, at_once: bool) -> None:
+    def retime(self, number: int, *, at_once: bool) -> None:
         """The task is polled at another interval from now on, first of all at once if so."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    task: Task
+    task: TaskView
     task_id: str
-    leave: Pass
+    listening: asyncio.Task[None] | None = None
     has_spoken: bool = False
 
 
 class Streams:
-    """The streams of one account, at most one for a ``task_id``; ``wanted`` tells which followed tasks may have one."""
+    """The streams of one account, at most one for a ``task_id``; ``wanted`` tells whose tasks may have one."""
 
     def __init__(
         self,
         name: str,
         account: Account,
         *,
-        listener: Listener,
-        wanted: Callable[[Task], bool],
+        intake: Intake,
+        polls: Polls,
+        wanted: Callable[[TaskLabels], bool],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
         self._name = name
         self._account = account
-        self._listener = listener
+        self._intake = intake
+        self._polls = polls
         self._wanted = wanted
         self._clock = clock
         self._log = log
         self._patience = Patience()
-        self._open: dict[Task, _Stream] = {}
-        self._jobs: dict[str, asyncio.Task[None]] = {}  # by task_id, those that are being closed among them
+        self._open: dict[int, _Stream] = {}
+        self._task_ids: set[str] = set()  # of those that are being closed, too
 
-    def speaks(self, task: Task) -> bool:
+    def speaks(self, number: int) -> bool:
         """Whether the task has a stream that has told something of it."""
-        return task in self._open and self._open[task].has_spoken
+        return number in self._open and self._open[number].has_spoken
 
-    def open(self, task: Task) -> bool:
-        """Use the leave just taken for a stream of the task; where that is not to be, False, and it is as before."""
+    def may_open(self, task: TaskView) -> bool:
+        """Whether the task is to have a stream now in place of a query."""
         task_id = task.state.ref.task_id
-        if task_id is None or task_id in self._jobs or not self._may_open(task):
-            return False
-        leave = self._account.lend()
-        if leave is None:
-            return False
-        self._open[task] = stream = _Stream(task, task_id, leave)
-        self._jobs[task_id] = job = asyncio.create_task(self._follow(stream), name=f"stream {self._name}")
-        job.add_done_callback(lambda _: self._closed(task_id, leave))
-        return True
+        return (
+            self._wanted(task.labels)
+            and task_id is not None
+            and task_id not in self._task_ids
+            and task.state.observed_at is not None
+            and self._patience.allows(task.number, now=self._clock.monotonic())
+            and self._account.may_stream()
+        )
 
-    def drop(self, task: Task) -> None:
+    async def listen(self, permit: Permit, task: TaskView) -> None:
+        """Use up a permit for a stream of the task, which ``may_open`` has allowed, until it ends or is closed."""
+        stream = _Stream(task, task.state.ref.task_id or "")
+        self._open[task.number] = stream
+        self._task_ids.add(stream.task_id)
+        stream.listening = asyncio.create_task(self._listen(permit, stream), name=f"stream {self._name}")
+        try:
+            await asyncio.wait({stream.listening})
+        finally:
+            stream.listening.cancel()
+            await asyncio.gather(stream.listening, return_exceptions=True)
+            self._task_ids.discard(stream.task_id)
+
+    def drop(self, number: int) -> None:
         """The task is not polled any more."""
-        self._end(task)
-        self._patience.forget(task)
+        self._end(number)
+        self._patience.forget(number)
 
     def turned_away(self, reason: Reason) -> None:
         """A query failed: where the API wants none of the account's requests, close the streams and let them rest."""
@@ -172,26 +189,16 @@ class Streams:
 
     def close_all(self) -> None:
         """End every stream; polling goes on at the usual intervals."""
-        self._close(tuple(self._open))
+        self._close(list(self._open))
 
     def close_unwanted(self) -> None:
         """End the streams of tasks that are to have none any more."""
-        self._close([task for task in self._open if not self._wanted(task)])
+        self._close([number for number, stream in self._open.items() if not self._wanted(stream.task.labels)])
 
-    async def stop(self) -> None:
-        """End every stream, and wait until their slots are given back."""
-        for task in tuple(self._open):
-            self._end(task)
-        await asyncio.gather(*self._jobs.values(), return_exceptions=True)
-
-    def _may_open(self, task: Task) -> bool:
-        has_been_seen = task.state.observed_at is not None
-        return has_been_seen and self._wanted(task) and self._patience.allows(task, now=self._clock.monotonic())
-
-    async def _follow(self, stream: _Stream) -> None:
+    async def _listen(self, permit: Permit, stream: _Stream) -> None:
         fault: Reason | None = None
         try:
-            async with aclosing(self._account.stream(stream.task.state.ref, stream.leave)) as answers:
+            async with permit.stream(stream.task.state.ref) as answers:
                 async for answer in answers:
                     if not self._hear(stream, answer):
                         break
@@ -200,7 +207,7 @@ class Streams:
         except Exception:  # noqa: BLE001 - one task's fault must not end the following of it
             self._log.exception("stream_fault", account=self._name, task=str(stream.task.state.ref))
             fault = Reason.INTERNAL
-        if self._open.get(stream.task) is stream:
+        if self._open.get(stream.task.number) is stream:
             self._ended(stream, fault)
 
     def _hear(self, stream: _Stream, answer: Answer) -> bool:
@@ -210,16 +217,16 @@ class Streams:
         is_first, stream.has_spoken = not stream.has_spoken, True
         if answer.observation.status.is_terminal:
             return False
-        self._listener.heard(stream.task, answer)
+        self._intake.answer(stream.task.state.ref, answer.observation, is_query=False)
         if is_first:
-            self._listener.retimed(stream.task, at_once=False)
+            self._polls.retime(stream.task.number, at_once=False)
         return True
 
     def _ended(self, stream: _Stream, fault: Reason | None) -> None:
-        now = self._clock.monotonic()
-        del self._open[stream.task]
-        self._patience.ended(stream.task, now=now)
-        self._listener.retimed(stream.task, at_once=True)
+        number, now = stream.task.number, self._clock.monotonic()
+        del self._open[number]
+        self._patience.ended(number, now=now)
+        self._polls.retime(number, at_once=True)
         if fault in TURNED_AWAY:
             self._rest(self._patience.rest(now=now), fault)
             self.close_all()
@@ -232,16 +239,12 @@ class Streams:
         if seconds:
             self._log.warning("streaming_rests", account=self._name, seconds=seconds, reason=fault and fault.value)
 
-    def _close(self, tasks: Sequence[Task]) -> None:
-        for task in tasks:
-            self._end(task)
-            self._listener.retimed(task, at_once=False)
+    def _close(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._end(number)
+            self._polls.retime(number, at_once=False)
 
-    def _end(self, task: Task) -> None:
-        stream = self._open.pop(task, None)
-        if stream:
-            self._jobs[stream.task_id].cancel()
-
-    def _closed(self, task_id: str, leave: Pass) -> None:
-        del self._jobs[task_id]
-        self._account.give_back(leave)
+    def _end(self, number: int) -> None:
+        stream = self._open.pop(number, None)
+        if stream and stream.listening:
+            stream.listening.cancel()

@@ -9,22 +9,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.discovery.source import Mechanism
 from exporter.errors import ExporterError
-from exporter.ledger.errors import LedgerError
-from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.events import count_refresh_failure
+from exporter.intake.intake import Intake, Memory
+from exporter.ledger.ledger import LedgerError
 from exporter.metrics.snapshot import SourceView
 from exporter.registration.registry import Registry, items_of, registered_source, registration_limit
-from exporter.service.following import Following
+from exporter.settings.current import CurrentSettings
 from exporter.settings.model import GroupSettings, Settings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Registration
+from exporter.tasks.item import Item, Registration
 from exporter.tasks.tracker import Tracker
+from exporter.tasks.view import TaskView
 
 
 class Result(StrEnum):
@@ -47,8 +48,8 @@ class ClosedError(RegistrationError):
     """The group takes no registrations (any more)."""
 
 
-class Enrolment:
-    """The registrations of some requests that come into one commit. Pure."""
+class Admission:
+    """Which registrations of some requests are taken into one commit. Pure."""
 
     def __init__(self, settings: Settings, registry: Registry, tracker: Tracker) -> None:
         self._groups = {group.name: group for group in settings.task_groups if registration_limit(group)}
@@ -79,7 +80,7 @@ class Enrolment:
         if registration in self._registry or not is_new:
             return Result.ALREADY_REGISTERED
         new.setdefault(group.name, {})[ref] = registration
-        return Result.REGISTERED if self._tracker.find(ref) is None else Result.ALREADY_FOLLOWED
+        return Result.REGISTERED if not self._tracker.is_followed(ref) else Result.ALREADY_FOLLOWED
 
     def _refuse_too_many(self, group: str, more: int) -> None:
         most = registration_limit(self._groups[group])
@@ -87,8 +88,8 @@ class Enrolment:
             raise FullError(f"task group {group} follows {most} registered tasks at most")
 
 
-AT_ONCE = 100
-"""So many requests share a commit."""
+AT_ONCE = 500
+"""Requests share a commit until they name so many tasks."""
 
 WAITING = 1000
 """Beyond so many waiting requests, one that nobody waits for is dropped."""
@@ -109,25 +110,36 @@ class _Request:
             self.done.set_exception(error)
 
 
+class Keeping(Protocol):
+    """What the registrar needs of the ledger."""
+
+    async def register(self, new: Sequence[Registration], items: Sequence[Item]) -> Memory: ...
+    async def unregister(self, gone: Sequence[Registration]) -> None: ...
+
+
 class Registrar:
     """The way into the registry and out of it. All methods belong to the event loop."""
 
     def __init__(
         self,
         *,
-        settings: Callable[[], Settings],
+        settings: CurrentSettings,
         registry: Registry,
-        following: Following,
+        intake: Intake,
         tracker: Tracker,
-        writer: LedgerWriter,
+        ledger: Keeping,
+        hurry: Callable[[TaskView], None],
+        refused: Callable[[str, str], None],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._following = following
+        self._intake = intake
         self._tracker = tracker
-        self._writer = writer
+        self._ledger = ledger
+        self._hurry = hurry
+        self._refused = refused
         self._clock = clock
         self._log = log
         self._requests: asyncio.Queue[_Request] = asyncio.Queue()
@@ -153,16 +165,31 @@ class Registrar:
         request.done.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._requests.put_nowait(request)
 
+    def hint(self, group: GroupSettings, *, task_id: str | None, out_task_id: str | None) -> None:
+        """A callback of a group named a task, by one id or both: it is asked about at once.
+
+        The word of a callback is a hint, only the API's answer is believed. Nothing is asked or written here, so that a
+        flood of hints costs next to nothing.
+        """
+        task = self._tracker.find(TaskRef(group.account, task_id, out_task_id))
+        if task is not None:
+            self._hurry(task)
+        elif group.callback_config and group.callback_config.register_unknown:
+            # one id alone: that the two belong together is for the API to say
+            ref = TaskRef(group.account, task_id) if task_id else TaskRef(group.account, out_task_id=out_task_id)
+            self.offer(Registration(group.name, ref, self._clock.wall()))
+
     def views(self) -> Iterator[SourceView]:
         """What /metrics shows of the groups that take registrations."""
-        groups = (group for group in self._settings().task_groups if registration_limit(group))
+        groups = (group for group in self._settings.value.task_groups if registration_limit(group))
         return (SourceView(group.name, str(Mechanism.API), self._last.get(group.name)) for group in groups)
 
     async def run(self) -> None:
         """Serve requests for ever; it never raises."""
         while True:
             waiting = [await self._requests.get()]
-            waiting += [self._requests.get_nowait() for _ in range(min(self._requests.qsize(), AT_ONCE - 1))]
+            while not self._requests.empty() and sum(len(request.registrations) for request in waiting) < AT_ONCE:
+                waiting.append(self._requests.get_nowait())
             for adds, requests in groupby(waiting, key=lambda request: request.adds):
                 await self._serve(list(requests), adds=adds)
 
@@ -172,7 +199,7 @@ class Registrar:
 
     async def _serve(self, requests: Sequence[_Request], *, adds: bool) -> None:
         try:
-            async with self._following.turn:
+            async with self._intake.changing:
                 await (self._add(requests) if adds else self._drop(requests))
         except LedgerError as error:
             self._refuse(requests, error)
@@ -181,17 +208,17 @@ class Registrar:
             self._refuse(requests, LedgerError(f"unexpected {type(error).__name__}"))
 
     async def _add(self, requests: Sequence[_Request]) -> None:
-        enrolment = Enrolment(self._settings(), self._registry, self._tracker)
-        results = [self._enrolled(enrolment, request) for request in requests]
-        await self._take(enrolment.new)
+        admission = Admission(self._settings.value, self._registry, self._tracker)
+        results = [self._enrolled(admission, request) for request in requests]
+        await self._take(admission.new)
         for request, each in zip(requests, results, strict=True):
             if each is not None:
                 self._last |= dict.fromkeys(_groups([request]), self._clock.wall())
                 request.answer(each)
 
-    def _enrolled(self, enrolment: Enrolment, request: _Request) -> list[Result] | None:
+    def _enrolled(self, admission: Admission, request: _Request) -> list[Result] | None:
         try:
-            return enrolment.take(request.registrations)
+            return admission.take(request.registrations)
         except RegistrationError as error:
             self._refuse([request], error)
             return None
@@ -202,17 +229,17 @@ class Registrar:
             return
         items = {group.name: list(items_of(group, registrations)) for group, registrations in new}
         registrations = [registration for _, each in new for registration in each]
-        known = await self._writer.register(registrations, [item for each in items.values() for item in each])
+        known = await self._ledger.register(registrations, [item for each in items.values() for item in each])
         self._registry.add(registrations)
         for group, wanted in items.items():
-            await self._following.add(registered_source(group), wanted, known)
+            await self._intake.add(registered_source(group), wanted, known)
 
     async def _drop(self, requests: Sequence[_Request]) -> None:
         gone = [registration for request in requests for registration in request.registrations]
-        await self._writer.unregister(gone)
+        await self._ledger.unregister(gone)
         self._registry.discard(gone)
         for group, registrations in groupby(gone, key=lambda registration: registration.group):
-            await self._following.drop(registered_source(group), [registration.ref for registration in registrations])
+            await self._intake.drop(registered_source(group), [registration.ref for registration in registrations])
         for request in requests:
             request.answer([])
 
@@ -224,7 +251,7 @@ class Registrar:
 
     def _count_refusal(self, groups: Iterable[str]) -> None:
         for group in groups:
-            self._writer.meter(count_refresh_failure(group, str(Mechanism.API)))
+            self._refused(group, str(Mechanism.API))
 
 
 def _groups(requests: Iterable[_Request]) -> set[str]:

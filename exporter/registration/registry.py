@@ -9,7 +9,7 @@ from exporter.discovery.configured import source_name
 from exporter.discovery.items import target_labels
 from exporter.discovery.source import Mechanism
 from exporter.settings.model import ApiConfigSettings, GroupSettings, TargetSettings
-from exporter.tasks.identity import IdKey, TaskRef
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels
 
 
@@ -46,23 +46,26 @@ class Registry:
         """The registrations of any group that go by one of these references."""
         return [registration for group in self._groups for registration in self.of(group, refs)]
 
-    def items(self, group: GroupSettings) -> list[Item]:
-        """What a group's registrations ask to be followed; those made under another account are passed over."""
-        registered = self._groups.get(group.name, {}).values()
-        return list(items_of(group, (each for each in registered if each.ref.account == group.account)))
+    def registered(self, group: GroupSettings) -> list[Registration]:
+        """All of a group's registrations, in the order in which they came."""
+        return list(self._groups.get(group.name, {}).values())
 
-    def ids(self) -> Iterator[IdKey]:
-        """The ids of every registered task."""
-        return (key for group in self._groups.values() for ref in group for key in ref.ids())
+    def keeps(self, ref: TaskRef) -> bool:
+        """Whether a registration of any group goes by one of these ids."""
+        return bool(self.naming([ref, *ref.each()]))
 
 
 def items_of(group: GroupSettings, registrations: Iterable[Registration]) -> Iterator[Item]:
-    """One item for each registration, with what the group says where it says nothing itself."""
+    """One item for each registration, with what the group says where it says nothing itself.
+
+    Those that were made when the group had another account are passed over.
+    """
     known: dict[object, TaskLabels] = {}  # thousands share a few label sets
     for registration in registrations:
-        said = (registration.model, registration.labels)
-        labels = known.get(said) or known.setdefault(said, _labels(group, registration))
-        yield Item(registration.ref, labels, registration.submitted_at)
+        if registration.ref.account == group.account:
+            said = (registration.model, registration.labels)
+            labels = known.get(said) or known.setdefault(said, _labels(group, registration))
+            yield Item(registration.ref, labels, registration.submitted_at)
 
 
 def registration_limit(group: GroupSettings) -> int:
@@ -76,6 +79,11 @@ def registration_limit(group: GroupSettings) -> int:
 def registered_source(group: str) -> str:
     """What the tracker calls the registrations of a group."""
     return source_name(group, Mechanism.API)
+
+
+def is_registered(source: str) -> bool:
+    """Whether a source of that name is the registrations of a group."""
+    return source.endswith(f"/{Mechanism.API}")
 
 
 def _labels(group: GroupSettings, registration: Registration) -> TaskLabels:

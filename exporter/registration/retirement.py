@@ -1,77 +1,85 @@
 """Registered tasks leave when they have ended and their retention is over: what they counted stays counted."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from itertools import count
 
+from sortedcontainers import SortedList
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.ledger.errors import LedgerError
-from exporter.ledger.writer import LedgerWriter
+from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import Registrar
-from exporter.registration.registry import Registry, registered_source, registration_limit
-from exporter.settings.model import GroupSettings, Settings
+from exporter.registration.registry import Registry, is_registered, registration_limit
+from exporter.settings.current import CurrentSettings
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
-from exporter.tasks.task import Task
-from exporter.tasks.tracker import Tracker
+from exporter.tasks.tracker import Change
 
 INTERVAL = (1.0, 60.0)
 """The shortest and the longest wait (seconds) between two looks; a tenth of the retention lies in between."""
 
-SLICE = 1000
-"""So many tasks are looked at before the event loop comes round again."""
+AT_ONCE = 1000
+"""So many tasks leave in one request."""
 
 
-class Retiring:
-    """Looks for registered tasks that ended long enough ago."""
+class Retirement:
+    """Is told of every change, and so knows which registered tasks have ended, and when."""
 
     def __init__(
         self,
         *,
-        settings: Callable[[], Settings],
+        settings: CurrentSettings,
         registry: Registry,
         registrar: Registrar,
-        tracker: Tracker,
-        writer: LedgerWriter,
+        flush: Callable[[], Awaitable[bool]],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._registrar = registrar
-        self._tracker = tracker
-        self._writer = writer
+        self._flush = flush
         self._clock = clock
         self._log = log
+        self._order = count()
+        self._ended: SortedList[tuple[float, int, TaskRef]] = SortedList()
+
+    def take(self, change: Change) -> None:
+        """Note a registered task that has ended."""
+        ended_at = change.task.state.finished_at
+        if ended_at is not None and any(map(is_registered, change.task.sources)):
+            self._ended.add((ended_at, next(self._order), change.task.state.ref))
 
     async def run(self) -> None:
         """Look again and again, for ever; what cannot be given up now is tried again."""
         shortest, longest = INTERVAL
         while True:
-            await self._clock.sleep(min(longest, max(shortest, self._settings().retention / 10)))
+            await self._clock.sleep(min(longest, max(shortest, self._settings.value.retention / 10)))
             try:
-                await self.look()
+                while await self.look():
+                    pass
             except LedgerError as error:
                 self._log.warning("registrations_kept", error=str(error))
 
-    async def look(self) -> None:
-        """Give up what is over. Outcomes are committed first: without its registration nobody would ask again."""
-        groups = [group for group in self._settings().task_groups if registration_limit(group)]
-        over = [registration for group in groups for registration in await self._over(group)]
-        if over and await self._writer.flush():
-            await self._registrar.unregister(over)
+    async def look(self) -> bool:
+        """Give up some of what is over; say whether there may be more. Raises LedgerError, with all kept, if unable.
 
-    async def _over(self, group: GroupSettings) -> list[Registration]:
-        before = self._clock.wall() - self._settings().retention
-        over = []
-        for number, (ref, task) in enumerate(list(self._tracker.claimed(registered_source(group.name)).items()), 1):
-            if _ended(task, before):
-                over.append(ref)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-        return self._registry.of(group.name, over)
+        Outcomes are committed first: without its registration nobody would ask about a task again.
+        """
+        over = self._ended[: min(AT_ONCE, self._ended.bisect_left((self._over_before(), -1, TaskRef("", "any"))))]
+        registrations = self._registrations([ref for _, _, ref in over])
+        if registrations:
+            if not await self._flush():
+                return False
+            await self._registrar.unregister(registrations)
+        for ended in over:
+            self._ended.discard(ended)
+        return len(over) == AT_ONCE
 
+    def _over_before(self) -> float:
+        return self._clock.wall() - self._settings.value.retention
 
-def _ended(task: Task, before: float) -> bool:
-    at = task.state.finished_at
-    return at is not None and at <= before
+    def _registrations(self, refs: list[TaskRef]) -> list[Registration]:
+        open_groups = {group.name for group in self._settings.value.task_groups if registration_limit(group)}
+        named = self._registry.naming([one for ref in refs for one in ref.each()])
+        return [registration for registration in named if registration.group in open_groups]

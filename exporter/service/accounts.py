@@ -1,4 +1,4 @@
-"""The accounts in use, each with the loop that polls its tasks."""
+"""The accounts in use, each with the poller of its tasks."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -6,39 +6,64 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.dispatcher.account import Account
+from exporter.dispatcher.account import Account, AccountChange
 from exporter.dispatcher.report import STREAM_ENDPOINT
+from exporter.intake.accounting import ExporterAccounting
+from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import AccountView
 from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
-from exporter.service.dependencies import World
-from exporter.service.journal import Journal
+from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.settings.model import AccountSettings, PollSettings, Settings
-from exporter.tasks.task import Task
-from exporter.tasks.tracker import Tracker
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.tracker import Change, Tracker
+from exporter.tasks.view import TaskView
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
+class _Polled:
     """One account and its poller."""
 
     account: Account
     poller: Poller
 
 
+@dataclass(frozen=True, slots=True)
+class AccountsPlan:
+    """Other accounts, ready to be used: whatever could fail has been done."""
+
+    wanted: Settings
+    opened: Sequence[Account]
+    changed: Sequence[AccountChange]
+
+    async def discard(self) -> None:
+        """Close what was opened, for it is not wanted after all."""
+        await asyncio.gather(
+            *(account.aclose() for account in self.opened), *(change.discard() for change in self.changed)
+        )
+
+
 class Accounts:
-    """Opens, changes and closes accounts until they are those of the settings."""
+    """Opens, changes and closes accounts until they are those of the settings, and passes on what happens to tasks."""
 
     def __init__(
-        self, *, tracker: Tracker, journal: Journal, loops: Loops, world: World, log: FilteringBoundLogger
+        self,
+        *,
+        tracker: Tracker,
+        intake: Intake,
+        accounting: ExporterAccounting,
+        loops: Loops,
+        dependencies: Dependencies,
+        log: FilteringBoundLogger,
     ) -> None:
         self._tracker = tracker
-        self._journal = journal
+        self._intake = intake
+        self._accounting = accounting
         self._loops = loops
-        self._world = world
+        self._dependencies = dependencies
         self._log = log
-        self._polled: dict[str, Polled] = {}
+        self._polled: dict[str, _Polled] = {}
         self._cadences: dict[str, Cadence] = {}
         self._streamed: frozenset[str] = frozenset()
 
@@ -48,33 +73,54 @@ class Accounts:
         return [name for name, polled in self._polled.items() if not polled.poller.has_tried]
 
     def account(self, name: str) -> Account:
-        """An account in use."""
+        """An account in use; KeyError where there is none of that name."""
         return self._polled[name].account
-
-    def poller_of(self, task: Task) -> Poller:
-        """The poller of a task's account."""
-        return self._polled[task.state.ref.account].poller
 
     def views(self) -> Iterator[AccountView]:
         """What /metrics shows of each."""
         return (_view(name, polled) for name, polled in self._polled.items())
 
-    def keep(self, settings: Settings) -> list[str]:
-        """Open new accounts, change those that differ; return the names of those to be closed."""
-        self._cadences = {group.name: Cadence(group.poll) for group in settings.task_groups}
-        self._streamed = frozenset(group.name for group in settings.task_groups if group.stream)
-        for account in {group.account for group in settings.task_groups if group.stream}:
-            self._journal.foresee_requests(account, STREAM_ENDPOINT)
-        for wanted in settings.accounts:
-            polled = self._polled.get(wanted.name)
+    def take(self, change: Change) -> None:
+        """Tell the poller of a task's account what has happened to the task."""
+        polled = self._polled.get(change.task.state.ref.account)
+        if polled:
+            polled.poller.take(change)
+
+    def hurry(self, task: TaskView) -> None:
+        """Ask about a task at once."""
+        polled = self._polled.get(task.state.ref.account)
+        if polled:
+            polled.poller.hurry(task.number)
+
+    # ---- other settings --------------------------------------------------------------------------------------------
+
+    async def prepare(self, wanted: Settings) -> AccountsPlan:
+        """Read the keys and make the clients that these settings need."""
+        opened, changed = [], []
+        for settings in wanted.accounts:
+            polled = self._polled.get(settings.name)
             if polled is None:
-                self._open(wanted)
-            elif polled.account.settings != wanted:
-                polled.account.reconfigure(wanted)
-                polled.poller.close_streams(unwanted_only=False)
-            else:
-                polled.poller.close_streams(unwanted_only=True)
-        return [name for name in self._polled if name not in {account.name for account in settings.accounts}]
+                opened.append(await self._open(settings))
+            elif polled.account.settings != settings:
+                changed.append(await polled.account.prepare(settings))
+        return AccountsPlan(wanted, opened, changed)
+
+    def commit(self, plan: AccountsPlan) -> list[str]:
+        """Let a plan be so, at once; return the names of the accounts that are to be closed."""
+        wanted = plan.wanted
+        self._cadences = {group.name: Cadence(group.poll) for group in wanted.task_groups}
+        self._streamed = frozenset(group.name for group in wanted.task_groups if group.stream)
+        for name in {group.account for group in wanted.task_groups if group.stream}:
+            self._accounting.foresee_requests(name, STREAM_ENDPOINT)
+        for change in plan.changed:
+            change.commit()
+        changed = {change.settings.name for change in plan.changed}
+        for name, polled in self._polled.items():
+            polled.poller.close_streams(unwanted_only=name not in changed)
+            polled.poller.restaff()
+        for account in plan.opened:
+            self._poll(account)
+        return [name for name in self._polled if name not in {account.name for account in wanted.accounts}]
 
     async def close(self, names: Sequence[str] | None = None) -> None:
         """Stop polling these accounts, or all, at once."""
@@ -89,39 +135,43 @@ class Accounts:
         await self._loops.stop(*map(_poll_loop, self._polled))
         await asyncio.gather(*(polled.poller.stop(deadline=deadline) for polled in self._polled.values()))
 
-    def _open(self, settings: AccountSettings) -> None:
-        name, world = settings.name, self._world
-        account = Account(
+    async def _open(self, settings: AccountSettings) -> Account:
+        dependencies = self._dependencies
+        return await Account.open(
             settings,
-            clock=world.clock,
-            requests=self._journal,
+            clock=dependencies.clock,
+            requests=self._accounting,
             logger=self._log,
-            random=world.random,
-            transport=world.transport,
-            environ=world.environ,
-            hide=world.hide,
+            random=dependencies.random,
+            transport=dependencies.transport,
+            environ=dependencies.environ,
+            hide=dependencies.hide,
         )
+
+    def _poll(self, account: Account) -> None:
+        name = account.settings.name
         poller = Poller(
             name,
             account,
-            tracker=self._tracker,
-            journal=self._journal,
+            tasks=self._tracker,
+            intake=self._intake,
+            lag=self._accounting,
             cadence_of=self._cadence_of,
-            clock=world.clock,
-            random=world.random.random,
+            clock=self._dependencies.clock,
+            random=self._dependencies.random.random,
             log=self._log,
-            is_streamed=lambda task: task.labels.group in self._streamed,
+            is_streamed=lambda labels: labels.group in self._streamed,
         )
-        self._polled[name] = Polled(account, poller)
+        self._polled[name] = _Polled(account, poller)
         self._loops.start(_poll_loop(name), poller.run())
         self._loops.start(_key_loop(name), account.watch_key())
 
-    def _cadence_of(self, task: Task) -> Cadence:
+    def _cadence_of(self, labels: TaskLabels) -> Cadence:
         # within a reload a stream may be closed whose group has just gone; the task goes next
-        return self._cadences.get(task.labels.group, Cadence(PollSettings()))
+        return self._cadences.get(labels.group, Cadence(PollSettings()))
 
 
-def _view(name: str, polled: Polled) -> AccountView:
+def _view(name: str, polled: _Polled) -> AccountView:
     account, poller = polled.account, polled.poller
     suspension = account.suspension
     may = _attainable_rate(account.settings, poller.latency, streams=account.streams)

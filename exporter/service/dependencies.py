@@ -10,7 +10,7 @@ from exporter.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Dependencies:
     """Time, chance, the environment, the network (None: the real one), and who keeps secrets out of the logs."""
 
     clock: Clock

@@ -20,13 +20,16 @@ class Loops:
         return frozenset(self._dead)
 
     def start(self, name: str, loop: Coroutine[object, object, None]) -> None:
+        """Run a loop under a name, in place of one that has died under it."""
         task = asyncio.create_task(loop, name=name)
         self._tasks[name] = task
+        self._dead.discard(name)
         task.add_done_callback(self._ended)
 
     async def stop(self, *names: str) -> None:
-        """Stop these loops, or all of them."""
+        """Stop these loops, or all of them; one that has died before is forgiven, for nobody wants it any more."""
         stopped = [self._tasks.pop(name) for name in names or tuple(self._tasks) if name in self._tasks]
+        self._dead.difference_update(names or tuple(self._dead))
         for task in stopped:
             task.cancel()
         await asyncio.gather(*stopped, return_exceptions=True)

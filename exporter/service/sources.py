@@ -7,30 +7,46 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.discovery.configured import Configured, configured_sources
-from exporter.discovery.items import items_of
 from exporter.discovery.source import Surroundings
-from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.events import count_refresh_failure
+from exporter.intake.accounting import ExporterAccounting
+from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import SourceView
-from exporter.service.dependencies import World
-from exporter.service.following import Following
+from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
-from exporter.settings.model import Settings, TargetSettings
+from exporter.settings.model import Settings
+from exporter.tasks.item import Item
 
 
 class Sources:
     """Runs one loop for each source, and gives what it finds to be followed."""
 
     def __init__(
-        self, *, following: Following, writer: LedgerWriter, loops: Loops, world: World, log: FilteringBoundLogger
+        self,
+        *,
+        intake: Intake,
+        accounting: ExporterAccounting,
+        loops: Loops,
+        dependencies: Dependencies,
+        log: FilteringBoundLogger,
     ) -> None:
-        self._following = following
-        self._writer = writer
+        self._intake = intake
+        self._accounting = accounting
         self._loops = loops
-        self._clock = world.clock
+        self._clock = dependencies.clock
         self._log = log
-        self._surroundings = Surroundings(world.clock, world.random, log, world.transport)
+        self._surroundings = Surroundings(dependencies.clock, dependencies.random, log, dependencies.transport)
         self._running: dict[str, _Running] = {}
+
+    @property
+    def untried(self) -> list[str]:
+        """The sources that have not been read yet, well or badly."""
+        return [name for name, running in self._running.items() if not running.has_been_tried]
+
+    @property
+    def unreported_accounts(self) -> frozenset[str]:
+        """The accounts of which a source may still name tasks that nobody knows of: it was not read in full yet."""
+        waiting = (running for running in self._running.values() if running.last_refresh_at is None)
+        return frozenset(running.configured.group.account for running in waiting)
 
     def retire(self, settings: Settings) -> None:
         """Take nothing more from sources that these settings do not ask for."""
@@ -55,7 +71,7 @@ class Sources:
             yield SourceView(it.group.name, str(it.mechanism), running.last_refresh_at)
 
     def _start(self, configured: Configured) -> None:
-        running = _Running(configured, self._following, self._writer, self._clock, self._log)
+        running = _Running(configured, self._intake, self._accounting, self._clock, self._log)
         self._running[configured.name] = running
         self._loops.start(_loop(configured.name), configured.source.run(running, self._surroundings))
 
@@ -65,26 +81,30 @@ class _Running:
     """One source at work: what it reports becomes lists, metrics and log lines."""
 
     configured: Configured
-    following: Following
-    writer: LedgerWriter
+    intake: Intake
+    accounting: ExporterAccounting
     clock: Clock
     log: FilteringBoundLogger
     last_refresh_at: float | None = None
     faults: frozenset[str] = frozenset()
+    has_been_tried: bool = False
     is_retired: bool = False
 
-    async def found(self, targets: Sequence[TargetSettings]) -> None:
-        items = list(items_of(self.configured.group, targets))
-        await self.following.assign(lambda: {} if self.is_retired else {self.configured.name: items})
+    async def found(self, items: Sequence[Item]) -> None:
+        async with self.intake.changing:
+            if not self.is_retired:
+                await self.intake.replace({self.configured.name: items})
 
     def refreshed(self) -> None:
+        self.has_been_tried = True
         self.last_refresh_at = self.clock.wall()
         if self.faults:
             self.faults = frozenset()
             self.log.info("discovery_recovered", source=self.configured.name)
 
     def failed(self, *reasons: str) -> None:
-        self.writer.meter(count_refresh_failure(self.configured.group.name, str(self.configured.mechanism)))
+        self.has_been_tried = True
+        self.accounting.refresh_failed(self.configured.group.name, str(self.configured.mechanism))
         for reason in dict.fromkeys(reasons):
             if reason not in self.faults:
                 self.log.warning("discovery_failing", source=self.configured.name, reason=reason)

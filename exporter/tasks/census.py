@@ -1,16 +1,34 @@
-"""The followed tasks counted by labels and status, kept up as they change."""
+"""The followed tasks counted by labels and status, kept up as each of them changes.
 
-import heapq
+Whatever a scrape asks for is kept ready: a census costs as much as there are label sets, however many tasks there are.
+"""
+
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count, islice
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sortedcontainers import SortedList
 
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
-from exporter.tasks.task import Rules, Task
+
+Key = TypeVar("Key")
+
+NANO = 1_000_000_000
+"""Estimates are added and taken away again as whole billionths of a credit: sums of floats would drift."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that the tasks live by (seconds); ``default_eta`` is by group."""
+
+    retention: float = 86400.0
+    not_found_grace: float = 120.0
+    overdue_factor: float = 3.0
+    listed_limit: int = 1000
+    default_eta: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,87 +49,95 @@ class Census:
     duplicates: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one task adds to the census; it is taken away as it was added, whatever has changed meanwhile."""
+
+    labels: TaskLabels
+    status: Status
+    ended_at: float | None = None
+    submitted_at: float | None = None
+    overdue_at: float | None = None
+    credits_nano: int = 0
+
+
 class Tally:
-    """What the gauges count. A task that ended longer than the retention ago is not counted any more."""
+    """The sums of the shares of all tasks. Every step costs at most the logarithm of the number of tasks."""
 
     def __init__(self) -> None:
-        self._order = count()
-        self._visible: dict[Task, None] = {}
-        self._open: dict[Task, None] = {}
         self._counts: Counter[tuple[TaskLabels, Status]] = Counter()
-        self._duplicates = 0
-        self._retiring: list[tuple[float, int, Task]] = []
+        self._credits_nano: Counter[TaskLabels] = Counter()
+        self._estimated: Counter[TaskLabels] = Counter()
+        self._overdue_at: dict[TaskLabels, SortedList[float]] = {}
+        self._submitted_at: dict[tuple[TaskLabels, Status], SortedList[float]] = {}
 
-    @contextmanager
-    def recounted(self, task: Task, *, rules: Rules, now: float) -> Iterator[None]:
-        """Take a task out of the counts, let it change, and count it again: the one way a count changes."""
-        if task in self._visible:
-            self._counts[task.labels, task.state.status] -= 1
-        self._duplicates -= len(task.claims) > 1
-        try:
-            yield
-        finally:
-            self._duplicates += len(task.claims) > 1
-            self._put_back(task, rules=rules, now=now)
+    @property
+    def counts(self) -> Mapping[tuple[TaskLabels, Status], int]:
+        """How many tasks there are of each label set and status; live, without zeros."""
+        return self._counts
 
-    def census(self, *, rules: Rules, now: float) -> Census:
-        """Add everything up."""
-        self._retire(rules, now)
-        outstanding: dict[TaskLabels, float] = {}
-        overdue: Counter[TaskLabels] = Counter()
-        oldest: dict[tuple[TaskLabels, Status], float] = {}
-        for task in self._open:
-            state, labels = task.state, task.labels
-            if state.observed_at is None:
-                continue
-            if state.credits_estimated is not None:
-                outstanding[labels] = outstanding.get(labels, 0.0) + state.credits_estimated
-            overdue[labels] += _is_overdue(task, rules, now)
-            if state.status is not Status.UNKNOWN:
-                key = (labels, state.status)
-                oldest[key] = min(oldest.get(key, state.submitted_at), state.submitted_at)
-        listed = tuple((task.labels, task.state) for task in islice(self._visible, rules.listed_limit))
+    def add(self, share: Share) -> None:
+        labels, status = share.labels, share.status
+        self._counts[labels, status] += 1
+        if share.credits_nano:
+            self._credits_nano[labels] += share.credits_nano
+            self._estimated[labels] += 1
+        if share.overdue_at is not None:
+            self._overdue_at.setdefault(labels, SortedList()).add(share.overdue_at)
+        if share.submitted_at is not None:
+            self._submitted_at.setdefault((labels, status), SortedList()).add(share.submitted_at)
+
+    def take_away(self, share: Share) -> None:
+        labels, status = share.labels, share.status
+        _decrease(self._counts, (labels, status))
+        if share.credits_nano:
+            self._credits_nano[labels] -= share.credits_nano
+            _decrease(self._estimated, labels)
+            if labels not in self._estimated:
+                del self._credits_nano[labels]
+        if share.overdue_at is not None:
+            _remove(self._overdue_at, labels, share.overdue_at)
+        if share.submitted_at is not None:
+            _remove(self._submitted_at, (labels, status), share.submitted_at)
+
+    def census(
+        self, *, now: float, listed: tuple[tuple[TaskLabels, TaskState], ...], unlisted: int, duplicates: int
+    ) -> Census:
+        """Everything as it is now."""
+        overdue = ((labels, times.bisect_left(now)) for labels, times in self._overdue_at.items())
         return Census(
             at=now,
-            counts=dict(+self._counts),
-            outstanding_credits=outstanding,
-            overdue=dict(+overdue),
-            oldest=oldest,
+            counts=dict(self._counts),
+            outstanding_credits={labels: nano / NANO for labels, nano in self._credits_nano.items()},
+            overdue={labels: count for labels, count in overdue if count},
+            oldest={key: times[0] for key, times in self._submitted_at.items()},
             listed=listed,
-            unlisted=len(self._visible) - len(listed) if rules.listed_limit else 0,
-            duplicates=self._duplicates,
+            unlisted=unlisted,
+            duplicates=duplicates,
         )
 
-    def _put_back(self, task: Task, *, rules: Rules, now: float) -> None:
-        ended_at = task.state.finished_at
-        if not task.is_followed or (ended_at is not None and ended_at + rules.retention <= now):
-            self._visible.pop(task, None)
-            self._open.pop(task, None)
-            return
-        was_counted_as_ended = task in self._visible and task not in self._open
-        self._visible.setdefault(task)  # a task that was shown keeps its place: series must not come and go
-        self._counts[task.labels, task.state.status] += 1
-        if ended_at is None:
-            self._open[task] = None
-        elif not was_counted_as_ended:
-            self._open.pop(task, None)
-            self._retire_at(task, ended_at + rules.retention)
 
-    def _retire_at(self, task: Task, at: float) -> None:
-        heapq.heappush(self._retiring, (at, next(self._order), task))
-
-    def _retire(self, rules: Rules, now: float) -> None:
-        while self._retiring and self._retiring[0][0] <= now:
-            _, _, task = heapq.heappop(self._retiring)
-            ended_at = task.state.finished_at
-            if task not in self._visible or ended_at is None:
-                continue
-            with self.recounted(task, rules=rules, now=now):
-                pass
-            if task in self._visible:  # the retention has been made longer since
-                self._retire_at(task, ended_at + rules.retention)
+def share_of(state: TaskState, labels: TaskLabels, rules: Rules) -> Share:
+    """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there."""
+    if state.is_terminal or state.observed_at is None:
+        return Share(labels, state.status, ended_at=state.finished_at)
+    eta = state.eta_seconds or rules.default_eta.get(labels.group, 0.0)
+    return Share(
+        labels,
+        state.status,
+        submitted_at=state.submitted_at if state.status is not Status.UNKNOWN else None,
+        overdue_at=state.submitted_at + rules.overdue_factor * eta if eta > 0 else None,
+        credits_nano=round((state.credits_estimated or 0.0) * NANO),
+    )
 
 
-def _is_overdue(task: Task, rules: Rules, now: float) -> bool:
-    eta = task.state.eta_seconds or rules.default_eta.get(task.labels.group, 0.0)
-    return eta > 0 and now - task.state.submitted_at > rules.overdue_factor * eta
+def _decrease(counter: Counter[Key], key: Key) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
+
+
+def _remove(lists: dict[Key, SortedList[float]], key: Key, value: float) -> None:
+    lists[key].remove(value)
+    if not lists[key]:
+        del lists[key]

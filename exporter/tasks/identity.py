@@ -44,6 +44,13 @@ class TaskRef:
         if self.out_task_id:
             yield self.account, "out_task_id", self.out_task_id
 
+    def each(self) -> Iterator[Self]:
+        """The references by one id alone that name this task."""
+        if self.task_id:
+            yield type(self)(self.account, task_id=self.task_id)
+        if self.out_task_id:
+            yield type(self)(self.account, out_task_id=self.out_task_id)
+
     def __str__(self) -> str:
         return self.task_id or f"out_task_id={self.out_task_id}"
 

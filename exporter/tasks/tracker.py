@@ -1,45 +1,92 @@
 """Which tasks are followed, by whose wish, and what each answer does to them.
 
-A task is one object, whatever it is called and however many sources name it: two entries that turn out to be the same
-task are merged as soon as an answer says so. The tracker does no I/O; every time is an argument.
+A task is one entry, whatever it is called and however many sources name it: two entries that turn out to be the same
+task are merged as soon as an answer says so. Entries change in here alone; what leaves is frozen. The tracker does no
+I/O, every time is an argument, and no step takes longer the more tasks there are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import count, islice
 
-from exporter.tasks.census import Census, Tally
+from sortedcontainers import SortedDict, SortedList
+
+from exporter.tasks.census import Census, Rules, Share, Tally, share_of
 from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Outcome
 from exporter.tasks.state import Step, TaskState, begin, merge, miss, observe, told, with_ref
-from exporter.tasks.task import Claim, Rules, Task
+from exporter.tasks.view import StatusChange, TaskView
+
+HISTORY = 16
+"""So many status changes of a task are remembered."""
+
+RETIRE_AT_ONCE = 500
+"""So many tasks whose retention is over leave the census in one step."""
+
+
+class ChangeKind(StrEnum):
+    """What happened to a task."""
+
+    FOLLOWED = "followed"
+    NAMED = "named"
+    ANSWERED = "answered"
+    MERGED = "merged"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What new lists did: tasks to be polled from now on, and tasks not to be polled any more."""
+    """What happened to one task, and how it is since; of one that is not followed any more, how it was last.
 
-    followed: tuple[Task, ...]
-    dropped: tuple[Task, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """What an answer did to a task.
-
-    ``task`` is the one that is followed on, ``absorbed`` one that turned out to be the same.
-    ``is_news`` is false where nothing changed that a restart would have to know.
+    FOLLOWED: a source named it first. NAMED: another source names it, too. ANSWERED: the API told of it, by a query or
+    (``is_query`` is false) on its own; ``queue_seconds`` and ``outcome`` are to be counted. MERGED: it turned out to be
+    another task, which goes on. DROPPED: no source names it any more. ``is_news`` tells whether a restart would have to
+    know.
     """
 
-    task: Task
-    labels: TaskLabels
-    state: TaskState
-    is_news: bool
+    kind: ChangeKind
+    task: TaskView
+    is_news: bool = False
+    is_query: bool = True
     queue_seconds: float | None = None
     outcome: Outcome | None = None
-    absorbed: Task | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Claim:
+    """One source's wish that a task be followed. ``round`` is that of the source's list that named it last."""
+
+    order: int
+    source: str
+    item: Item
+    round: int
+    task: "_Task"
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """One entry. The first claim's labels hold for as long as it stands; without claims it is not followed."""
+
+    number: int
+    state: TaskState
+    claims: list[_Claim] = field(default_factory=list)
+    history: tuple[StatusChange, ...] = ()
+    share: Share | None = None
+
+    @property
+    def labels(self) -> TaskLabels:
+        return self.claims[0].item.labels
+
+    def view(self) -> TaskView:
+        sources = tuple(dict.fromkeys(claim.source for claim in self.claims))
+        return TaskView(self.number, self.labels, self.state, sources, self.history)
+
+    def note_status(self, at: float) -> None:
+        if not self.history or self.history[-1].status is not self.state.status:
+            self.history = (*self.history, StatusChange(at, self.state.status))[-HISTORY:]
 
 
 class Tracker:
@@ -47,224 +94,265 @@ class Tracker:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._now = 0.0
         self._order = count()
+        self._rounds = count()
         self._tally = Tally()
-        self._tasks: dict[Task, None] = {}
-        self._by_id: dict[IdKey, Task] = {}
-        self._claimed: dict[str, dict[TaskRef, Task]] = {}
+        self._duplicates = 0
+        self._tasks: SortedDict[int, _Task] = SortedDict()
+        self._by_id: dict[IdKey, _Task] = {}
+        self._claims: dict[str, dict[TaskRef, _Claim]] = {}
+        self._visible: dict[_Task, None] = {}
+        self._ended: SortedList[tuple[float, int]] = SortedList()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def __iter__(self) -> Iterator[Task]:
-        return iter(self._tasks)
+    # ---- views -----------------------------------------------------------------------------------------------------
 
     @property
     def sources(self) -> frozenset[str]:
         """The names of the sources that ask for at least one task."""
-        return frozenset(self._claimed)
+        return frozenset(self._claims)
 
-    def find(self, ref: TaskRef) -> Task | None:
+    @property
+    def label_sets(self) -> frozenset[TaskLabels]:
+        """The labels that at least one task of the census has."""
+        return frozenset(labels for labels, _ in self._tally.counts)
+
+    def find(self, ref: TaskRef) -> TaskView | None:
         """The followed task that goes by one of these ids, if there is one."""
+        task = self._find(ref)
+        return task.view() if task else None
+
+    def is_followed(self, ref: TaskRef) -> bool:
+        """Whether there is a followed task that goes by one of these ids."""
+        return self._find(ref) is not None
+
+    def view(self, number: int) -> TaskView | None:
+        """The followed task of that number, if there is one."""
+        task = self._tasks.get(number)
+        return task.view() if task else None
+
+    def views(self, *, after: int = -1, limit: int) -> list[TaskView]:
+        """The next so many tasks behind that number, in the order of their numbers."""
+        numbers = self._tasks.irange(after, inclusive=(False, True))
+        return [self._tasks[number].view() for number in islice(numbers, limit)]
+
+    def census(self, *, now: float) -> Census:
+        """The followed tasks added up. One that ended longer than the retention ago is not counted any more."""
+        self.retire(now=now)
+        listed = tuple((task.labels, task.state) for task in islice(self._visible, self._rules.listed_limit))
+        return self._tally.census(
+            now=now,
+            listed=listed,
+            unlisted=len(self._visible) - len(listed) if self._rules.listed_limit else 0,
+            duplicates=self._duplicates,
+        )
+
+    # ---- lists -----------------------------------------------------------------------------------------------------
+
+    def begin_round(self) -> int:
+        """The number of a new list of a source: what it does not name again is what it does not want any more."""
+        return next(self._rounds)
+
+    def claim(
+        self, source: str, item: Item, *, now: float, round_: int = -1, remembered: TaskState | None = None
+    ) -> Change | None:
+        """Let a source ask for a task; where one list names one reference twice, the first holds.
+
+        ``remembered`` is what is known of it from earlier. The change is FOLLOWED or NAMED, or None where the source
+        has asked for it before.
+        """
+        claims = self._claims.setdefault(source, {})
+        if item.ref in claims:
+            self._renew(claims[item.ref], item, round_, now)
+            return None
+        task = self._find(remembered.ref.joined(item.ref) if remembered else item.ref)
+        kind = ChangeKind.NAMED if task else ChangeKind.FOLLOWED
+        before = task.state if task else remembered
+        task = task or self._begin(item, remembered, now)
+        claim = claims[item.ref] = _Claim(next(self._order), source, item, round_, task)
+        with self._recounted(task, now):
+            task.claims.append(claim)
+            self._rename(task, told(merge(task.state, remembered) if remembered else task.state, item))
+        return Change(kind, task.view(), is_news=task.state != before)
+
+    def claimed(self, source: str) -> list[TaskRef]:
+        """What a source calls the tasks that it asks for."""
+        return list(self._claims.get(source, ()))
+
+    def is_claimed_since(self, source: str, ref: TaskRef, *, round_: int) -> bool:
+        """Whether a source's list of that round, or a later one, names this."""
+        claim = self._claims.get(source, {}).get(ref)
+        return claim is not None and claim.round >= round_
+
+    def release(self, source: str, ref: TaskRef, *, now: float) -> Change | None:
+        """Forget that a source asks for a task. The change is DROPPED, or None where somebody else asks for it."""
+        claim = self._claims.get(source, {}).pop(ref, None)
+        if claim is None:
+            return None
+        if not self._claims[source]:
+            del self._claims[source]
+        task, last = claim.task, claim.task.view()
+        with self._recounted(task, now):
+            task.claims.remove(claim)
+        if task.claims:
+            return None
+        self._forget(task)
+        return Change(ChangeKind.DROPPED, last)
+
+    # ---- answers ---------------------------------------------------------------------------------------------------
+
+    def observe(self, ref: TaskRef, observation: Observation, *, now: float, is_query: bool = True) -> list[Change]:
+        """Take an answer that knows a task; nothing where it is not followed (any more)."""
+        task = self._find(ref)
+        if task is None:
+            return []
+        before = task.state
+        task, merged = self._learn(task, observation, now)
+        step = observe(task.state, observation, now=now)
+        changed = self._advance(task, step, before, is_merged=bool(merged), now=now)
+        return [*merged, changed if is_query else replace(changed, is_query=False)]
+
+    def miss(self, ref: TaskRef, *, now: float) -> list[Change]:
+        """Take an answer that does not know a task; nothing where it is not followed (any more)."""
+        task = self._find(ref)
+        if task is None:
+            return []
+        step = miss(task.state, now=now, grace=self._rules.not_found_grace)
+        return [self._advance(task, step, task.state, is_merged=False, now=now)]
+
+    # ---- rules and retention ---------------------------------------------------------------------------------------
+
+    def apply(self, rules: Rules) -> None:
+        """Let other rules hold from now on; what they change for tasks that are counted already, ``recount`` brings."""
+        self._rules = rules
+
+    def recount(self, *, after: int, limit: int, now: float) -> int | None:
+        """Count the next so many tasks anew; return where to go on, None at the end."""
+        numbers = list(islice(self._tasks.irange(after, inclusive=(False, True)), limit))
+        for number in numbers:
+            with self._recounted(self._tasks[number], now):
+                pass
+        return numbers[-1] if numbers else None
+
+    def retire(self, *, now: float) -> bool:
+        """Count some of those no more whose retention is over; say whether there may be more of them."""
+        for _ in range(RETIRE_AT_ONCE):
+            if not self._ended or self._is_visible(self._ended[0][0], now):
+                return False
+            with self._recounted(self._tasks[self._ended[0][1]], now):
+                pass
+        return True
+
+    # ---- entries and their names -----------------------------------------------------------------------------------
+
+    def _find(self, ref: TaskRef) -> _Task | None:
         named = (self._by_id.get(key) for key in ref.ids())
         return next((task for task in named if task and task.state.ref.may_be(ref)), None)
 
-    def assign(
-        self,
-        lists: Mapping[str, Iterable[Item]],
-        *,
-        now: float,
-        remembered: Mapping[TaskRef, TaskState] | None = None,
-    ) -> Change:
-        """Let each of these sources ask for exactly these items; where a list names one id twice, the first holds.
-
-        All wishes are taken before any is dropped, so that a task may move between sources without being forgotten.
-        ``remembered`` holds what is known from earlier of items that are not followed yet, by the items' references.
-        """
-        self._now = now
-        wanted = {source: _by_ref(items) for source, items in lists.items()}
-        unwanted = [
-            (source, ref)
-            for source, items in wanted.items()
-            for ref in self._claimed.get(source, ())
-            if ref not in items
-        ]
-        memory = remembered or {}
-        claims = ((source, ref, item) for source, items in wanted.items() for ref, item in items.items())
-        followed = [task for source, ref, item in claims if (task := self._claim(source, item, memory.get(ref)))]
-        dropped = [task for source, ref in unwanted if (task := self._release(source, ref))]
-        return Change(tuple(followed), tuple(dropped))
-
-    def amend(
-        self,
-        source: str,
-        *,
-        add: Iterable[Item] = (),
-        drop: Iterable[TaskRef] = (),
-        now: float,
-        remembered: Mapping[TaskRef, TaskState] | None = None,
-    ) -> Change:
-        """Let one source ask for these items besides those it has, and for these references no more."""
-        self._now = now
-        memory = remembered or {}
-        followed = [task for item in add if (task := self._claim(source, item, memory.get(item.ref)))]
-        dropped = [task for ref in drop if ref in self.claimed(source) and (task := self._release(source, ref))]
-        return Change(tuple(followed), tuple(dropped))
-
-    def claimed(self, source: str) -> Mapping[TaskRef, Task]:
-        """The tasks that a source asks for, by what it calls them; live and not to be changed."""
-        return self._claimed.get(source, {})
-
-    def apply(self, rules: Rules, *, now: float) -> None:
-        """Let other rules hold from now on."""
-        self._rules, self._now = rules, now
-        for task in self._tasks:
-            with self._recounted(task):
-                pass
-
-    def observe(self, task: Task, observation: Observation, *, now: float) -> Transition | None:
-        """Take an answer that knows a task; None where the task is not followed any more."""
-        self._now = now
-        task = task.survivor
-        if not task.is_followed:
-            return None
-        before = task.state
-        absorbed = self._learn(task, observation)
-        task = task.survivor
-        return self._advance(task, observe(task.state, observation, now=now), before=before, absorbed=absorbed)
-
-    def miss(self, task: Task, *, now: float) -> Transition | None:
-        """Take an answer that does not know a task; None where the task is not followed any more."""
-        self._now = now
-        task = task.survivor
-        if not task.is_followed:
-            return None
-        step = miss(task.state, now=now, grace=self._rules.not_found_grace)
-        return self._advance(task, step, before=task.state, absorbed=None)
-
-    def census(self, *, now: float) -> Census:
-        """Add up the followed tasks."""
-        return self._tally.census(rules=self._rules, now=now)
-
-    # ---- claims ----------------------------------------------------------------------------------------------------
-
-    def _claim(self, source: str, item: Item, remembered: TaskState | None) -> Task | None:
-        """Note that a source names a task; return it where it was not followed before."""
-        claimed = self._claimed.setdefault(source, {})
-        if item.ref in claimed:
-            self._reclaim(claimed[item.ref], source, item)
-            return None
-        claim = Claim(next(self._order), source, item)
-        task = self.find(remembered.ref.joined(item.ref) if remembered else item.ref)
-        if task is None:
-            claimed[item.ref] = task = self._begin(claim, remembered)
-            return task
-        claimed[item.ref] = task
-        with self._recounted(task):
-            task.claims.append(claim)
-            self._rename(task, told(merge(task.state, remembered) if remembered else task.state, item))
-        return None
-
-    def _begin(self, claim: Claim, remembered: TaskState | None) -> Task:
-        state = told(remembered, claim.item) if remembered else begin(claim.item, now=self._now)
-        task = Task(state, [], number=claim.order)
-        with self._recounted(task):
-            task.claims.append(claim)
-            self._tasks[task] = None
-            self._index(task)
+    def _begin(self, item: Item, remembered: TaskState | None, now: float) -> _Task:
+        task = _Task(next(self._order), remembered or begin(item, now=now))
+        self._tasks[task.number] = task
+        self._index(task)
         return task
 
-    def _reclaim(self, task: Task, source: str, item: Item) -> None:
-        """Let a source's claim say what the source says now: its labels may have changed."""
-        at = next(i for i, claim in enumerate(task.claims) if _is_by(claim, source, item.ref))
-        if task.claims[at].item != item:
-            with self._recounted(task):
-                task.claims[at] = Claim(task.claims[at].order, source, item)
-                task.state = told(task.state, item)
+    def _renew(self, claim: _Claim, item: Item, round_: int, now: float) -> None:
+        """Let a claim say what its source says now: its labels may have changed."""
+        is_repeated = claim.round == round_ >= 0
+        claim.round = round_
+        if is_repeated or claim.item == item:
+            return
+        with self._recounted(claim.task, now):
+            claim.item = item
+            claim.task.state = told(claim.task.state, item)
 
-    def _release(self, source: str, ref: TaskRef) -> Task | None:
-        """Forget that a source named a task; return it where nobody else does."""
-        task = self._claimed[source].pop(ref)
-        if not self._claimed[source]:
-            del self._claimed[source]
-        with self._recounted(task):
-            task.claims = [claim for claim in task.claims if not _is_by(claim, source, ref)]
-            if task.claims:
-                return None
-            self._unindex(task)
-            del self._tasks[task]
-        return task
-
-    # ---- names -----------------------------------------------------------------------------------------------------
-
-    def _learn(self, task: Task, observation: Observation) -> Task | None:
-        """Note the ids that an answer gave; return an entry that thereby proved to be this same task."""
+    def _learn(self, task: _Task, observation: Observation, now: float) -> tuple[_Task, list[Change]]:
+        """Note the ids that an answer gave; return the entry that goes on, and what became of one that was the same."""
         known = task.state.ref
         ref = TaskRef(known.account, known.task_id or observation.task_id, known.out_task_id or observation.out_task_id)
         if ref == known:
-            return None
-        twins = (self._by_id.get(key) for key in ref.ids())
-        twin = next((twin for twin in twins if twin not in (None, task) and twin.state.ref.may_be(ref)), None)
+            return task, []
+        others = (self._by_id.get(key) for key in ref.ids())
+        same = next((other for other in others if other not in (None, task) and other.state.ref.may_be(ref)), None)
         self._rename(task, with_ref(task.state, ref))
-        return self._merge(task, twin) if twin else None
+        return self._merge(task, same, now) if same else (task, [])
 
-    def _merge(self, one: Task, other: Task) -> Task:
-        """Make two entries one, the one that was claimed first; return the other."""
+    def _merge(self, one: _Task, other: _Task, now: float) -> tuple[_Task, list[Change]]:
+        """Make two entries one, the one that was claimed first."""
         keep, drop = sorted((one, other), key=lambda task: task.claims[0].order)
-        with self._recounted(keep), self._recounted(drop):
+        last = drop.view()
+        with self._recounted(keep, now), self._recounted(drop, now):
             for claim in drop.claims:
-                self._claimed[claim.source][claim.item.ref] = keep
+                claim.task = keep
             keep.claims = sorted((*keep.claims, *drop.claims), key=lambda claim: claim.order)
-            drop.claims, drop.merged_into = [], keep
-            del self._tasks[drop]
-            self._unindex(drop)
+            drop.claims = []
+            self._forget(drop)
             self._rename(keep, merge(keep.state, drop.state))
-        return drop
+        return keep, [Change(ChangeKind.MERGED, last)]
 
-    def _rename(self, task: Task, state: TaskState) -> None:
+    def _forget(self, task: _Task) -> None:
+        del self._tasks[task.number]
+        self._unindex(task)
+
+    def _rename(self, task: _Task, state: TaskState) -> None:
         self._unindex(task)
         task.state = state
         self._index(task)
 
-    def _index(self, task: Task) -> None:
+    def _index(self, task: _Task) -> None:
         for key in task.state.ref.ids():
             self._by_id.setdefault(key, task)
 
-    def _unindex(self, task: Task) -> None:
+    def _unindex(self, task: _Task) -> None:
         for key in task.state.ref.ids():
             if self._by_id.get(key) is task:
                 del self._by_id[key]
 
-    # ---- states ----------------------------------------------------------------------------------------------------
+    # ---- states and counts -----------------------------------------------------------------------------------------
 
-    def _advance(self, task: Task, step: Step, *, before: TaskState, absorbed: Task | None) -> Transition:
-        with self._recounted(task):
+    def _advance(self, task: _Task, step: Step, before: TaskState, *, is_merged: bool, now: float) -> Change:
+        if share_of(step.state, task.labels, self._rules) == task.share:
             task.state = step.state
-        task.turned(self._now)
-        return Transition(
-            task=task,
-            labels=task.labels,
-            state=step.state,
-            is_news=absorbed is not None or _lasting(step.state) != _lasting(before),
+        else:
+            with self._recounted(task, now):
+                task.state = step.state
+        task.note_status(now)
+        return Change(
+            ChangeKind.ANSWERED,
+            task.view(),
+            is_news=is_merged or _lasting(step.state) != _lasting(before),
             queue_seconds=step.queue_seconds,
             outcome=step.outcome,
-            absorbed=absorbed,
         )
 
-    def _recounted(self, task: Task) -> AbstractContextManager[None]:
-        return self._tally.recounted(task, rules=self._rules, now=self._now)
+    @contextmanager
+    def _recounted(self, task: _Task, now: float) -> Iterator[None]:
+        """Take a task out of the counts, let it change, and count it again: the one way a count changes."""
+        self._duplicates -= len(task.claims) > 1
+        if task.share is not None:
+            self._tally.take_away(task.share)
+            if task.share.ended_at is not None:
+                self._ended.remove((task.share.ended_at, task.number))
+            task.share = None
+        try:
+            yield
+        finally:
+            self._duplicates += len(task.claims) > 1
+            self._count(task, now)
 
+    def _count(self, task: _Task, now: float) -> None:
+        if not task.claims or not self._is_visible(task.state.finished_at, now):
+            self._visible.pop(task, None)
+            return
+        self._visible.setdefault(task)  # a task that was shown keeps its place: series must not come and go
+        task.share = share = share_of(task.state, task.labels, self._rules)
+        self._tally.add(share)
+        if share.ended_at is not None:
+            self._ended.add((share.ended_at, task.number))
 
-def _by_ref(items: Iterable[Item]) -> dict[TaskRef, Item]:
-    named: dict[TaskRef, Item] = {}
-    for item in items:
-        named.setdefault(item.ref, item)
-    return named
-
-
-def _is_by(claim: Claim, source: str, ref: TaskRef) -> bool:
-    return claim.source == source and claim.item.ref == ref
+    def _is_visible(self, ended_at: float | None, now: float) -> bool:
+        return ended_at is None or ended_at + self._rules.retention > now
 
 
 def _lasting(state: TaskState) -> tuple[object, ...]:

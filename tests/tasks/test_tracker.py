@@ -1,11 +1,19 @@
-import pytest
+"""Which tasks are followed, and what answers and lists do to them."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
-from exporter.tasks.state import begin, observe
-from exporter.tasks.task import Rules, Task
-from exporter.tasks.tracker import Tracker
+from exporter.tasks.state import TaskState, begin, observe
+from exporter.tasks.tracker import RETIRE_AT_ONCE, Change, ChangeKind, Tracker
+from exporter.tasks.view import TaskView
 
 T0 = 1_780_000_000.0
 ONE = TaskLabels("a", "one", "sora-2")
@@ -26,22 +34,58 @@ def seen(
     return Observation(status, task_id=task_id, out_task_id=out, estimated_seconds=eta, estimated_credits=cost)
 
 
-def tracker_of(*lists: tuple[str, list[Item]], rules: Rules = Rules()) -> tuple[Tracker, list[Task]]:  # noqa: B008
-    tracker = Tracker(rules)
-    change = tracker.assign(dict(lists), now=T0)
-    return tracker, list(change.followed)
+class Lists:
+    """A tracker whose sources hand over whole lists, as they do in life."""
+
+    def __init__(self, *lists: tuple[str, list[Item]], rules: Rules = Rules()) -> None:  # noqa: B008
+        self.tracker = Tracker(rules)
+        self.first = self.assign(dict(lists))
+
+    def assign(
+        self, lists: Mapping[str, Sequence[Item]], *, now: float = T0, memory: Mapping[TaskRef, TaskState] | None = None
+    ) -> list[Change]:
+        tracker, known = self.tracker, memory or {}
+        rounds = {source: tracker.begin_round() for source in lists}
+        changes = [
+            tracker.claim(source, item, now=now, round_=rounds[source], remembered=known.get(item.ref))
+            for source, items in lists.items()
+            for item in items
+        ]
+        changes += [
+            tracker.release(source, ref, now=now)
+            for source, round_ in rounds.items()
+            for ref in tracker.claimed(source)
+            if not tracker.is_claimed_since(source, ref, round_=round_)
+        ]
+        return [change for change in changes if change]
+
+    def followed(self) -> list[TaskView]:
+        return self.tracker.views(limit=1000)
+
+    def view(self, ref: TaskRef) -> TaskView:
+        view = self.tracker.find(ref)
+        assert view is not None
+        return view
+
+    def observe(self, name: str, observation: Observation, *, now: float = T0) -> Change:
+        """The answer to a query by ``task_id``; what it did to that task."""
+        return self.tracker.observe(TaskRef("a", name), observation, now=now)[-1]
+
+    def counts(self, now: float = T0) -> dict[tuple[str, str], int]:
+        census = self.tracker.census(now=now)
+        return {(labels.group, str(status)): n for (labels, status), n in census.counts.items()}
 
 
-def counts(tracker: Tracker, now: float = T0) -> dict[tuple[str, str], int]:
-    return {(labels.group, str(status)): n for (labels, status), n in tracker.census(now=now).counts.items()}
+def kinds(changes: Sequence[Change]) -> list[tuple[str, str]]:
+    return [(str(change.kind), str(change.task.state.ref)) for change in changes]
 
 
 def test_a_task_is_counted_in_the_state_last_observed() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]))
-    history = [counts(tracker)]
+    lists = Lists(("s", [by_id("t")]))
+    history = [lists.counts()]
     for status in (Status.PENDING, Status.RUNNING, Status.UNKNOWN, Status.COMPLETED):
-        tracker.observe(task, seen(status), now=T0 + 1)
-        history.append(counts(tracker))
+        lists.observe("t", seen(status), now=T0 + 1)
+        history.append(lists.counts())
 
     assert history == [{("one", s): 1} for s in ("unknown", "pending", "running", "unknown", "completed")]
 
@@ -50,222 +94,344 @@ def test_a_task_is_counted_in_the_state_last_observed() -> None:
 @pytest.mark.parametrize("answered", [0, 1])
 def test_a_task_under_both_its_names_becomes_one_whichever_answers_first(order: list[int], answered: int) -> None:
     items = [by_id("t"), by_out_id("x", TWO)]
-    tracker, tasks = tracker_of(*((f"s{i}", [items[i]]) for i in order))
-    first_group = items[order[0]].labels.group
-    assert len(tracker) == 2
+    lists = Lists(*((f"s{i}", [items[i]]) for i in order))
+    first, second = lists.followed()
 
-    transition = tracker.observe(tasks[answered], seen(Status.RUNNING), now=T0 + 1)
+    merged, changed = lists.tracker.observe(items[answered].ref, seen(Status.RUNNING), now=T0 + 1)
 
-    assert transition is not None
-    assert transition.task is tasks[0]
-    assert transition.absorbed is tasks[1]
-    assert transition.is_news
-    assert transition.state.ref == TaskRef("a", "t", "x")
-    assert counts(tracker) == {(first_group, "running"): 1}
-    assert tracker.census(now=T0).duplicates == 1
+    assert (merged.kind, merged.task.number) == (ChangeKind.MERGED, second.number)
+    assert (changed.kind, changed.task.number, changed.is_news) == (ChangeKind.ANSWERED, first.number, True)
+    assert changed.task.state.ref == TaskRef("a", "t", "x")
+    assert lists.counts() == {(items[order[0]].labels.group, "running"): 1}
+    assert lists.tracker.census(now=T0).duplicates == 1
+    assert changed.task.sources == ("s0", "s1") if order == [0, 1] else ("s1", "s0")
 
 
 def test_the_answer_to_an_absorbed_name_reaches_the_one_task() -> None:
-    tracker, (task, other) = tracker_of(("s", [by_id("t"), by_out_id("x")]))
-    tracker.observe(task, seen(Status.RUNNING), now=T0 + 1)
+    lists = Lists(("s", [by_id("t"), by_out_id("x")]))
+    first, _ = lists.followed()
+    lists.observe("t", seen(Status.RUNNING), now=T0 + 1)
 
-    late = tracker.observe(other, seen(Status.COMPLETED), now=T0 + 2)
+    (late,) = lists.tracker.observe(TaskRef("a", None, "x"), seen(Status.COMPLETED), now=T0 + 2)
 
-    assert late is not None
-    assert late.task is task
+    assert late.task.number == first.number
     assert late.outcome is not None
-    again = tracker.observe(task, seen(Status.COMPLETED), now=T0 + 3)
-    assert again is not None
-    assert again.outcome is None
+    assert lists.observe("t", seen(Status.COMPLETED), now=T0 + 3).outcome is None
+
+
+def test_a_twin_that_the_answer_ends_is_told_as_ended() -> None:
+    """Whoever has it scheduled must not ask once more."""
+    lists = Lists(("s", [by_out_id("x"), by_id("t")]))
+    kept, absorbed = lists.followed()
+
+    changes = lists.tracker.observe(TaskRef("a", "t"), seen(Status.COMPLETED), now=T0 + 1)
+
+    assert [(change.kind, change.task.number) for change in changes] == [
+        (ChangeKind.MERGED, absorbed.number),
+        (ChangeKind.ANSWERED, kept.number),
+    ]
+    assert changes[1].task.state.is_terminal
 
 
 def test_one_out_task_id_used_for_two_tasks_keeps_them_apart() -> None:
-    tracker, (one, two) = tracker_of(("s", [by_id("t1"), by_id("t2")]))
-    tracker.observe(one, seen(Status.RUNNING, "t1"), now=T0)
-    tracker.observe(two, seen(Status.RUNNING, "t2"), now=T0)
+    lists = Lists(("s", [by_id("t1"), by_id("t2")]))
+    lists.observe("t1", seen(Status.RUNNING, "t1"))
+    lists.observe("t2", seen(Status.RUNNING, "t2"))
 
-    assert len(tracker) == 2
+    assert len(lists.tracker) == 2
 
 
 def test_the_first_source_holds_until_it_drops_the_task() -> None:
-    tracker, (task,) = tracker_of(("s1", [by_id("t", ONE)]), ("s2", [by_id("t", TWO)]))
-    assert (task.labels, tracker.census(now=T0).duplicates) == (ONE, 1)
+    lists = Lists(("s1", [by_id("t", ONE)]), ("s2", [by_id("t", TWO)]))
+    assert kinds(lists.first) == [("followed", "t"), ("named", "t")]
+    (task,) = lists.followed()
+    assert (task.labels, task.sources, lists.tracker.census(now=T0).duplicates) == (ONE, ("s1", "s2"), 1)
 
-    change = tracker.assign({"s1": []}, now=T0)
-    assert (change.dropped, task.labels, counts(tracker)) == ((), TWO, {("two", "unknown"): 1})
-    assert tracker.census(now=T0).duplicates == 0
+    assert lists.assign({"s1": []}) == []
+    assert (lists.followed()[0].labels, lists.counts()) == (TWO, {("two", "unknown"): 1})
+    assert lists.tracker.census(now=T0).duplicates == 0
 
-    change = tracker.assign({"s2": []}, now=T0)
-    assert (change.dropped, counts(tracker), len(tracker), tracker.sources) == ((task,), {}, 0, frozenset())
+    (dropped,) = lists.assign({"s2": []})
+    assert (dropped.kind, dropped.task.number, dropped.task.labels) == (ChangeKind.DROPPED, task.number, TWO)
+    assert (lists.counts(), len(lists.tracker), lists.tracker.sources) == ({}, 0, frozenset())
+
+
+def test_a_view_outlives_its_task() -> None:
+    lists = Lists(("s", [by_id("t")]))
+    (task,) = lists.followed()
+    lists.assign({"s": []})
+
+    assert (task.labels, task.sources, str(task.state.ref)) == (ONE, ("s",), "t")
+    assert lists.tracker.view(task.number) is None
 
 
 def test_a_task_that_moves_between_sources_is_not_forgotten() -> None:
-    tracker, (task,) = tracker_of(("s1", [by_id("t", ONE)]))
-    tracker.observe(task, seen(Status.RUNNING), now=T0)
+    lists = Lists(("s1", [by_id("t", ONE)]))
+    lists.observe("t", seen(Status.RUNNING))
 
-    change = tracker.assign({"s1": [], "s2": [by_id("t", TWO)]}, now=T0)
+    changes = lists.assign({"s1": [], "s2": [by_id("t", TWO)]})
 
-    assert (change.followed, change.dropped) == ((), ())
-    assert counts(tracker) == {("two", "running"): 1}
+    assert kinds(changes) == [("named", "t")]
+    assert lists.counts() == {("two", "running"): 1}
 
 
 def test_new_labels_move_the_count() -> None:
-    tracker, _ = tracker_of(("s", [by_id("t", ONE)]))
-    tracker.assign({"s": [by_id("t", TWO)]}, now=T0)
+    lists = Lists(("s", [by_id("t", ONE)]))
+    lists.assign({"s": [by_id("t", TWO)]})
 
-    assert counts(tracker) == {("two", "unknown"): 1}
+    assert lists.counts() == {("two", "unknown"): 1}
 
 
-def test_an_id_named_twice_by_one_source_is_one_claim() -> None:
-    tracker, tasks = tracker_of(("s", [by_id("t", ONE), by_id("t", TWO)]))
+def test_an_id_named_twice_by_one_list_is_named_by_its_first_item() -> None:
+    lists = Lists(("s", [by_id("t", ONE), by_id("t", TWO)]))
 
-    assert [task.labels for task in tasks] == [ONE]
-    assert tracker.census(now=T0).duplicates == 0
+    assert [task.labels for task in lists.followed()] == [ONE]
+    assert lists.tracker.census(now=T0).duplicates == 0
+    lists.assign({"s": [by_id("t", TWO), by_id("t", ONE)]})
+    assert [task.labels for task in lists.followed()] == [TWO]
 
 
 def test_answers_about_a_dropped_task_are_not_taken() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]))
-    tracker.assign({"s": []}, now=T0)
+    lists = Lists(("s", [by_id("t")]))
+    lists.assign({"s": []})
 
-    assert tracker.observe(task, seen(Status.COMPLETED), now=T0) is None
-    assert tracker.miss(task, now=T0) is None
+    assert lists.tracker.observe(TaskRef("a", "t"), seen(Status.COMPLETED), now=T0) == []
+    assert lists.tracker.miss(TaskRef("a", "t"), now=T0) == []
 
 
 def test_what_is_remembered_is_not_counted_again() -> None:
     ended = observe(begin(by_id("t"), now=T0), seen(Status.COMPLETED), now=T0 + 9).state
-    tracker = Tracker(Rules())
-    change = tracker.assign({"s": [by_id("t")]}, now=T0 + 10, remembered={TaskRef("a", "t"): ended})
+    lists = Lists()
+    (followed,) = lists.assign({"s": [by_id("t")]}, now=T0 + 10, memory={TaskRef("a", "t"): ended})
 
-    assert counts(tracker, T0 + 10) == {("one", "completed"): 1}
-    transition = tracker.observe(change.followed[0], seen(Status.COMPLETED, "t", None), now=T0 + 11)
-    assert transition is not None
-    assert (transition.outcome, transition.is_news) == (None, False)
+    assert (followed.is_news, followed.task.state.is_terminal) == (False, True)
+    assert lists.counts(T0 + 10) == {("one", "completed"): 1}
+    again = lists.observe("t", seen(Status.COMPLETED, "t", None), now=T0 + 11)
+    assert (again.outcome, again.is_news) == (None, False)
 
 
 def test_a_memory_that_knows_both_names_joins_what_two_sources_name() -> None:
-    known = observe(begin(by_id("t"), now=T0), seen(Status.RUNNING), now=T0).state.ref
     state = observe(begin(Item(TaskRef("a", "t", "x"), ONE), now=T0), seen(Status.RUNNING), now=T0).state
-    tracker = Tracker(Rules())
+    lists = Lists()
     memory = {TaskRef("a", "t"): state, TaskRef("a", None, "x"): state}
-    tracker.assign({"s1": [by_id("t")], "s2": [by_out_id("x")]}, now=T0, remembered=memory)
+    lists.assign({"s1": [by_id("t")], "s2": [by_out_id("x")]}, memory=memory)
 
-    assert (len(tracker), tracker.census(now=T0).duplicates, known.task_id) == (1, 1, "t")
+    assert (len(lists.tracker), lists.tracker.census(now=T0).duplicates) == (1, 1)
+
+
+def test_a_memory_of_its_end_ends_a_task_that_is_followed_under_its_other_name() -> None:
+    ended = observe(begin(Item(TaskRef("a", "t", "x"), ONE), now=T0), seen(Status.FAILED), now=T0).state
+    lists = Lists(("s1", [by_id("t")]))
+
+    (named,) = lists.assign({"s2": [by_out_id("x")]}, memory={TaskRef("a", None, "x"): ended})
+
+    assert (named.kind, named.task.state.is_terminal, named.outcome) == (ChangeKind.NAMED, True, None)
+    assert lists.counts() == {("one", "failed"): 1}
 
 
 def test_an_ended_task_leaves_the_gauges_after_the_retention() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]), rules=Rules(retention=100))
-    tracker.observe(task, seen(Status.FAILED), now=T0)
+    lists = Lists(("s", [by_id("t")]), rules=Rules(retention=100))
+    lists.observe("t", seen(Status.FAILED))
 
-    assert counts(tracker, T0 + 99) == {("one", "failed"): 1}
-    assert counts(tracker, T0 + 101) == {}
-    assert len(tracker) == 1, "it is known for as long as it is configured, so that it is not polled again"
+    assert lists.counts(T0 + 99) == {("one", "failed"): 1}
+    assert lists.counts(T0 + 101) == {}
+    assert len(lists.tracker) == 1, "it is known for as long as it is configured, so that it is not polled again"
+
+
+def test_a_shorter_retention_holds_for_what_has_ended_already() -> None:
+    lists = Lists(("s", [by_id("t")]), rules=Rules(retention=1000))
+    lists.observe("t", seen(Status.FAILED))
+
+    lists.tracker.apply(Rules(retention=100))
+
+    assert [lists.counts(T0 + at) for at in (99, 101)] == [{("one", "failed"): 1}, {}]
 
 
 def test_a_longer_retention_shows_ended_tasks_again() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]), rules=Rules(retention=100))
-    tracker.observe(task, seen(Status.FAILED), now=T0)
-    counts(tracker, T0 + 101)
+    lists = Lists(("s", [by_id("t"), by_id("u")]), rules=Rules(retention=100))
+    lists.observe("t", seen(Status.FAILED))
+    lists.counts(T0 + 101)
 
-    tracker.apply(Rules(retention=1000), now=T0 + 102)
+    lists.tracker.apply(Rules(retention=1000))
+    assert lists.tracker.recount(after=-1, limit=1, now=T0 + 102) == lists.followed()[0].number
+    assert lists.tracker.recount(after=lists.followed()[-1].number, limit=1, now=T0 + 102) is None
 
-    assert counts(tracker, T0 + 999) == {("one", "failed"): 1}
-    assert counts(tracker, T0 + 1001) == {}
+    assert lists.counts(T0 + 999) == {("one", "failed"): 1, ("one", "unknown"): 1}
+    assert lists.counts(T0 + 1001) == {("one", "unknown"): 1}
 
 
-def test_a_retention_made_longer_before_it_ended_holds() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]), rules=Rules(retention=100))
-    tracker.observe(task, seen(Status.FAILED), now=T0)
+def test_many_retire_in_steps() -> None:
+    many = RETIRE_AT_ONCE + 1
+    lists = Lists(("s", [by_id(f"t{i}") for i in range(many)]), rules=Rules(retention=10))
+    for i in range(many):
+        lists.observe(f"t{i}", seen(Status.FAILED, f"t{i}", None))
 
-    tracker.apply(Rules(retention=1000), now=T0 + 50)
-
-    assert [counts(tracker, T0 + at) for at in (150, 1001)] == [{("one", "failed"): 1}, {}]
+    assert lists.tracker.retire(now=T0 + 11)
+    assert not lists.tracker.retire(now=T0 + 11)
+    assert lists.counts(T0 + 11) == {}
 
 
 def test_the_census_adds_up_open_tasks() -> None:
     rules = Rules(overdue_factor=3, default_eta={"one": 30.0})
-    tracker, (old, young, unseen) = tracker_of(("s", [by_id("t1"), by_id("t2"), by_id("t3")]), rules=rules)
-    tracker.observe(old, seen(Status.RUNNING, "t1", None, cost=1.5, eta=10), now=T0)
-    tracker.observe(young, seen(Status.PENDING, "t2", None, cost=0.5), now=T0)
+    lists = Lists(("s", [by_id("t1"), by_id("t2"), by_id("t3")]), rules=rules)
+    lists.observe("t1", seen(Status.RUNNING, "t1", None, cost=1.5, eta=10))
+    lists.observe("t2", seen(Status.PENDING, "t2", None, cost=0.5))
 
-    at_31 = tracker.census(now=T0 + 31)
-    at_91 = tracker.census(now=T0 + 91)
+    at_31 = lists.tracker.census(now=T0 + 31)
+    at_91 = lists.tracker.census(now=T0 + 91)
 
     assert at_31.outstanding_credits == {ONE: 2.0}
     assert at_31.overdue == {ONE: 1}
     assert at_91.overdue == {ONE: 2}, "a task of unknown ETA is held against the default, one never answered is not"
+    assert lists.tracker.census(now=T0 + 31).overdue == {ONE: 1}, "the clock may be set back"
     assert at_31.oldest == {(ONE, Status.RUNNING): T0, (ONE, Status.PENDING): T0}
-    assert unseen.state.observed_at is None
+
+
+def test_sums_of_credits_do_not_drift() -> None:
+    lists = Lists(("s", [by_id(f"t{i}") for i in range(30)]))
+    for i in range(30):
+        lists.observe(f"t{i}", seen(Status.RUNNING, f"t{i}", None, cost=0.1))
+    for i in range(29):
+        lists.observe(f"t{i}", seen(Status.COMPLETED, f"t{i}", None))
+
+    assert lists.tracker.census(now=T0).outstanding_credits == {ONE: 0.1}
 
 
 def test_listed_tasks_keep_their_places() -> None:
-    tracker, tasks = tracker_of(("s", [by_id(f"t{i}") for i in range(5)]), rules=Rules(listed_limit=2, retention=50))
+    lists = Lists(("s", [by_id(f"t{i}") for i in range(5)]), rules=Rules(listed_limit=2, retention=50))
 
     def listed(now: float = T0) -> list[str | None]:
-        return [state.ref.task_id for _, state in tracker.census(now=now).listed]
+        return [state.ref.task_id for _, state in lists.tracker.census(now=now).listed]
 
     before = listed()
-    for task in tasks:
-        tracker.observe(task, seen(Status.COMPLETED, task.state.ref.task_id or "", None), now=T0)
+    for i in range(5):
+        lists.observe(f"t{i}", seen(Status.COMPLETED, f"t{i}", None))
 
     assert before == listed() == ["t0", "t1"]
-    assert tracker.census(now=T0).unlisted == 3
-    tracker.assign({"s": [by_id(f"t{i}") for i in range(1, 5)]}, now=T0)
+    assert lists.tracker.census(now=T0).unlisted == 3
+    lists.assign({"s": [by_id(f"t{i}") for i in range(1, 5)]})
     assert listed() == ["t1", "t2"]
 
 
 def test_no_listed_tasks_is_no_limit_reached() -> None:
-    tracker, _ = tracker_of(("s", [by_id("t")]), rules=Rules(listed_limit=0))
-    census = tracker.census(now=T0)
+    census = Lists(("s", [by_id("t")]), rules=Rules(listed_limit=0)).tracker.census(now=T0)
 
     assert (census.listed, census.unlisted) == ((), 0)
 
 
 def test_404s_end_a_task_that_nobody_knows() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]), rules=Rules(not_found_grace=60))
-    outcomes = [tracker.miss(task, now=T0 + after) for after in (1, 61, 62, 63)]
+    lists = Lists(("s", [by_id("t")]), rules=Rules(not_found_grace=60))
+    changes = [lists.tracker.miss(TaskRef("a", "t"), now=T0 + after)[0] for after in (1, 61, 62, 63)]
 
-    assert [t.outcome.status if t and t.outcome else None for t in outcomes] == [None, None, None, Status.NOT_FOUND]
-    assert counts(tracker) == {("one", "not_found"): 1}
+    assert [c.outcome.status if c.outcome else None for c in changes] == [None, None, None, Status.NOT_FOUND]
+    assert lists.counts() == {("one", "not_found"): 1}
 
 
 def test_news_is_what_a_restart_would_have_to_know() -> None:
-    tracker, (task,) = tracker_of(("s", [by_id("t")]))
+    lists = Lists(("s", [by_id("t")]))
     observations = [seen(Status.PENDING), seen(Status.PENDING), seen(Status.PENDING, eta=9)]
-    transitions = [tracker.observe(task, observation, now=T0 + 1) for observation in observations]
 
-    assert [t.is_news for t in transitions if t] == [True, False, True]
+    assert [lists.observe("t", observation, now=T0 + 1).is_news for observation in observations] == [True, False, True]
+
+
+def test_an_answer_that_came_on_its_own_is_told_as_such() -> None:
+    lists = Lists(("s", [by_id("t")]))
+    (change,) = lists.tracker.observe(TaskRef("a", "t"), seen(Status.RUNNING), now=T0, is_query=False)
+
+    assert (change.kind, change.is_query) == (ChangeKind.ANSWERED, False)
 
 
 def test_a_source_may_ask_for_more_and_for_less() -> None:
-    tracker, _ = tracker_of(("s", [by_id("t"), by_id("u")]), ("other", [by_id("v")]))
-    more = tracker.amend("s", add=[by_id("u", TWO), by_id("v"), by_id("w")], now=T0 + 1)
-    assert [str(task.state.ref) for task in more.followed] == ["w"]
-    assert {str(ref) for ref in tracker.claimed("s")} == {"t", "u", "v", "w"}
-    assert [task.labels.group for task in tracker] == ["one", "two", "one", "one"]
+    lists = Lists(("s", [by_id("t"), by_id("u")]), ("other", [by_id("v")]))
+    round_ = lists.tracker.begin_round()
+    more = [lists.tracker.claim("s", item, now=T0, round_=round_) for item in (by_id("u", TWO), by_id("v"), by_id("w"))]
+    assert kinds([change for change in more if change]) == [("named", "v"), ("followed", "w")]
+    assert {str(ref) for ref in lists.tracker.claimed("s")} == {"t", "u", "v", "w"}
+    assert [task.labels.group for task in lists.followed()] == ["one", "two", "one", "one"]
 
-    refs = [by_id(name).ref for name in ("t", "v", "never", "t")]
-    less = tracker.amend("s", drop=refs, now=T0 + 2)
-    assert [str(task.state.ref) for task in less.dropped] == ["t"]
-    assert tracker.claimed("nobody") == {}
-
-    tracker.amend("s", drop=[by_id("u").ref, by_id("w").ref], now=T0 + 3)
-    assert tracker.sources == {"other"}
+    less = [lists.tracker.release("s", by_id(name).ref, now=T0) for name in ("t", "v", "never", "t")]
+    assert kinds([change for change in less if change]) == [("dropped", "t")]
+    assert lists.tracker.claimed("nobody") == []
+    for name in ("u", "w"):
+        lists.tracker.release("s", by_id(name).ref, now=T0)
+    assert lists.tracker.sources == {"other"}
 
 
 def test_what_is_remembered_is_taken_up() -> None:
-    tracker = Tracker(Rules())
     known = observe(begin(by_id("t"), now=T0), seen(Status.RUNNING), now=T0 + 1).state
-    (task,) = tracker.amend("s", add=[by_id("t")], now=T0 + 9, remembered={by_id("t").ref: known}).followed
-    assert task.state == known
+    (change,) = Lists().assign({"s": [by_id("t")]}, now=T0 + 9, memory={by_id("t").ref: known})
+
+    assert (change.task.state, change.is_news) == (known, False)
 
 
 def test_numbers_grow_and_history_is_bounded() -> None:
-    tracker, (first, second) = tracker_of(("s", [by_id("t"), by_id("u")]))
-    (third,) = tracker.amend("s", add=[by_id("v")], now=T0).followed
+    lists = Lists(("s", [by_id("t"), by_id("u")]))
+    first, second = lists.followed()
+    lists.assign({"s2": [by_id("v")]})
+    third = lists.view(TaskRef("a", "v"))
     assert first.number < second.number < third.number
 
     for at in range(50):
-        tracker.observe(first, seen(Status.RUNNING if at % 2 else Status.PENDING), now=T0 + at)
-        tracker.observe(first, seen(Status.RUNNING if at % 2 else Status.PENDING), now=T0 + at + 0.5)
-    assert [turn.at for turn in first.history] == [T0 + at for at in range(34, 50)]
-    assert [turn.status for turn in first.history[-2:]] == [Status.PENDING, Status.RUNNING]
+        for half in (0, 0.5):
+            lists.observe("t", seen(Status.RUNNING if at % 2 else Status.PENDING), now=T0 + at + half)
+    history = lists.view(TaskRef("a", "t")).history
+    assert [change.at for change in history] == [T0 + at for at in range(34, 50)]
+    assert [change.status for change in history[-2:]] == [Status.PENDING, Status.RUNNING]
+
+
+def test_views_are_handed_out_in_pages_whatever_comes_and_goes_between() -> None:
+    lists = Lists(("s", [by_id(f"t{i}") for i in range(5)]))
+    first = lists.tracker.views(limit=2)
+    lists.assign({"s": [by_id(f"t{i}") for i in (0, 3, 4, 5)]})
+    rest = lists.tracker.views(after=first[-1].number, limit=10)
+
+    assert [str(task.state.ref) for task in (*first, *rest)] == ["t0", "t1", "t3", "t4", "t5"]
+
+
+STATUSES = [Status.PENDING, Status.RUNNING, Status.UNKNOWN, Status.COMPLETED, Status.FAILED]
+EVENTS = st.one_of(
+    st.tuples(st.just("list"), st.sampled_from(["s1", "s2"]), st.sets(st.sampled_from("tuvwxyz"))),
+    st.tuples(st.just("answer"), st.sampled_from("tuvwxyz"), st.sampled_from(STATUSES)),
+    st.tuples(st.just("time"), st.floats(0, 40), st.none()),
+    st.tuples(st.just("rules"), st.sampled_from([10.0, 50.0]), st.sampled_from([1.0, 3.0])),
+)
+
+
+@given(st.lists(EVENTS, max_size=40))
+def test_the_census_is_what_adding_everything_up_would_give(events: list[tuple[str, object, object]]) -> None:
+    """``tuv`` may be asked for by task_id, ``xyz`` are their out_task_ids, ``w`` has one name only."""
+    rules, now = Rules(retention=50.0, default_eta={"one": 5.0}), T0
+    lists = Lists(rules=rules)
+    for kind, one, two in events:
+        match kind, one, two:
+            case "list", str(source), set(names):
+                items = [by_id(name) if name < "x" else by_out_id(name) for name in sorted(names)]
+                lists.assign({source: items}, now=now)
+            case "answer", str(name), Status() as status:
+                task_id = {"x": "t", "y": "u", "z": "v"}.get(name, name)
+                out = {"t": "x", "u": "y", "v": "z"}.get(task_id)
+                ref = TaskRef("a", name) if name < "x" else TaskRef("a", None, name)
+                lists.tracker.observe(ref, seen(status, task_id, out, eta=4, cost=0.25), now=now)
+            case "time", float(seconds), _:
+                now += seconds
+            case "rules", float(retention), float(factor):
+                rules = Rules(retention=retention, overdue_factor=factor, default_eta={"one": 5.0})
+                lists.tracker.apply(rules)
+                lists.tracker.recount(after=-1, limit=100, now=now)
+    tasks = lists.followed()
+    census = lists.tracker.census(now=now)
+    shown = [t for t in tasks if t.state.finished_at is None or t.state.finished_at + rules.retention > now]
+    opened = [t.state for t in shown if not t.state.is_terminal and t.state.observed_at is not None]
+    assert census.counts == Counter((task.labels, task.state.status) for task in shown)
+    assert sum(census.outstanding_credits.values()) == pytest.approx(sum(s.credits_estimated or 0 for s in opened))
+    assert sum(census.overdue.values()) == sum(
+        s.submitted_at + rules.overdue_factor * (s.eta_seconds or 5.0) < now for s in opened
+    )
+    named = [s for s in opened if s.status is not Status.UNKNOWN]
+    assert min(census.oldest.values(), default=0.0) == min((s.submitted_at for s in named), default=0.0)
+    assert census.duplicates == sum(len(task.sources) > 1 for task in tasks) or any(
+        task.state.ref.task_id and task.state.ref.out_task_id for task in tasks
+    )
+    assert lists.tracker.label_sets == {task.labels for task in shown}
+    ids = [key for task in tasks for key in task.state.ref.ids()]
+    assert len(ids) == len(set(ids)), "no task is followed twice under a name that is known"

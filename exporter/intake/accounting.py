@@ -1,0 +1,106 @@
+"""What is counted: of tasks, into the ledger together with their states; of the exporter's own doings, beside it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from exporter.accounting.series import Increments
+from exporter.dispatcher.answer import Drift, Reason
+from exporter.ledger.ledger import Count, Entry
+from exporter.metrics.events import (
+    count_no_requests,
+    count_outcome,
+    count_overflow,
+    count_poll_lag,
+    count_queue,
+    count_refresh_failure,
+    count_request,
+)
+from exporter.metrics.limits import LabelLimits, Limit
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Outcome
+from exporter.tasks.tracker import Change, ChangeKind
+
+
+class Record(Protocol):
+    """What the accounting needs of the ledger."""
+
+    def record(self, key: int, entry: Entry) -> None: ...
+    def forget(self, key: int) -> None: ...
+    def meter(self, increments: Increments) -> None: ...
+
+
+class TaskAccounting:
+    """Turns each change of a task into what the ledger is to keep and to add."""
+
+    def __init__(self, *, ledger: Record, limits: LabelLimits, log: FilteringBoundLogger) -> None:
+        self._ledger = ledger
+        self._limits = limits
+        self._log = log
+
+    def take(self, change: Change) -> None:
+        number, state = change.task.number, change.task.state
+        if change.kind in (ChangeKind.MERGED, ChangeKind.DROPPED):
+            self._ledger.forget(number)
+        elif change.outcome is not None:
+            self._ledger.record(number, Entry(state, started=_started(change), ended=self._ended(change)))
+            self._tell(change.task.labels, change.outcome)
+        elif change.is_news:
+            self._ledger.record(number, Entry(state, started=_started(change)))
+
+    def _ended(self, change: Change) -> Count:
+        outcome = change.outcome
+        if outcome is None:
+            raise ValueError("a task that has not ended has no outcome")
+        labels = change.task.labels
+        error_code = self._limits.admit_error_code(labels, outcome.error_code or "")
+        return Count(*count_outcome(labels, outcome, error_code=error_code))
+
+    def _tell(self, labels: TaskLabels, outcome: Outcome) -> None:
+        self._log.info(
+            "task_ended",
+            account=outcome.ref.account,
+            group=labels.group,
+            task_id=outcome.ref.task_id,
+            out_task_id=outcome.ref.out_task_id,
+            status=str(outcome.status),
+            error_code=outcome.error_code,
+            credits_used=outcome.credits_used,
+            seconds=outcome.duration,
+        )
+
+
+def _started(change: Change) -> Count | None:
+    seconds = change.queue_seconds
+    return Count(count_queue(change.task.labels, seconds)) if seconds is not None else None
+
+
+class ExporterAccounting:
+    """Counts what the exporter does: requests, polls, refreshes, labels that were refused."""
+
+    def __init__(self, meter: Callable[[Increments], None]) -> None:
+        self._meter = meter
+
+    def polled(self, account: str, *, lag: float) -> None:
+        """A task was asked about, so many seconds after it was due."""
+        self._meter(count_poll_lag(account, lag))
+
+    def foresee_requests(self, account: str, endpoint: str) -> None:
+        """Requests to an endpoint may come: what counts them starts at 0."""
+        self._meter(count_no_requests(account, endpoint))
+
+    def request_finished(
+        self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
+    ) -> None:
+        """A request came to an end."""
+        self._meter(count_request(account, endpoint, seconds=seconds, failure=failure, drift=drift))
+
+    def refresh_failed(self, group: str, mechanism: str) -> None:
+        """A source of tasks could not be read, or a registration was refused."""
+        self._meter(count_refresh_failure(group, mechanism))
+
+    def labels_refused(self, refusals: Mapping[Limit, int]) -> None:
+        """Labels became ``other``, so many by each limit."""
+        for limit, number in refusals.items():
+            self._meter(count_overflow(limit, number))

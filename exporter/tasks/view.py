@@ -1,0 +1,30 @@
+"""A followed task as everybody but the tracker sees it: frozen at one instant, so it may be kept across any wait."""
+
+from dataclasses import dataclass
+
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
+from exporter.tasks.state import TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A status that a task was seen to take, and when (Unix seconds)."""
+
+    at: float
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task. ``number`` is its identity in this process: greater than that of every task that was there before.
+
+    ``sources`` name whoever asks for it, the first one first: its labels hold. ``history`` are the latest status
+    changes that this process has seen, oldest first.
+    """
+
+    number: int
+    labels: TaskLabels
+    state: TaskState
+    sources: tuple[str, ...] = ()
+    history: tuple[StatusChange, ...] = ()
