@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from random import Random
 
 import httpx
@@ -15,143 +15,97 @@ from structlog.testing import CapturingLogger
 
 from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
-from exporter.dispatcher.gate import Pass
+from exporter.intake.intake import Intake
 from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
+from exporter.polling.streams import FIRST_PAUSE, FIRST_REST, LONGEST_PAUSE, LONGEST_REST, ODD_IN_A_ROW, Patience
 from exporter.settings.model import AccountSettings, PollSettings
+from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
-from exporter.tasks.task import Rules
-from exporter.tasks.tracker import Tracker, Transition
+from exporter.tasks.tracker import Tracker
+from tests.polling.conftest import AnyLabels, NoMemory, Rig
 from tests.support.fake_clock import FakeClock
+from tests.support.scripted_account import EOF, Said
 
 STREAMED, POLLED = TaskLabels("a", "streamed"), TaskLabels("a", "polled")
 PENDING = Answer(Observation(Status.PENDING, "t"))
 RUNNING = Answer(Observation(Status.RUNNING, "t"))
 COMPLETED = Answer(Observation(Status.COMPLETED, "t"))
-EOF = None
-Said = Answer | Exception | None
-
-
-class ScriptedAccount:
-    """Answers queries as it is told to; its streams bring what the test puts into them."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.room = 9
-        self.queries: list[tuple[float, str]] = []
-        self.opened: list[tuple[float, str]] = []
-        self.answer: Answer | Exception = RUNNING
-        self.takes = 0.0
-        self.lines: dict[str, asyncio.Queue[Said]] = {}
-        self.lent: set[Pass] = set()
-
-    async def admit(self) -> None: ...
-
-    def withdraw(self) -> None: ...
-
-    async def query(self, ref: TaskRef) -> Answer:
-        self.queries.append((self.now(), str(ref)))
-        answer = self.answer
-        await self.clock.sleep(self.takes)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def lend(self) -> Pass | None:
-        if len(self.lent) >= self.room:
-            return None
-        leave = Pass(len(self.opened), 0)
-        self.lent.add(leave)
-        return leave
-
-    def give_back(self, leave: Pass) -> None:
-        self.lent.remove(leave)
-
-    async def stream(self, ref: TaskRef, leave: Pass) -> AsyncGenerator[Answer]:
-        name = str(ref)
-        assert leave in self.lent
-        assert name not in self.lines, "one stream for a task"
-        self.opened.append((self.now(), name))
-        line = self.lines[name] = asyncio.Queue()
-        try:
-            while (said := await line.get()) is not EOF:
-                if isinstance(said, Exception):
-                    raise said
-                yield said
-        finally:
-            del self.lines[name]
-
-    def now(self) -> float:
-        return round(self.clock.monotonic() - 1000.0, 3)
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.transitions: list[Transition] = []
-        self.fault: Exception | None = None
-
-    def learnt(self, transition: Transition) -> None:
-        fault, self.fault = self.fault, None
-        if fault:
-            raise fault
-        self.transitions.append(transition)
-
-    def polled(self, account: str, *, lag: float) -> None: ...
-
-    def statuses(self) -> list[Status]:
-        return [transition.state.status for transition in self.transitions]
-
-
-class Rig:
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.account = ScriptedAccount(self.clock)
-        self.notes = Notes()
-        self.tracker = Tracker(Rules(not_found_grace=0.0))
-        self.logged = CapturingLogger()
-        self.streamed = {"streamed"}
-        self.poller = Poller(
-            "a",
-            self.account,
-            tracker=self.tracker,
-            journal=self.notes,
-            cadence_of=lambda _: Cadence(PollSettings(max_interval=100.0)),
-            clock=self.clock,
-            random=lambda: 0.2,
-            log=structlog.wrap_logger(self.logged, processors=[]),
-            is_streamed=lambda task: task.labels.group in self.streamed,
-        )
-        self.loop = asyncio.create_task(self.poller.run())
-
-    def assign(self, *items: Item) -> None:
-        change = self.tracker.assign({"s": items}, now=self.clock.wall())
-        for task in change.dropped:
-            self.poller.drop(task)
-        for task in change.followed:
-            self.poller.follow(task)
-
-    async def say(self, *said: Said, to: str = "t") -> None:
-        for one in said:
-            self.account.lines[to].put_nowait(one)
-            await self.clock.settle()
-
-    def times(self) -> list[float]:
-        return [at for at, _ in self.account.queries]
-
-    def events(self) -> list[tuple[object, ...]]:
-        return [tuple(call.kwargs[key] for key in ("event", "seconds", "reason")) for call in self.logged.calls]
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    rig = Rig()
-    yield rig
-    rig.loop.cancel()
-    await asyncio.gather(rig.loop, return_exceptions=True)
-    await rig.poller.stop(deadline=0.0)
-    assert (rig.account.lent, rig.account.lines) == (set(), {}), "every slot is given back"
+def poll() -> PollSettings:
+    return PollSettings(max_interval=100.0)
+
+
+@pytest.fixture(autouse=True)
+def room_for_streams(rig: Rig) -> None:
+    rig.account.streams_allowed = 9
+    rig.account.max_in_flight = 12
+    for _ in range(10):
+        rig.account.add_slot()
+    rig.account.answer = RUNNING
+
+
+def rests(rig: Rig) -> list[tuple[object, ...]]:
+    """What was logged of streams that rest."""
+    calls = (call.kwargs for call in rig.lines.calls)
+    return [(call["seconds"], call["reason"]) for call in calls if call["event"] == "streaming_rests"]
+
+
+# ---- when a stream may be tried --------------------------------------------------------------------------------------
+
+
+def test_each_end_of_a_tasks_stream_doubles_the_pause_before_the_next() -> None:
+    patience, task, other = Patience(), 1, 2
+    now, pauses = 0.0, []
+    for _ in range(9):
+        assert patience.allows(task, now=now)
+        patience.ended(task, now=now)
+        pauses.append(next(s for s in range(10_000) if patience.allows(task, now=now + s)))
+        assert patience.allows(other, now=now)
+        now += pauses[-1]
+
+    assert pauses == [10, 20, 40, 80, 160, 320, 600, 600, 600]
+    assert (pauses[0], pauses[-1]) == (FIRST_PAUSE, LONGEST_PAUSE)
+    patience.ended(task, now=now)
+    patience.forget(task)
+    assert patience.allows(task, now=now)
+
+
+def test_all_rest_after_several_in_a_row_that_came_to_nothing() -> None:
+    patience, task = Patience(), 1
+    assert [patience.odd(now=0.0) for _ in range(ODD_IN_A_ROW)] == [0.0] * (ODD_IN_A_ROW - 1) + [FIRST_REST]
+    assert [patience.allows(task, now=now) for now in (0.0, 59.9, 60.0)] == [False, False, True]
+    assert [patience.odd(now=60.0) for _ in range(ODD_IN_A_ROW)] == [0.0] * (ODD_IN_A_ROW - 1) + [2 * FIRST_REST]
+
+
+def test_one_that_is_fine_breaks_the_row() -> None:
+    patience = Patience()
+    for _ in range(5):
+        assert [patience.odd(now=0.0) for _ in range(ODD_IN_A_ROW - 1)] == [0.0] * (ODD_IN_A_ROW - 1)
+        patience.fine(now=0.0)
+
+
+def test_rests_grow_up_to_a_limit() -> None:
+    patience = Patience()
+    rests = [patience.rest(now=0.0) for _ in range(40)]
+    assert rests[:3] == [60.0, 120.0, 240.0]
+    assert rests[-1] == LONGEST_REST
+
+
+@pytest.mark.parametrize(("fine_at", "rest"), [(200.0, 240.0), (240.0, 60.0)])
+def test_rests_are_forgiven_once_it_goes_well_for_as_long(fine_at: float, rest: float) -> None:
+    patience = Patience()
+    patience.rest(now=-60.0)
+    assert patience.rest(now=0.0) == 120.0
+    patience.fine(now=fine_at)
+    assert patience.rest(now=fine_at) == rest
+
+
+# ---- streams and polls -----------------------------------------------------------------------------------------------
 
 
 def item(name: str = "t", labels: TaskLabels = STREAMED) -> Item:
@@ -160,7 +114,7 @@ def item(name: str = "t", labels: TaskLabels = STREAMED) -> Item:
 
 async def open_stream(rig: Rig) -> None:
     """Follow a task until it has a stream: a query at 1 s, and at its second turn (6 s) the stream."""
-    rig.assign(item())
+    await rig.follow(item())
     await rig.clock.advance(6.0)
     assert rig.account.opened == [(6.0, "t")]
 
@@ -170,7 +124,7 @@ async def test_the_second_turn_opens_a_stream_and_its_first_word_makes_the_polls
     await rig.say(PENDING)
     await rig.clock.advance(250.0)
 
-    assert rig.times() == [1.0, 106.0, 206.0], "the backstop, beside the stream"
+    assert rig.account.times() == [1.0, 106.0, 206.0], "the backstop, beside the stream"
     assert len(rig.account.opened) == 1
     assert rig.poller.rate == 0.01
 
@@ -179,7 +133,7 @@ async def test_a_stream_that_says_nothing_changes_nothing(rig: Rig) -> None:
     await open_stream(rig)
     await rig.clock.advance(16.0)
 
-    assert rig.times() == [1.0, 11.0, 16.0, 21.0]
+    assert rig.account.times() == [1.0, 11.0, 16.0, 21.0]
 
 
 async def test_what_a_stream_says_is_taken_like_an_answer(rig: Rig) -> None:
@@ -187,7 +141,7 @@ async def test_what_a_stream_says_is_taken_like_an_answer(rig: Rig) -> None:
     await open_stream(rig)
     await rig.say(RUNNING, Answer(Observation(Status.UNKNOWN, "t"), (Drift.UNKNOWN_STATUS,)))
 
-    assert rig.notes.statuses() == [Status.PENDING, Status.RUNNING, Status.UNKNOWN]
+    assert rig.statuses() == [Status.PENDING, Status.RUNNING, Status.UNKNOWN]
 
 
 async def test_an_end_is_believed_when_a_query_confirms_it(rig: Rig) -> None:
@@ -196,9 +150,9 @@ async def test_an_end_is_believed_when_a_query_confirms_it(rig: Rig) -> None:
     rig.account.answer = COMPLETED
     await rig.say(RUNNING, COMPLETED)
 
-    assert rig.times() == [1.0, 8.0]
-    assert rig.notes.statuses()[-1] is Status.COMPLETED
-    assert [transition.outcome is not None for transition in rig.notes.transitions].count(True) == 1
+    assert rig.account.times() == [1.0, 8.0]
+    assert rig.statuses()[-1] is Status.COMPLETED
+    assert [change.outcome is not None for change in rig.answered].count(True) == 1
     assert rig.poller.tasks == 0
 
 
@@ -207,8 +161,8 @@ async def test_an_end_that_no_query_confirms_is_none(rig: Rig) -> None:
     await rig.say(RUNNING, COMPLETED)
     await rig.clock.advance(9.0)
 
-    assert rig.notes.statuses() == [Status.RUNNING] * 3 + [Status.RUNNING]
-    assert rig.times() == [1.0, 6.0, 11.0]
+    assert rig.statuses() == [Status.RUNNING] * 3 + [Status.RUNNING]
+    assert rig.account.times() == [1.0, 6.0, 11.0]
     assert len(rig.account.opened) == 1, "and the task is streamed no more for a while"
     await rig.clock.advance(1.0)
     assert len(rig.account.opened) == 2
@@ -238,7 +192,7 @@ async def test_however_a_stream_ends_the_task_is_queried_at_once_and_then_as_usu
     await rig.say(*before, last)
     await rig.clock.advance(6.0)
 
-    assert rig.times() == [1.0, 7.0, 12.0]
+    assert rig.account.times() == [1.0, 7.0, 12.0]
     assert len(rig.account.opened) == 1
 
 
@@ -256,13 +210,13 @@ async def test_streams_that_end_come_back_ever_more_seldom(rig: Rig) -> None:
 
 
 async def test_streams_of_the_account_rest_when_several_came_to_nothing(rig: Rig) -> None:
-    rig.assign(*(item(f"t{i}") for i in range(4)))
+    await rig.follow(*(item(f"t{i}") for i in range(4)))
     rig.account.answer = Answer(Observation(Status.RUNNING))
     await rig.clock.advance(6.0)
     assert len(rig.account.lines) == 4
     for name in ("t0", "t1", "t2"):
         await rig.say(EOF, to=name)
-    assert rig.events() == [("streaming_rests", 60.0, None)]
+    assert rests(rig) == [(60.0, None)]
     await rig.clock.advance(59.0)
 
     assert (len(rig.account.opened), list(rig.account.lines)) == (4, ["t3"]), "what runs may run on"
@@ -271,7 +225,7 @@ async def test_streams_of_the_account_rest_when_several_came_to_nothing(rig: Rig
 
 
 async def test_silence_after_a_word_is_not_odd(rig: Rig) -> None:
-    rig.assign(*(item(f"t{i}") for i in range(4)))
+    await rig.follow(*(item(f"t{i}") for i in range(4)))
     rig.account.answer = answer = Answer(Observation(Status.RUNNING))
     await rig.clock.advance(6.0)
     for name in tuple(rig.account.lines):
@@ -286,7 +240,7 @@ async def test_silence_after_a_word_is_not_odd(rig: Rig) -> None:
 @pytest.mark.parametrize("told_by", ["stream", "query"])
 async def test_an_account_that_is_turned_away_closes_its_streams(rig: Rig, reason: Reason, told_by: str) -> None:
     rig.account.answer = Answer(Observation(Status.RUNNING))
-    rig.assign(*(item(f"t{i}") for i in range(4)), item("p", POLLED))
+    await rig.follow(*(item(f"t{i}") for i in range(4)), item("p", POLLED))
     await rig.clock.advance(10.0)
     assert len(rig.account.lines) == 4
     error = DispatcherError(reason, "no", status=400)
@@ -296,8 +250,8 @@ async def test_an_account_that_is_turned_away_closes_its_streams(rig: Rig, reaso
         rig.account.answer = error
         await rig.clock.advance(1.0)
 
-    assert (rig.account.lines, rig.account.lent) == ({}, set())
-    assert rig.events() == [("streaming_rests", 60.0, reason.value)], "once, whatever further queries say"
+    assert (rig.account.lines, rig.account.streams) == ({}, 0)
+    assert rests(rig) == [(60.0, reason.value)], "once, whatever further queries say"
     await rig.clock.advance(30.0)
     assert len(rig.account.opened) == 4
     assert rig.poller.tasks == 5, "all of them polled"
@@ -314,8 +268,8 @@ async def test_other_failures_of_queries_leave_streams_alone(rig: Rig, reason: R
 
 async def test_a_task_that_has_not_been_seen_or_has_no_task_id_is_polled(rig: Rig) -> None:
     rig.account.answer = Answer(None)
-    rig.tracker.apply(Rules(not_found_grace=1e9), now=0.0)
-    rig.assign(item(), Item(TaskRef("a", None, "x"), STREAMED))
+    rig.tracker.apply(Rules(not_found_grace=1e9))
+    await rig.follow(item(), Item(TaskRef("a", None, "x"), STREAMED))
     await rig.clock.advance(30.0)
     assert rig.account.opened == []
 
@@ -325,81 +279,77 @@ async def test_a_task_that_has_not_been_seen_or_has_no_task_id_is_polled(rig: Ri
 
 
 async def test_a_task_id_that_is_learnt_is_streamed(rig: Rig) -> None:
-    rig.assign(Item(TaskRef("a", None, "x"), STREAMED))
+    await rig.follow(Item(TaskRef("a", None, "x"), STREAMED))
     await rig.clock.advance(6.0)
 
     assert rig.account.opened == [(6.0, "t")]
 
 
 async def test_groups_that_do_not_stream_are_polled(rig: Rig) -> None:
-    rig.assign(item(labels=POLLED))
+    await rig.follow(item(labels=POLLED))
     await rig.clock.advance(30.0)
 
-    assert (rig.account.opened, len(rig.times())) == ([], 6)
+    assert (rig.account.opened, len(rig.account.times())) == ([], 6)
 
 
 async def test_without_room_a_turn_is_a_query(rig: Rig) -> None:
-    rig.account.room = 1
-    rig.assign(item("t0"), item("t1"))
+    rig.account.streams_allowed = 1
+    await rig.follow(item("t0"), item("t1"))
     rig.account.answer = Answer(Observation(Status.RUNNING))
     await rig.clock.advance(6.0)
 
     assert len(rig.account.opened) == 1
-    assert len(rig.account.queries) == 3
+    assert len(rig.account.asked) == 3
 
 
 async def test_a_hurried_turn_is_a_query(rig: Rig) -> None:
-    rig.assign(item())
+    await rig.follow(item())
     await rig.clock.advance(2.0)
-    (task,) = rig.tracker
-    rig.poller.hurry(task)
+    rig.poller.hurry(rig.number("t"))
     await rig.clock.advance(1.0)
 
-    assert (rig.times(), rig.account.opened) == ([1.0, 2.0], [])
+    assert (rig.account.times(), rig.account.opened) == ([1.0, 2.0], [])
 
 
 async def test_a_hurried_turn_is_not_put_off_by_a_streams_first_word(rig: Rig) -> None:
     await open_stream(rig)
-    (task,) = rig.tracker
-    rig.poller.hurry(task)
+    rig.poller.hurry(rig.number("t"))
     await rig.clock.advance(0.5)
-    rig.poller.hurry(task)
+    rig.poller.hurry(rig.number("t"))
     await rig.say(RUNNING)
     await rig.clock.advance(10.0)
 
-    assert rig.times() == [1.0, 6.0, 8.0]
+    assert rig.account.times() == [1.0, 6.0, 8.0]
 
 
 async def test_a_poll_and_a_stream_may_overlap_but_never_two_polls(rig: Rig) -> None:
     await open_stream(rig)
-    rig.account.takes = 3.0
+    rig.account.takes_usually = 3.0
     await rig.clock.advance(6.0)
-    assert rig.times() == [1.0, 11.0]
+    assert rig.account.times() == [1.0, 11.0]
     await rig.say(RUNNING, COMPLETED)
     await rig.clock.advance(1.0)
-    assert rig.times() == [1.0, 11.0], "the poll under way was sent before the news"
+    assert rig.account.times() == [1.0, 11.0], "the poll under way was sent before the news"
     await rig.clock.advance(1.0)
-    assert rig.times() == [1.0, 11.0, 14.0]
+    assert rig.account.times() == [1.0, 11.0, 14.0]
 
 
 async def test_a_dropped_task_has_no_stream_and_the_same_one_anew_has_one_again(rig: Rig) -> None:
     await open_stream(rig)
-    rig.assign()
+    await rig.follow()
     await rig.clock.settle()
-    assert (rig.account.lines, rig.account.lent) == ({}, set())
+    assert (rig.account.lines, rig.account.streams) == ({}, 0)
 
-    rig.assign(item())
+    await rig.follow(item())
     await rig.clock.advance(6.0)
     assert len(rig.account.opened) == 2
 
 
 async def test_a_stream_that_is_still_being_closed_is_waited_for(rig: Rig) -> None:
     await open_stream(rig)
-    (task,) = rig.tracker
     rig.poller.close_streams(unwanted_only=False)
-    rig.poller.retimed(task, at_once=False)
-    rig.assign()
-    rig.assign(item())
+    await rig.follow()
+    await rig.follow(item())
     await rig.clock.advance(20.0)
 
     assert [name for _, name in rig.account.opened] == ["t", "t"]
@@ -415,9 +365,9 @@ async def test_a_task_that_a_poll_saw_end_has_no_stream(rig: Rig) -> None:
 
 async def test_two_names_that_prove_to_be_one_task_have_one_stream(rig: Rig) -> None:
     rig.account.answer = Answer(Observation(Status.RUNNING, "t"))
-    rig.assign(item())
+    await rig.follow(item())
     await rig.clock.advance(2.0)
-    rig.assign(item(), Item(TaskRef("a", None, "x"), STREAMED))
+    await rig.follow(item(), Item(TaskRef("a", None, "x"), STREAMED))
     await rig.clock.advance(30.0)
     await rig.say(Answer(Observation(Status.RUNNING, "t", "x")))
     await rig.clock.advance(30.0)
@@ -426,14 +376,12 @@ async def test_two_names_that_prove_to_be_one_task_have_one_stream(rig: Rig) -> 
     assert len(rig.account.lines) == 1
 
 
-@pytest.mark.parametrize("fault", [None, RuntimeError("a bug")])
-async def test_a_stream_that_proves_its_task_to_be_another_ends(rig: Rig, fault: Exception | None) -> None:
+async def test_a_stream_that_proves_its_task_to_be_another_ends(rig: Rig) -> None:
     rig.account.answer = Answer(Observation(Status.RUNNING))
-    rig.assign(Item(TaskRef("a", None, "x"), STREAMED), item())
+    await rig.follow(Item(TaskRef("a", None, "x"), STREAMED), item())
     await rig.clock.advance(6.0)
-    rig.notes.fault = fault
     await rig.say(Answer(Observation(Status.RUNNING, "t", "x")))
-    assert (rig.account.lines, rig.account.lent, rig.poller.tasks) == ({}, set(), 1)
+    assert (rig.account.lines, rig.account.streams, rig.poller.tasks) == ({}, 0, 1)
 
     await rig.clock.advance(5.0)
     assert rig.account.opened == [(6.0, "t"), (11.0, "t")], "the other one is streamed in its own turn"
@@ -445,7 +393,7 @@ async def test_a_reload_ends_the_streams_that_are_not_wanted(
 ) -> None:
     rig.streamed.add("other")
     rig.account.answer = answer = Answer(Observation(Status.RUNNING))
-    rig.assign(item(), item("u", TaskLabels("a", "other")))
+    await rig.follow(item(), item("u", TaskLabels("a", "other")))
     await rig.clock.advance(6.0)
     await rig.say(answer)
     rig.streamed.remove("streamed")
@@ -454,18 +402,17 @@ async def test_a_reload_ends_the_streams_that_are_not_wanted(
     assert {"other" for _ in rig.account.lines} == set(streams_on)
 
     await rig.clock.advance(10.0)
-    assert [name for _, name in rig.account.queries].count("t") == 3, "polled at the usual interval again"
+    assert [name for _, name in rig.account.asked].count("t") == 3, "polled at the usual interval again"
     assert rig.events() == [], "nothing odd in that"
 
 
 async def test_a_fault_of_our_own_is_logged_and_the_task_polled_on(rig: Rig) -> None:
     await open_stream(rig)
-    rig.notes.fault = RuntimeError("a bug")
-    await rig.say(RUNNING)
+    await rig.say(RUNNING, RuntimeError("a bug"))
     await rig.clock.advance(5.0)
 
-    assert [call.kwargs["event"] for call in rig.logged.calls] == ["stream_fault"]
-    assert rig.times() == [1.0, 6.0, 11.0]
+    assert rig.events() == ["stream_fault"]
+    assert rig.account.times() == [1.0, 6.0, 11.0]
 
 
 async def test_stopping_ends_the_streams_at_once(rig: Rig) -> None:
@@ -473,7 +420,7 @@ async def test_stopping_ends_the_streams_at_once(rig: Rig) -> None:
     rig.loop.cancel()
     await rig.poller.stop(deadline=10.0)
 
-    assert (rig.account.lines, rig.account.lent) == ({}, set())
+    assert (rig.account.lines, rig.account.streams) == ({}, 0)
 
 
 # ---- the account for real --------------------------------------------------------------------------------------------
@@ -581,6 +528,7 @@ class Requests:
     def request_finished(
         self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
     ) -> None: ...
+    def polled(self, account: str, *, lag: float) -> None: ...
 
 
 @settings(max_examples=25, deadline=None)
@@ -590,12 +538,12 @@ def test_whatever_streams_meet_the_limits_hold_and_every_task_is_seen_to_end(fau
 
 
 async def live_through(faults: list[str], limit: int) -> None:
-    clock, notes = FakeClock(), Notes()
+    clock = FakeClock()
     upstream = Upstream(clock, faults)
     log = structlog.wrap_logger(
         CapturingLogger(), processors=[], wrapper_class=structlog.make_filtering_bound_logger(0)
     )
-    account = Account(
+    account = await Account.open(
         AccountSettings("a", "http://api", api_key_env="KEY", max_in_flight=limit),
         clock=clock,
         requests=Requests(),
@@ -605,20 +553,24 @@ async def live_through(faults: list[str], limit: int) -> None:
         environ={"KEY": "sk-byts-0123456789"},
     )
     tracker = Tracker(Rules(not_found_grace=1e9))
+    intake = Intake(tracker, ledger=NoMemory(), bounds=AnyLabels(), clock=clock, log=log)
     poller = Poller(
         "a",
         account,
-        tracker=tracker,
-        journal=notes,
+        tasks=tracker,
+        intake=intake,
+        lag=Requests(),
         cadence_of=lambda _: Cadence(PollSettings(max_interval=30.0)),
         clock=clock,
         random=Random(6).random,
         log=log,
         is_streamed=lambda _: True,
     )
+    ended: list[Status] = []
+    intake.subscribe(lambda change: ended.append(change.outcome.status) if change.outcome else None)
+    intake.subscribe(poller.take)
     loop = asyncio.create_task(poller.run())
-    for task in tracker.assign({"s": [item(name) for name in NAMES]}, now=clock.wall()).followed:
-        poller.follow(task)
+    await intake.replace({"s": [item(name) for name in NAMES]}, {})
     for _ in range(20):
         await clock.advance(2.0)
         assert account.in_flight <= limit
@@ -636,5 +588,5 @@ async def live_through(faults: list[str], limit: int) -> None:
     assert upstream.most <= limit
     assert upstream.most_streams <= max(0, limit - 1)
     assert upstream.most_alike <= 1, "never two queries, nor two streams, of one task"
-    assert [t.outcome.status for t in notes.transitions if t.outcome] == [Status.COMPLETED] * len(NAMES)
+    assert ended == [Status.COMPLETED] * len(NAMES)
     assert account.in_flight == 0
