@@ -48,7 +48,7 @@ class Retiring:
         """Look again and again, for ever; what cannot be given up now is tried again."""
         shortest, longest = INTERVAL
         while True:
-            await self._clock.sleep(min(longest, max(shortest, self._settings().retention / 10)))
+            await self._clock.sleep(min(longest, max(shortest, self._settings().globals.retention / 10)))
             try:
                 await self.look()
             except LedgerError as error:
@@ -62,7 +62,7 @@ class Retiring:
             await self._registrar.unregister(over)
 
     async def _over(self, group: GroupSettings) -> list[Registration]:
-        before = self._clock.wall() - self._settings().retention
+        before = self._clock.wall() - self._settings().globals.retention
         over = []
         for number, (ref, task) in enumerate(list(self._tracker.claimed(registered_source(group.name)).items()), 1):
             if _ended(task, before):

@@ -23,10 +23,10 @@ from exporter.service.journal import Journal
 from exporter.service.loops import Loops
 from exporter.service.sources import Sources
 from exporter.service.wanted import configured_labels, kept_sources, registered_lists, rules_of, static_lists
-from exporter.settings.diff import Difference, diff, refusals
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
+from exporter.settings.reload import Difference, diff, refusals
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Tracker
 
@@ -50,7 +50,7 @@ class Exporter:
         self._world = world
         self._log = log
         self._aggregates = Aggregates()
-        self._bounds = LabelBounds(settings.label_values_limit)
+        self._bounds = LabelBounds(settings.globals.label_values.limit)
         self._tracker = Tracker(rules_of(settings))
         ledger = Ledger(settings.ledger.url)
         self._writer = LedgerWriter(ledger, aggregates=self._aggregates, clock=world.clock, log=log)
@@ -85,7 +85,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
         await self._writer.open()
-        self._bounds.restore(self._aggregates.totals, user=self._settings.labels)
+        self._bounds.restore(self._aggregates.totals, user=self._settings.globals.labels)
         self._registry.add(await self._writer.registrations())
         await self._follow(self._settings)
         self._loops.start("ledger", self._writer.run())
@@ -158,7 +158,7 @@ class Exporter:
         return Snapshot(
             census=self._tracker.census(now=self._world.clock.wall()),
             build=self._build,
-            label_names=self._settings.labels,
+            label_names=self._settings.globals.labels,
             known=self._known,
             totals=self._aggregates.view(include_pending=ledger.failing),
             exemplars=self._aggregates.exemplars,
@@ -200,7 +200,7 @@ class Exporter:
 
     def _adopt(self, wanted: Settings) -> list[str]:
         self._settings = wanted
-        self._bounds.limit = wanted.label_values_limit
+        self._bounds.limit = wanted.globals.label_values.limit
         self._known = tuple(dict.fromkeys(self._journal.bounded(labels) for labels in configured_labels(wanted)))
         self._sources.retire(wanted)
         self._tracker.apply(rules_of(wanted), now=self._world.clock.wall())

@@ -14,10 +14,10 @@ from exporter.tasks.task import Rules
 def rules_of(settings: Settings) -> Rules:
     """The settings that the tasks live by."""
     return Rules(
-        retention=settings.retention,
-        not_found_grace=settings.not_found_grace,
-        overdue_factor=settings.overdue_factor,
-        listed_limit=settings.task_series_limit,
+        retention=settings.globals.retention,
+        not_found_grace=settings.globals.not_found_grace,
+        overdue_factor=settings.globals.overdue_factor,
+        listed_limit=settings.globals.task_series.limit,
         default_eta={group.name: group.poll.default_eta for group in settings.task_groups},
     )
 
@@ -43,7 +43,7 @@ def kept_sources(running: Settings, wanted: Settings) -> frozenset[str]:
         source.name
         for group in wanted.task_groups
         if accounts.get(group.name) == group.account
-        for source in configured_sources(group, wanted.labels)
+        for source in configured_sources(group, wanted.globals.labels)
     )
 
 
