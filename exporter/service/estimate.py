@@ -7,6 +7,7 @@ found elsewhere make requests too, and a ledger may remember label sets that an 
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -22,8 +23,8 @@ from exporter.tasks.observation import Status
 UNFORESEEN: Mapping[str, int] = {"type": 1, "reason": 1}
 """How many values of a label may join those that a family starts with: ``other``, and a reason nobody has foreseen."""
 
-ERROR_CODES = 2
-"""Error codes beyond the limit: ``other`` and ``unknown``. What the family starts with is counted with the rest."""
+FREE_CODES = 2
+"""Error codes that no limit holds back: ``other`` and ``unknown``. What the family starts with counts as aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class AccountEstimate:
 class Estimate:
     """What a configuration can reach. ``open_groups`` also take tasks from elsewhere.
 
-    Their series are counted up to the limits: ``label_sets`` are those that the file names, and in an open group
-    ``label_sets.limit`` more and the one into which all others fold. Their requests are not counted.
+    Their series are counted up to the limits: ``label_sets`` are those that the file names, but in an open group as
+    many as ``label_sets.limit`` says and the one into which all others fold. Their requests are not counted.
     """
 
     accounts: tuple[AccountEstimate, ...]
@@ -75,13 +76,13 @@ class Estimate:
 def estimate(settings: Settings) -> Estimate:
     """How many series and requests per second these settings can reach."""
     open_groups = tuple(group.name for group in settings.task_groups if _is_open(group))
-    label_sets = len(set(configured_labels(settings))) + len(open_groups) * (settings.globals.label_sets.limit + 1)
+    label_sets = list(_label_sets(settings))
     listed = settings.globals.task_series.limit
     return Estimate(
         accounts=tuple(_account(account, settings) for account in settings.accounts),
-        label_sets=label_sets,
-        aggregate_series=label_sets * _series(Scope.TASKS),
-        error_code_series=label_sets * (settings.globals.label_values.limit + ERROR_CODES),
+        label_sets=sum(label_sets),
+        aggregate_series=sum(label_sets) * _series(Scope.TASKS),
+        error_code_series=sum(_error_codes(sets, settings) for sets in label_sets),
         task_series=_series(Scope.TASK) * (listed if open_groups else min(listed, _tasks(settings.task_groups))),
         exporter_series=_exporter_series(settings),
         open_groups=open_groups,
@@ -118,6 +119,20 @@ def _tasks(groups: Iterable[GroupSettings]) -> int:
 
 
 # ---- series ----------------------------------------------------------------------------------------------------------
+
+
+def _label_sets(settings: Settings) -> Iterator[int]:
+    """How many label sets each group can have; those that the file names take their places first."""
+    named = Counter(labels.group for labels in set(configured_labels(settings)))
+    limit = settings.globals.label_sets.limit
+    for group in settings.task_groups:
+        yield max(named[group.name], limit) + 1 if _is_open(group) else named[group.name]
+
+
+def _error_codes(label_sets: int, settings: Settings) -> int:
+    """How many series a group can have for error codes: pairs of a label set and a code have a limit too."""
+    pairs = min(label_sets * settings.globals.label_values.limit, settings.globals.label_sets.limit)
+    return pairs + label_sets * FREE_CODES
 
 
 def _exporter_series(settings: Settings) -> int:

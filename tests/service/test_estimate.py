@@ -125,7 +125,10 @@ def test_tasks_from_elsewhere_may_fill_the_limits(source: str) -> None:
     )
 
     assert found.open_groups == ("g",)
-    assert found.label_sets == 1 + 1 + 7 + 1  # one named by each group; 7 more in the open one, and what folds
+    assert found.label_sets == 7 + 1 + 1  # the limit of the open group, what folds there, and that of the other one
+    assert (
+        found.error_code_series == 2 * 7 + 9 * 2
+    )  # in each group so many pairs of a set and a code; two codes in all sets
     assert found.task_series == 1000 * estimate(settings(ONE_SET)).task_series
 
 
@@ -190,7 +193,7 @@ task_groups:
 def full(wanted: Settings) -> Snapshot:
     """A page on which every limit is reached and everything that can be known is known."""
     named = tuple(configured_labels(wanted))
-    others = [("sora", "a"), ("sora", "b"), ("veo", "a"), ("other", "other")]
+    others = [("sora", "a"), ("veo", "a"), ("other", "other")]
     sets = [*named, *(TaskLabels("default", "renders", model, (("team", team),)) for model, team in others)]
     aggregates = Aggregates()
     aggregates.publish(count_no_requests("default", "tasks/stream"))
@@ -199,8 +202,10 @@ def full(wanted: Settings) -> Snapshot:
         aggregates.publish(*count_outcome(labels, replace(completed("task", 9.0), outputs=outputs)))
         for status in TERMINAL:
             aggregates.publish(*count_outcome(labels, replace(completed("task", 9.0), status=status)))
-        for code in ("one", "two", "other", None):
+        for code in ("other", None):
             aggregates.publish(*count_outcome(labels, failed("task", code), error_code=code))
+    for labels, code in ((sets[0], "one"), (sets[0], "two"), (sets[1], "one")):
+        aggregates.publish(*count_outcome(labels, failed("task", code), error_code=code))
     ended = {"eta_seconds": 9.0, "credits_estimated": 1.0, "credits_used": 1.0, "duration": 9.0, "error_code": "one"}
     return replace(
         busy(),
