@@ -8,10 +8,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from exporter.settings.estimate import Estimate, estimate
+from exporter.service.estimate import Estimate, estimate
+from exporter.settings.checks import warnings
 from exporter.settings.load import load
 from exporter.settings.model import Settings
-from exporter.settings.warnings import warnings
 
 
 @click.command("check-config")
@@ -51,7 +51,10 @@ def _print(found: Estimate) -> None:
             )
     console.print(_series(found))
     if found.open_groups:
-        console.print(f"Not counted: tasks found elsewhere by {', '.join(found.open_groups)}.", markup=False)
+        names = ", ".join(found.open_groups)
+        console.print(
+            f"Tasks found elsewhere by {names}: series are counted up to the limits, requests are not.", markup=False
+        )
 
 
 def _requests(found: Estimate) -> Table:

@@ -22,9 +22,9 @@ from exporter.logs import LogFormat, LogLevel, Secrets, configure
 from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
+from exporter.settings.checks import warnings
 from exporter.settings.load import load
 from exporter.settings.model import Settings
-from exporter.settings.warnings import warnings
 from exporter.version import revision, version
 from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app

@@ -13,7 +13,7 @@ import httpx
 from exporter.discovery.errors import DiscoveryError
 from exporter.dispatcher.credentials import ApiKey
 from exporter.settings.model import HttpSdSettings, TlsSettings
-from exporter.settings.text import MAX_BYTES
+from exporter.settings.reader import MAX_BYTES
 from exporter.version import version
 
 TIMEOUT = 30.0
@@ -47,7 +47,7 @@ def prepare(settings: HttpSdSettings) -> Request:
             **_authorization(settings),
         },
         context=_context(settings),
-        server_name=settings.tls.server_name if settings.tls else None,
+        server_name=settings.tls_config.server_name if settings.tls_config else None,
     )
 
 
@@ -96,21 +96,22 @@ async def _body(response: httpx.Response, name: str) -> bytes:
 
 
 def _authorization(settings: HttpSdSettings) -> dict[str, str]:
-    if settings.credentials_file is None:
+    if settings.authorization is None:
         return {}
-    token = ApiKey(file=settings.credentials_file)
+    path = settings.authorization.credentials_file
+    token = ApiKey(file=path)
     secret = token.reveal()
     if secret is None:
         raise DiscoveryError(f"credentials_file: {token.fault}")
     if not _SENDABLE.fullmatch(secret):
-        raise DiscoveryError(f"credentials_file: {settings.credentials_file}: holds what no header may carry")
+        raise DiscoveryError(f"credentials_file: {path}: holds what no header may carry")
     return {"Authorization": f"Bearer {secret}"}
 
 
 def _context(settings: HttpSdSettings) -> ssl.SSLContext:
     if urlsplit(settings.url).scheme != "https":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; the usual one costs milliseconds
-    tls = settings.tls or TlsSettings()
+    tls = settings.tls_config or TlsSettings()
     with _named_file("ca_file"):
         context = ssl.create_default_context(cafile=tls.ca_file) if tls.ca_file else httpx.create_ssl_context()
     if tls.cert_file and tls.key_file:

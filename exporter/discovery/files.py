@@ -14,7 +14,7 @@ from exporter.discovery.rounds import Found
 from exporter.discovery.written import Format
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import TargetSettings
-from exporter.settings.text import MAX_BYTES
+from exporter.settings.reader import MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,14 @@
 """From a list of items to targets: one set of rules and limits for all sources, that of ``static_configs``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pydantic import ValidationError
-
 from exporter.discovery.written import Format, Written, read_written
-from exporter.settings.build import target
-from exporter.settings.checks import Complaint, check_item
-from exporter.settings.errors import ConfigError, in_order
-from exporter.settings.mistakes import complaints
+from exporter.settings.errors import ConfigError
+from exporter.settings.load import parse_targets
 from exporter.settings.model import GroupSettings, TargetSettings
-from exporter.settings.schema import StaticConfig
-from exporter.settings.text import decode
+from exporter.settings.reader import decode
 
 MAX_IDS = 100_000
 """What one list may hold; it may have as many items."""
@@ -55,23 +50,13 @@ def count_ids(targets: Sequence[TargetSettings]) -> int:
 def _targets(written: Written, defaults: Defaults) -> tuple[TargetSettings, ...]:
     if len(written.items) > MAX_IDS or sum(map(_ids, written.items)) > MAX_IDS:
         raise ConfigError([written.fault((), f"has more than {MAX_IDS} items or ids, the most that is allowed")])
-    configs: list[StaticConfig] = []
-    wrong: list[Complaint] = []
-    for at, item in enumerate(written.items):
-        try:
-            configs.append(StaticConfig.model_validate(item))
-        except ValidationError as error:
-            wrong += (((at, *path), message) for path, message in complaints(error, StaticConfig))
-        wrong += _unfit(at, item, defaults)
-    if wrong or written.faults:
-        raise ConfigError(in_order([*written.faults, *(written.fault(*complaint) for complaint in wrong)]))
-    labels = dict(defaults.labels)
-    return tuple(target(config, model=defaults.model, labels=labels) for config in configs)
-
-
-def _unfit(at: int, item: object, defaults: Defaults) -> Iterator[Complaint]:
-    if isinstance(item, Mapping):
-        yield from check_item((at,), item, defaults.declared)
+    return parse_targets(
+        written.items,
+        TargetSettings(model=defaults.model, labels=defaults.labels),
+        declared=defaults.declared,
+        fault=written.fault,
+        faults=written.faults,
+    )
 
 
 def _ids(item: object) -> int:

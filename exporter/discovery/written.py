@@ -7,8 +7,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Self
 
-from exporter.settings.errors import ConfigError, Fault
-from exporter.settings.paths import Path, dotted, shown
+from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
 from exporter.settings.reader import read_list
 
 API_PREFIX = "task_"
@@ -34,7 +33,7 @@ class Written:
     """The items of a list, not yet checked; what is wrong with how it is written; and how to say where one stands."""
 
     items: Sequence[object]
-    fault: Callable[[Path, str], Fault]
+    fault: Callable[[KeyPath, str], Fault]
     faults: tuple[Fault, ...] = ()
 
     @classmethod
@@ -95,7 +94,7 @@ def _text(text: str, name: str) -> Written:
     for word in lines:
         ids.setdefault("task_ids" if word.startswith(API_PREFIX) else "out_task_ids", []).append(word)
 
-    def fault(path: Path, message: str) -> Fault:
+    def fault(path: KeyPath, message: str) -> Fault:
         match path:
             case (_, str(key), int(at)):
                 return Fault(name, lines[ids[key][at]], "", message)

@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry, is_registered, registration_limit
-from exporter.settings.current import CurrentSettings
+from exporter.settings.reload import CurrentSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.tracker import Change
@@ -54,7 +54,7 @@ class Retirement:
         """Look again and again, for ever; what cannot be given up now is tried again."""
         shortest, longest = INTERVAL
         while True:
-            await self._clock.sleep(min(longest, max(shortest, self._settings.value.retention / 10)))
+            await self._clock.sleep(min(longest, max(shortest, self._settings.value.globals.retention / 10)))
             try:
                 while await self.look():
                     pass
@@ -77,7 +77,7 @@ class Retirement:
         return len(over) == AT_ONCE
 
     def _over_before(self) -> float:
-        return self._clock.wall() - self._settings.value.retention
+        return self._clock.wall() - self._settings.value.globals.retention
 
     def _registrations(self, refs: list[TaskRef]) -> list[Registration]:
         open_groups = {group.name for group in self._settings.value.task_groups if registration_limit(group)}

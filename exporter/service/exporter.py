@@ -22,8 +22,8 @@ from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
 from exporter.service.reload import Plan, Planner, configured_labels, rules_of
 from exporter.service.sources import Sources
-from exporter.settings.current import CurrentSettings
-from exporter.settings.diff import Difference, diff, refusals
+from exporter.settings.reload import CurrentSettings
+from exporter.settings.reload import Difference, diff, refusals
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
@@ -57,8 +57,8 @@ class Exporter:
         self._settings = CurrentSettings(settings)
         self._tracker = Tracker(rules_of(settings))
         self._limits = LabelLimits(
-            values=settings.label_values_limit,
-            sets=settings.label_sets_limit,
+            values=settings.globals.label_values.limit,
+            sets=settings.globals.label_sets.limit,
             in_use=lambda: self._tracker.label_sets,
         )
         self._writer = LedgerWriter(ledger or SqliteLedger(settings.ledger.url), clock=clock, log=log)
@@ -180,9 +180,9 @@ class Exporter:
 
     def _commit(self, plan: Plan) -> list[str]:
         wanted = plan.wanted
-        self._settings.value = wanted
+        self._settings.replace(wanted)
         configured = tuple(dict.fromkeys(configured_labels(wanted)))
-        self._limits.relimit(values=wanted.label_values_limit, sets=wanted.label_sets_limit)
+        self._limits.relimit(values=wanted.globals.label_values.limit, sets=wanted.globals.label_sets.limit)
         self._limits.reserve(configured)
         self._known = tuple(dict.fromkeys(map(self._limits.admit, configured)))
         self._sources.retire(wanted)
@@ -216,7 +216,7 @@ class Exporter:
         return Snapshot(
             census=self._tracker.census(now=self._clock.wall()),
             build=self._build,
-            label_names=self.settings.labels,
+            label_names=self.settings.globals.labels,
             known=self._known,
             totals=self._writer.shown(),
             exemplars=self._writer.exemplars,

@@ -8,7 +8,7 @@ from exporter.ledger.ledger import Aged, LedgerError
 from exporter.ledger.writer import LedgerWriter
 from exporter.registration.registry import Registry
 from exporter.service.sources import Sources
-from exporter.settings.current import CurrentSettings
+from exporter.settings.reload import CurrentSettings
 from exporter.tasks.tracker import Tracker
 
 INTERVAL = 3600.0

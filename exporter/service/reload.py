@@ -51,10 +51,10 @@ class Planner:
 def rules_of(settings: Settings) -> Rules:
     """The settings that the tasks live by."""
     return Rules(
-        retention=settings.retention,
-        not_found_grace=settings.not_found_grace,
-        overdue_factor=settings.overdue_factor,
-        listed_limit=settings.task_series_limit,
+        retention=settings.globals.retention,
+        not_found_grace=settings.globals.not_found_grace,
+        overdue_factor=settings.globals.overdue_factor,
+        listed_limit=settings.globals.task_series.limit,
         default_eta={group.name: group.poll.default_eta for group in settings.task_groups},
     )
 
@@ -88,7 +88,7 @@ def _changed(wanted: Settings, running: Settings | None) -> Sequence[GroupSettin
 
 
 def _limits(settings: Settings) -> object:
-    return (settings.label_values_limit, settings.label_sets_limit, settings.labels)
+    return (settings.globals.label_values, settings.globals.label_sets, settings.globals.labels)
 
 
 def _names(group: GroupSettings, wanted: Settings, running: Settings | None) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _names(group: GroupSettings, wanted: Settings, running: Settings | None) -> 
         yield registered_source(group.name)
     accounts = {each.name: each.account for each in running.task_groups} if running else {}
     if accounts.get(group.name) == group.account:
-        yield from (source.name for source in configured_sources(group, wanted.labels))
+        yield from (source.name for source in configured_sources(group, wanted.globals.labels))
 
 
 def static_source(group: GroupSettings) -> str:

@@ -113,7 +113,9 @@ class _Running:
 
 def _wanted(settings: Settings) -> dict[str, Configured]:
     return {
-        source.name: source for group in settings.task_groups for source in configured_sources(group, settings.labels)
+        source.name: source
+        for group in settings.task_groups
+        for source in configured_sources(group, settings.globals.labels)
     }
 
 

@@ -1,19 +1,24 @@
-"""What must hold between keys.
+"""What must hold between keys, and what may stand there though a user should hear about it.
 
-Read from the document itself, so that a mistake of shape in one place hides none of these elsewhere; what has not the
-shape to be checked is passed over, because its shape is a fault already.
+Mistakes are read from the document itself, so that one of shape in one place hides none of these elsewhere; what has
+not the shape to be checked is passed over, because its shape is a fault already. Warnings are of good settings.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from pathlib import Path
 
 from exporter.settings import durations
-from exporter.settings.document import Scalar
-from exporter.settings.paths import Path, shown
-from exporter.settings.schema import Poll
+from exporter.settings.errors import KeyPath, shown
+from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
+from exporter.settings.reader import Scalar
 
-Complaint = tuple[Path, str]
+Complaint = tuple[KeyPath, str]
 """Where, and what is wrong and allowed."""
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------------
 
 
 def check(root: Mapping[str, object]) -> Iterator[Complaint]:
@@ -27,7 +32,7 @@ def check(root: Mapping[str, object]) -> Iterator[Complaint]:
     yield from _unique(groups)
     declared = _declared(root)
     for path, group in groups:
-        yield from _account(path, group, accounts)
+        yield from _account_of(path, group, accounts)
         yield from _labels(path, group, declared)
         if own := _mapping(group.get("poll")):
             yield from _intervals((*path, "poll"), {**poll, **own})
@@ -38,7 +43,7 @@ def check(root: Mapping[str, object]) -> Iterator[Complaint]:
             yield from _one_pair((*path, "http_sd_configs", at, "tls_config"), _mapping(source).get("tls_config"))
 
 
-def check_item(path: Path, item: Mapping[str, object], declared: frozenset[str] | None) -> Iterator[Complaint]:
+def check_item(path: KeyPath, item: Mapping[str, object], declared: frozenset[str] | None) -> Iterator[Complaint]:
     """What does not fit together in one item that names tasks; ``declared`` None is not known."""
     if "task_ids" not in item and "out_task_ids" not in item:
         yield path, "names no task; task_ids or out_task_ids is needed"
@@ -47,7 +52,7 @@ def check_item(path: Path, item: Mapping[str, object], declared: frozenset[str] 
     yield from _labels(path, item, declared)
 
 
-def _no_id_twice(path: Path, ids: Iterable[object]) -> Iterator[Complaint]:
+def _no_id_twice(path: KeyPath, ids: Iterable[object]) -> Iterator[Complaint]:
     seen: dict[str, int] = {}
     for at, value in enumerate(ids):
         if (name := _text(value)) is None:
@@ -58,7 +63,7 @@ def _no_id_twice(path: Path, ids: Iterable[object]) -> Iterator[Complaint]:
             seen[name] = at
 
 
-def _unique(members: Iterable[tuple[Path, Mapping[str, object]]]) -> Iterator[Complaint]:
+def _unique(members: Iterable[tuple[KeyPath, Mapping[str, object]]]) -> Iterator[Complaint]:
     seen: dict[str, str] = {}
     for path, member in members:
         name = _text(member.get("name"))
@@ -70,21 +75,21 @@ def _unique(members: Iterable[tuple[Path, Mapping[str, object]]]) -> Iterator[Co
             seen[name] = f"{path[0]}[{path[1]}]"
 
 
-def _one_key(path: Path, account: Mapping[str, object]) -> Iterator[Complaint]:
+def _one_key(path: KeyPath, account: Mapping[str, object]) -> Iterator[Complaint]:
     if "api_key_env" in account and "api_key_file" in account:
         yield (*path, "api_key_file"), "api_key_env stands here too; exactly one of the two is allowed"
     elif account and "api_key_env" not in account and "api_key_file" not in account:
         yield path, "has no API key; exactly one of api_key_env and api_key_file is needed"
 
 
-def _one_pair(path: Path, tls: object) -> Iterator[Complaint]:
+def _one_pair(path: KeyPath, tls: object) -> Iterator[Complaint]:
     given = [key for key in ("cert_file", "key_file") if key in _mapping(tls)]
     if len(given) == 1:
         yield (*path, *given), "cert_file and key_file are needed together"
 
 
-def _account(
-    path: Path, group: Mapping[str, object], accounts: list[tuple[Path, Mapping[str, object]]]
+def _account_of(
+    path: KeyPath, group: Mapping[str, object], accounts: list[tuple[KeyPath, Mapping[str, object]]]
 ) -> Iterator[Complaint]:
     names = [_text(account.get("name")) for _, account in accounts]
     if not names or None in names:
@@ -97,7 +102,7 @@ def _account(
         yield (*path, "account"), f"there is no account {shown(name)}; allowed: {allowed}"
 
 
-def _labels(path: Path, holder: Mapping[str, object], declared: frozenset[str] | None) -> Iterator[Complaint]:
+def _labels(path: KeyPath, holder: Mapping[str, object], declared: frozenset[str] | None) -> Iterator[Complaint]:
     if declared is None:
         return
     allowed = f"allowed: {', '.join(sorted(declared))}" if declared else "no label is declared yet"
@@ -111,9 +116,9 @@ def _declared(root: Mapping[str, object]) -> frozenset[str] | None:
     return None if None in names else frozenset(name for name in names if name)
 
 
-def _intervals(path: Path, poll: Mapping[str, object]) -> Iterator[Complaint]:
-    least = _seconds(poll.get("min_interval"), Poll().min_interval)
-    most = _seconds(poll.get("max_interval"), Poll().max_interval)
+def _intervals(path: KeyPath, poll: Mapping[str, object]) -> Iterator[Complaint]:
+    least = _seconds(poll.get("min_interval"), PollSettings().min_interval)
+    most = _seconds(poll.get("max_interval"), PollSettings().max_interval)
     if least is not None and most is not None and least > most:
         texts = durations.to_text(least), durations.to_text(most)
         yield path, f"min_interval ({texts[0]}) is longer than max_interval ({texts[1]}); it may be as long at most"
@@ -126,7 +131,7 @@ def _seconds(value: object, default: float) -> float | None:
         return None
 
 
-def _members(root: Mapping[str, object], key: str) -> Iterator[tuple[Path, Mapping[str, object]]]:
+def _members(root: Mapping[str, object], key: str) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
     return (((key, at), _mapping(member)) for at, member in enumerate(_list(root.get(key))))
 
 
@@ -141,3 +146,61 @@ def _list(value: object) -> list[object]:
 def _text(value: object) -> str | None:
     text = value.text if isinstance(value, Scalar) else value
     return text if isinstance(text, str) else None
+
+
+# ---- warnings --------------------------------------------------------------------------------------------------------
+
+
+def warnings(settings: Settings, env: Mapping[str, str]) -> list[str]:
+    """Everything worth a warning. It looks at files, so it blocks."""
+    return [*check_secrets(settings, env), *not_streamed(settings)]
+
+
+def check_secrets(settings: Settings, env: Mapping[str, str]) -> list[str]:
+    """The secrets that are not there: which, where it is asked for, and what to do."""
+    found = [_key_of(account, env) for account in settings.accounts]
+    if settings.api.token_file:
+        found.append(_secret("api.token_file", settings.api.token_file))
+    for group in settings.task_groups:
+        found += _secrets_of(group)
+    return [warning for warning in found if warning]
+
+
+def not_streamed(settings: Settings) -> list[str]:
+    """The groups that ask for streams on an account that has no room for one."""
+    narrow = {account.name for account in settings.accounts if account.max_in_flight == 1}
+    return [
+        f"task group {group.name}: stream: account {group.account} has max_in_flight 1, which is left to polling, so"
+        " nothing is streamed; let it have 2 or more"
+        for group in settings.task_groups
+        if group.stream and group.account in narrow
+    ]
+
+
+def _key_of(account: AccountSettings, env: Mapping[str, str]) -> str | None:
+    where = f"account {account.name}"
+    if account.api_key_file:
+        return _secret(f"{where}: api_key_file", account.api_key_file)
+    if env.get(account.api_key_env or "", "").strip():
+        return None
+    return f"{where}: api_key_env: the environment variable {account.api_key_env} is not set; set it to the API key"
+
+
+def _secrets_of(group: GroupSettings) -> Iterator[str | None]:
+    for source in group.http_sd_configs:
+        if source.authorization:
+            yield _secret(f"task group {group.name}: credentials_file", source.authorization.credentials_file)
+        if source.tls_config and source.tls_config.key_file:
+            yield _secret(f"task group {group.name}: key_file", source.tls_config.key_file)
+    if group.callback_config:
+        yield _secret(f"task group {group.name}: secret_file", group.callback_config.secret_file)
+
+
+def _secret(where: str, path: Path) -> str | None:
+    if not path.is_file():
+        return f"{where}: there is no file {path}; write the secret into it"
+    if not os.access(path, os.R_OK):
+        return f"{where}: {path} cannot be read; let the exporter's user read it"
+    if not path.stat().st_size:
+        return f"{where}: {path} is empty; write the secret into it"
+    return None

@@ -1,14 +1,32 @@
-"""What is wrong with a configuration."""
+"""What is wrong with a configuration, and where in it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.errors import ExporterError
 
+KeyPath = tuple[str | int, ...]
+"""Keys and list indexes from the root of the file."""
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as people write it: ``accounts[0].max_in_flight``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in path)
+    return text.removeprefix(".")
+
+
+def shown(key: str) -> str:
+    """A key fit for a message: short, and printable whatever it holds."""
+    key = key if key.isprintable() else ascii(key)[1:-1]
+    return key if len(key) <= 60 else f"{key[:57]}..."
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One mistake: where it stands, which key it is about, what is wrong and what is allowed."""
+    """One mistake: where it stands, which key it is about, what is wrong and what is allowed.
+
+    ``line`` is 0 where there is none to name, ``key`` is empty where the fault is of the whole file.
+    """
 
     file: str
     line: int

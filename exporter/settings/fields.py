@@ -1,23 +1,28 @@
-"""What one value may be: the field types that the schema is made of.
+"""What one value may be: the field types that the settings are declared with.
 
 Each takes a Scalar of a document, or a plain value as JSON gives it, and answers a wrong one with a ValueError that
 says what is allowed. No message repeats a value that could be a secret pasted into the wrong place.
+
+A type also says how its value is held and written back: a duration is held in seconds and written as ``5m``, a path is
+held absolute. Relative paths start at the validation context, which is a ``pathlib.Path``.
 """
 
+import glob
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from exporter.settings import durations
-from exporter.settings.document import Scalar
-from exporter.settings.model import Strategy
+from exporter.settings.reader import Scalar
 
 MAX_NAME = 100
 MAX_VALUE = 200
@@ -31,6 +36,15 @@ RESERVED_LABELS = frozenset(
     }
 )
 """Label names that the exporter or Prometheus uses for itself."""
+
+
+class Strategy(StrEnum):
+    """How the next poll of a task is timed."""
+
+    ETA = "eta"
+
+
+# ---- from what stands in the file to a value -------------------------------------------------------------------------
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _LABEL = "^[a-zA-Z_][a-zA-Z0-9_]*$"
@@ -91,7 +105,7 @@ def _strategy(value: object) -> Strategy:
     return Strategy(text)
 
 
-def bearer(value: object) -> str:
+def _bearer(value: object) -> str:
     """The one scheme of authorization that is spoken."""
     if _text(value) != "Bearer":
         raise ValueError("is not a known scheme; allowed: Bearer")
@@ -187,20 +201,87 @@ def between(least: str, most: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+# ---- and back --------------------------------------------------------------------------------------------------------
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def _without_query(url: str) -> str:
+    """A URL fit to be shown: its query may carry a token."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="hidden" if parts.query else "", fragment=""))
+
+
+# ---- both, as types --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Annotates a field whose value is written otherwise than it is held; ``back`` makes of it what the file says."""
+
+    back: Callable[[Any], object]
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Annotates a field: text that a check takes; the pattern tells editors most of what it wants."""
+    """Annotates a field: text that a check takes; the pattern tells editors most of what it wants.
+
+    Where there is a ``resolve``, the directory of the file and the text become the value.
+    """
 
     check: Callable[[str], object]
     pattern: str = ""
     longest: int = MAX_TEXT
+    resolve: Callable[[Path, str], object] | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(lambda value: self.check(_text(value)))
+        if (resolve := self.resolve) is None:
+            return core_schema.no_info_plain_validator_function(lambda value: self.check(_text(value)))
+
+        def resolved(value: object, info: core_schema.ValidationInfo) -> object:
+            return resolve(info.context or Path(), str(self.check(_text(value))))
+
+        return core_schema.with_info_plain_validator_function(resolved)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
         pattern = {"pattern": self.pattern} if self.pattern else {}
         return {"type": "string", **pattern, "minLength": 1, "maxLength": self.longest}
+
+
+def _glob(base: Path, pattern: str) -> str:
+    """Whatever stands in the name of the directory, it is no pattern."""
+    return str(Path(glob.escape(str(base))) / pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Annotates a tuple: a list of so many members. Unlike pydantic's own bounds of tuples it counts bad ones too."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        member = handler.generate_schema(get_args(source)[0])
+        members = core_schema.list_schema(member, min_length=self.least, max_length=self.most)
+        return core_schema.no_info_after_validator_function(tuple, members)
+
+
+class _SortedPairs:
+    """Annotates a field: a mapping in the file, held as pairs that are sorted by key, and so can be hashed."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        mapping = handler.generate_schema(dict[str, LabelValue])
+        return core_schema.no_info_after_validator_function(_pairs, mapping)
+
+
+def _pairs(members: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(members.items()))
+
+
+def _sorted_set(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(names)))
 
 
 Name = Annotated[str, _Text(_name, _NAME, MAX_NAME)]
@@ -208,13 +289,18 @@ LabelName = Annotated[str, _Text(_label_name, _LABEL, MAX_NAME)]
 LabelValue = Annotated[str, _Text(_label_value, longest=MAX_VALUE)]
 TaskId = Annotated[str, _Text(_task_id, r"^\S+$", MAX_VALUE)]
 Variable = Annotated[str, _Text(_variable, _VARIABLE, MAX_NAME)]
-File = Annotated[str, _Text(_file)]
-Url = Annotated[str, _Text(_url, "^https?://[^@]+$")]
+File = Annotated[Path, _Text(_file, resolve=Path.joinpath), Written(str)]
+Glob = Annotated[str, _Text(_file, resolve=_glob)]
+Url = Annotated[str, _Text(_url, "^https?://[^@]+$"), Written(_without_query)]
 BaseUrl = Annotated[str, _Text(_base_url, "^https?://[^@?#]+$")]
 LedgerUrl = Annotated[str, _Text(_ledger_url, _SQLITE)]
-Moment = Annotated[float, _Text(_moment, _MOMENT)]
-Duration = Annotated[float, _Text(durations.parse, durations.PATTERN)]
+Moment = Annotated[float, _Text(_moment, _MOMENT), Written(_utc)]
+Duration = Annotated[float, _Text(durations.parse, durations.PATTERN), Written(durations.to_text)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Eta = Annotated[Strategy, BeforeValidator(_strategy)]
+Scheme = Annotated[Literal["Bearer"], BeforeValidator(_bearer)]
+PollStrategy = Annotated[Strategy, BeforeValidator(_strategy), Written(str)]
+Labels = Annotated[tuple[tuple[str, str], ...], _SortedPairs(), Written(dict)]
+SORTED_SET = AfterValidator(_sorted_set)
+"""Annotates a list of text in which neither order nor repetition means anything."""

@@ -1,17 +1,23 @@
-"""Loading a configuration: every mistake at once, or the settings."""
+"""Loading a configuration: every mistake at once, each as a sentence with its place, or the settings."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
-from exporter.settings.build import build
-from exporter.settings.checks import check
-from exporter.settings.errors import ConfigError, Fault, in_order
-from exporter.settings.mistakes import complaints
-from exporter.settings.model import Settings
-from exporter.settings.reader import read
-from exporter.settings.schema import ConfigFile
-from exporter.settings.text import MAX_BYTES, decode
+from exporter.settings.checks import Complaint, check, check_item
+from exporter.settings.errors import ConfigError, Fault, KeyPath, in_order, shown
+from exporter.settings.model import GroupSettings, Part, Settings, TargetSettings
+from exporter.settings.reader import MAX_BYTES, decode, read
+
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+_SETTINGS = TypeAdapter(Settings)
+_TARGET = TypeAdapter(TargetSettings)
 
 
 def load(path: Path) -> Settings:
@@ -22,16 +28,37 @@ def load(path: Path) -> Settings:
 def parse(text: str, *, file: str, base: Path) -> Settings:
     """The settings of a text; ``file`` names it in faults, relative paths start at ``base``."""
     document = read(text, file=file)
-    faults = list(document.faults)
-    config = None
-    try:
-        config = ConfigFile.model_validate(document.root)
-    except ValidationError as error:
-        faults += [document.fault(*complaint) for complaint in complaints(error, ConfigFile)]
-    faults += [document.fault(*complaint) for complaint in check(document.root)]
-    if config is None or faults:
-        raise ConfigError(in_order(faults))
-    return build(config, base=base)
+    wrong: list[Complaint] = []
+    settings = _validated(_SETTINGS, Settings, document.root, wrong, base=base.absolute())
+    wrong += check(document.root)
+    if settings is None or wrong or document.faults:
+        raise ConfigError(in_order([*document.faults, *(document.fault(*complaint) for complaint in wrong)]))
+    return _inherited(settings, document.root)
+
+
+def parse_targets(
+    items: Iterable[object],
+    inherited: TargetSettings,
+    *,
+    declared: frozenset[str],
+    fault: Callable[[KeyPath, str], Fault],
+    faults: Iterable[Fault] = (),
+) -> tuple[TargetSettings, ...]:
+    """The targets of items that stand elsewhere, by the rules of ``static_configs``.
+
+    ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``. ``fault``
+    says where an item stands; ``faults`` are known already. Raises ConfigError with every fault.
+    """
+    targets: list[TargetSettings] = []
+    wrong: list[Complaint] = []
+    for at, item in enumerate(items):
+        if target := _validated(_TARGET, TargetSettings, item, wrong, path=(at,)):
+            targets.append(target)
+        if isinstance(item, Mapping):
+            wrong += check_item((at,), item, declared)
+    if found := [*faults, *(fault(*complaint) for complaint in wrong)]:
+        raise ConfigError(in_order(found))
+    return tuple(_narrowed(target, inherited.model, inherited.labels) for target in targets)
 
 
 def _text(path: Path) -> str:
@@ -42,3 +69,99 @@ def _text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise ConfigError([Fault(str(path), 0, "", f"cannot be read: {reason}")]) from None
     return decode(content, file=str(path))
+
+
+# ---- what is inherited -----------------------------------------------------------------------------------------------
+
+
+def _inherited(settings: Settings, root: Mapping[str, Any]) -> Settings:
+    """The settings with what groups and targets leave out filled in; ``root`` tells which keys they name."""
+    written = root.get("task_groups", ())
+    groups = tuple(_group(group, settings, own) for group, own in zip(settings.task_groups, written, strict=True))
+    return replace(settings, task_groups=groups)
+
+
+def _group(group: GroupSettings, settings: Settings, written: Mapping[str, Any]) -> GroupSettings:
+    own = {name: getattr(group.poll, name) for name in written.get("poll", ())}
+    return replace(
+        group,
+        account=group.account or settings.accounts[0].name,
+        poll=replace(settings.globals.poll, **own),
+        static_configs=tuple(_narrowed(target, group.model, group.labels) for target in group.static_configs),
+    )
+
+
+def _narrowed(target: TargetSettings, model: str, labels: tuple[tuple[str, str], ...]) -> TargetSettings:
+    """A target with the model and labels of its group where it says nothing."""
+    merged = tuple(sorted({**dict(labels), **dict(target.labels)}.items()))
+    return replace(target, model=target.model or model, labels=merged)
+
+
+# ---- what is wrong, in sentences -------------------------------------------------------------------------------------
+
+_MESSAGES = {
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping (key: value)",
+    "dataclass_type": "expected a mapping (key: value)",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "needs at least {min_length} entry",
+    "too_long": "has more entries than the {max_length} allowed",
+}
+
+
+def _validated(
+    adapter: TypeAdapter[AnyPart],
+    part: type[AnyPart],
+    value: object,
+    wrong: list[Complaint],
+    *,
+    path: KeyPath = (),
+    base: Path | None = None,
+) -> AnyPart | None:
+    """The part that a value says; None where it says something ``wrong``, which is added there."""
+    try:
+        return adapter.validate_python(value, context=base)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        wrong += (((*path, *detail["loc"]), _message(detail, part)) for detail in details)
+        return None
+
+
+def _message(detail: ErrorDetails, part: type[Part]) -> str:
+    path, context = detail["loc"], detail.get("ctx", {})
+    match detail["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "unexpected_keyword_argument":
+            return _unknown_key(str(path[-1]), [key.name for key in _part_at(part, path[:-1]).declared()])
+        case "missing":
+            return f"is needed: {_description(_part_at(part, path[:-1]), str(path[-1]))}"
+    return _MESSAGES.get(detail["type"], "{msg}").format(msg=detail["msg"], **context)
+
+
+def _unknown_key(name: str, allowed: list[str]) -> str:
+    close = get_close_matches(shown(name), allowed, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"unknown key; {hint}allowed: {', '.join(allowed)}"
+
+
+def _description(part: type[Part], name: str) -> str:
+    return next(key.description for key in part.declared() if key.name == name)
+
+
+def _part_at(part: type[Part], path: KeyPath) -> type[Part]:
+    """The part at a path; a key holds one kind of part at most, in a list or not."""
+    for name in path:
+        if isinstance(name, str):
+            part = next(found for key in part.declared() if key.name == name for found in _parts_in(key.hint))
+    return part
+
+
+def _parts_in(hint: Any) -> Iterator[type[Part]]:
+    if isinstance(hint, type) and issubclass(hint, Part):
+        yield hint
+    for argument in get_args(hint):
+        yield from _parts_in(argument)

@@ -1,134 +1,308 @@
-"""The validated settings: frozen, resolved, free of YAML and of defaults still to be looked up.
+"""The settings: each is declared once, here, by its key, type, default, bounds and description.
 
-Durations are seconds, paths are absolute, inherited values are filled in.
+What the file may say, its JSON Schema, the effective configuration and the difference of a reload all follow from these
+declarations, so a new setting is one new line. Field names are the file's keys. What must hold between keys is in
+``checks``, what a group inherits in ``load``.
+
+The values are frozen, cheap to compare, and free of YAML: durations are seconds, paths are absolute. Made by ``load``
+they are validated, with inherited values filled in; made by hand, as tests do, they are taken as they are.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
+from pydantic import ConfigDict, Field
+from pydantic.fields import FieldInfo
 
-class Strategy(StrEnum):
-    """How the next poll of a task is timed."""
-
-    ETA = "eta"
+from exporter.settings.fields import (
+    SORTED_SET,
+    BaseUrl,
+    Duration,
+    File,
+    Flag,
+    Glob,
+    LabelName,
+    Labels,
+    LabelValue,
+    LedgerUrl,
+    Members,
+    Moment,
+    Name,
+    Number,
+    PollStrategy,
+    Scheme,
+    Strategy,
+    TaskId,
+    Url,
+    Variable,
+    Whole,
+    between,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class PollSettings:
-    """The cadence of one group's polls (seconds)."""
-
-    strategy: Strategy = Strategy.ETA
-    min_interval: float = 2.0
-    max_interval: float = 300.0
-    polls_per_eta: float = 6.0
-    default_eta: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class AccountSettings:
-    """One API key and how hard it may be used. Exactly one of ``api_key_env`` and ``api_key_file`` is set."""
+class Key:
+    """One key of a part: as the file names it, the attribute that holds it, its annotated type."""
 
     name: str
-    base_url: str
-    api_key_env: str | None = None
-    api_key_file: Path | None = None
-    max_in_flight: int = 2
-    max_requests_per_second: float = 10.0
-    timeout: float = 10.0
+    attribute: str
+    hint: Any
+    description: str
+
+
+class Part:
+    """A mapping of the file with known keys; any other key is a mistake."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    @cache
+    def declared(cls) -> tuple[Key, ...]:
+        """The keys, in the order of their declarations."""
+        return tuple(_key(attribute, hint) for attribute, hint in _hints(cls).items())
+
+
+def annotations(hint: Any) -> Iterator[Any]:
+    """What a type is annotated with, the alternatives of a union included; the members of a tuple are not."""
+    yield from getattr(hint, "__metadata__", ())
+    if get_origin(hint) is not tuple:
+        for inner in get_args(hint):
+            yield from annotations(inner)
+
+
+def _hints(part: type[Part]) -> dict[str, Any]:
+    hints = get_type_hints(part, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(part)}  # type: ignore[arg-type] # each is a dataclass
+
+
+def _key(attribute: str, hint: Any) -> Key:
+    info = next(each for each in annotations(hint) if isinstance(each, FieldInfo))
+    return Key(info.alias or attribute, attribute, hint, info.description or "")
 
 
 @dataclass(frozen=True, slots=True)
-class TargetSettings:
-    """One item of ``static_configs``: tasks that share a model and labels (the group's, narrowed)."""
+class PollSettings(Part):
+    """How often a task is polled."""
 
-    task_ids: tuple[str, ...] = ()
-    out_task_ids: tuple[str, ...] = ()
-    model: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    submitted_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileSdSettings:
-    """One ``file_sd_configs`` entry; globs are absolute."""
-
-    files: tuple[str, ...]
-    refresh_interval: float = 300.0
+    strategy: Annotated[PollStrategy, Field(description="eta: every max(min_interval, eta / polls_per_eta).")] = (
+        Strategy.ETA
+    )
+    min_interval: Annotated[Duration, between("100ms", "1h"), Field(description="Never poll a task more often.")] = 2.0
+    max_interval: Annotated[Duration, between("100ms", "1d"), Field(description="Poll at least this often.")] = 300.0
+    polls_per_eta: Annotated[Number, Field(ge=1, le=1000, description="Polls within a task's ETA.")] = 6.0
+    default_eta: Annotated[Duration, between("1s", "1d"), Field(description="ETA of a task that has none.")] = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """How a server is known, and how it knows us: PEM files; ``cert_file`` and ``key_file`` come together."""
+class TaskSeriesSettings(Part):
+    """Series of single tasks."""
 
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
+    limit: Annotated[
+        Whole, Field(ge=0, le=1_000_000, description="At most so many tasks get series of their own; 0: none.")
+    ] = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class HttpSdSettings:
-    """One ``http_sd_configs`` entry; ``credentials_file`` holds a bearer token."""
+class LabelValuesSettings(Part):
+    """Distinct label values."""
 
-    url: str
-    refresh_interval: float = 60.0
-    credentials_file: Path | None = None
-    tls: TlsSettings | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ApiConfigSettings:
-    """``api_config``: tasks may be registered over HTTP into this group, so many at once."""
-
-    max_tasks: int = 100_000
+    limit: Annotated[
+        Whole,
+        Field(ge=1, le=100_000, description="Distinct values of model, error_code and each user label; then other."),
+    ] = 200
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackSettings:
-    """``callback_config``: callbacks of the dispatcher are taken as hints."""
+class LabelSetsSettings(Part):
+    """Distinct combinations of task labels."""
 
-    secret_file: Path
-    register_unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSettings:
-    """One task group; ``labels`` holds the group's own, sorted by name."""
-
-    name: str
-    account: str
-    model: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    poll: PollSettings = PollSettings()
-    static_configs: tuple[TargetSettings, ...] = ()
-    file_sd_configs: tuple[FileSdSettings, ...] = ()
-    http_sd_configs: tuple[HttpSdSettings, ...] = ()
-    api_config: ApiConfigSettings | None = None
-    callback_config: CallbackSettings | None = None
-    stream: bool = False
+    limit: Annotated[
+        Whole,
+        Field(ge=1, le=1_000_000, description="Distinct combinations of task labels in a group; then other."),
+    ] = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerSettings:
-    """Where the durable record lives (an SQLAlchemy URL) and how long finished rows stay in it."""
+class GlobalSettings(Part):
+    """What holds for every group."""
 
-    url: str = "sqlite:///data/ledger.db"
-    retention: float = 30 * 86400.0
+    poll: Annotated[PollSettings, Field(description="How often a task is polled; a group may say otherwise.")] = (
+        PollSettings()
+    )
+    labels: Annotated[
+        tuple[LabelName, ...],
+        Field(max_length=20, description="User label names that tasks may carry; no others."),
+        SORTED_SET,
+    ] = ()
+    overdue_factor: Annotated[
+        Number, Field(gt=0, le=1000, description="Open and older than this many times its ETA is overdue.")
+    ] = 3.0
+    retention: Annotated[
+        Duration,
+        between("0", "365d"),
+        Field(description="How long a finished task stays in gauges and per-task series."),
+    ] = 86_400.0
+    not_found_grace: Annotated[
+        Duration, between("0", "1d"), Field(description="For so long a 404 is retried before it counts.")
+    ] = 120.0
+    task_series: Annotated[TaskSeriesSettings, Field(description="Limits the series of single tasks.")] = (
+        TaskSeriesSettings()
+    )
+    label_values: Annotated[LabelValuesSettings, Field(description="Limits distinct label values.")] = (
+        LabelValuesSettings()
+    )
+    label_sets: Annotated[LabelSetsSettings, Field(description="Limits distinct combinations of task labels.")] = (
+        LabelSetsSettings()
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything a configuration file says."""
+class AccountSettings(Part):
+    """One API key and how hard it may be used."""
 
-    accounts: tuple[AccountSettings, ...]
-    task_groups: tuple[GroupSettings, ...]
-    labels: tuple[str, ...] = ()
-    overdue_factor: float = 3.0
-    retention: float = 86400.0
-    not_found_grace: float = 120.0
-    task_series_limit: int = 1000
-    label_values_limit: int = 200
-    api_token_file: Path | None = None
-    ledger: LedgerSettings = LedgerSettings()
+    name: Annotated[Name, Field(description="The account's name, its account label.")]
+    base_url: Annotated[BaseUrl, Field(description="Where the API is.")] = "https://llm.bytespike.ai"
+    api_key_env: Annotated[
+        Variable | None, Field(description="Environment variable with the API key. Either this or api_key_file.")
+    ] = None
+    api_key_file: Annotated[
+        File | None, Field(description="File with the API key, re-read when it changes. Either this or api_key_env.")
+    ] = None
+    max_in_flight: Annotated[Whole, Field(ge=1, le=1000, description="Requests at once, at most.")] = 2
+    max_requests_per_second: Annotated[Number, Field(gt=0, le=1000, description="Requests per second, at most.")] = 10.0
+    timeout: Annotated[Duration, between("100ms", "5m"), Field(description="How long one request may take in all.")] = (
+        10.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings(Part):
+    """Tasks named here that share a model and labels."""
+
+    task_ids: Annotated[tuple[TaskId, ...], Field(description="Ids that the API gave.")] = ()
+    out_task_ids: Annotated[tuple[TaskId, ...], Field(description="Ids that the caller gave on submit.")] = ()
+    model: Annotated[LabelValue, Field(description="The model, in place of the group's.")] = ""
+    labels: Annotated[Labels, Field(description="User labels, over the group's.")] = ()
+    submitted_at: Annotated[Moment | None, Field(description="When they were submitted (RFC 3339, with offset).")] = (
+        None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileSdSettings(Part):
+    """Files that list items as static_configs does."""
+
+    files: Annotated[tuple[Glob, ...], Members(1, 100), Field(description="Paths or globs, relative to this file.")]
+    refresh_interval: Annotated[
+        Duration, between("1s", "1d"), Field(description="Read again this often, besides on change.")
+    ] = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationSettings(Part):
+    """How a request authorizes itself."""
+
+    type: Annotated[Scheme, Field(description="The scheme.")] = "Bearer"
+    credentials_file: Annotated[File, Field(description="File with the token.")]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings(Part):
+    """How an https server is known, and how it knows us. The files hold PEM."""
+
+    ca_file: Annotated[File | None, Field(description="Authorities to trust, in place of the usual ones.")] = None
+    cert_file: Annotated[File | None, Field(description="Our certificate; key_file is needed with it.")] = None
+    key_file: Annotated[File | None, Field(description="The key of cert_file.")] = None
+    server_name: Annotated[Name | None, Field(description="The name to expect, in place of the URL's host.")] = None
+    insecure_skip_verify: Annotated[Flag, Field(description="Trust any server.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSdSettings(Part):
+    """A URL that answers with a JSON list of items as in static_configs."""
+
+    url: Annotated[Url, Field(description="Where to ask.")]
+    refresh_interval: Annotated[Duration, between("1s", "1d"), Field(description="Ask this often.")] = 60.0
+    authorization: Annotated[AuthorizationSettings | None, Field(description="Sent with each request.")] = None
+    tls_config: Annotated[TlsSettings | None, Field(description="For https.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfigSettings(Part):
+    """Tasks may be registered over HTTP into this group."""
+
+    max_tasks: Annotated[
+        Whole, Field(ge=1, le=1_000_000, description="At most so many registered tasks at once; more are refused.")
+    ] = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSettings(Part):
+    """Callbacks of the API are taken as hints to query a task."""
+
+    secret_file: Annotated[File, Field(description="File with the secret part of the callback's path.")]
+    register_unknown: Annotated[Flag, Field(description="Follow tasks that only a callback named.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings(Part):
+    """Tasks that are followed under one account."""
+
+    name: Annotated[Name, Field(description="The group's name, its group label.")]
+    account: Annotated[Name, Field(description="May be left out where there is one account.")] = ""
+    model: Annotated[LabelValue, Field(description="The model: the API does not tell it.")] = ""
+    labels: Annotated[Labels, Field(description="User labels; their names are declared in global.labels.")] = ()
+    poll: Annotated[PollSettings, Field(description="Keys that differ from global.poll.")] = PollSettings()
+    static_configs: Annotated[tuple[TargetSettings, ...], Field(description="Tasks named here.")] = ()
+    file_sd_configs: Annotated[
+        tuple[FileSdSettings, ...], Field(max_length=100, description="Tasks named in files.")
+    ] = ()
+    http_sd_configs: Annotated[
+        tuple[HttpSdSettings, ...], Field(max_length=100, description="Tasks named by a URL.")
+    ] = ()
+    api_config: Annotated[ApiConfigSettings | None, Field(description="{}: tasks may be registered over HTTP.")] = None
+    callback_config: Annotated[CallbackSettings | None, Field(description="Take callbacks as hints.")] = None
+    stream: Annotated[Flag, Field(description="Follow over SSE where it works, polling as the backstop.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings(Part):
+    """The exporter's own API."""
+
+    token_file: Annotated[
+        File | None, Field(description="File with the bearer token; without it, answered on loopback only.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings(Part):
+    """The durable record."""
+
+    url: Annotated[LedgerUrl, Field(description="sqlite:/// and a path, relative to the working directory.")] = (
+        "sqlite:///data/ledger.db"
+    )
+    retention: Annotated[
+        Duration, between("1h", "3650d"), Field(description="How long the rows of finished tasks are kept.")
+    ] = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Part):
+    """The configuration of bytespike-exporter."""
+
+    globals: Annotated[GlobalSettings, Field(alias="global", description="What holds for every group.")] = (
+        GlobalSettings()
+    )
+    accounts: Annotated[
+        tuple[AccountSettings, ...],
+        Members(1, 1000),
+        Field(description="API keys and how hard they may be used."),
+    ]
+    task_groups: Annotated[
+        tuple[GroupSettings, ...], Field(max_length=10_000, description="Which tasks to follow.")
+    ] = ()
+    api: Annotated[ApiSettings, Field(description="The exporter's own API.")] = ApiSettings()
+    ledger: Annotated[LedgerSettings, Field(description="The durable record.")] = LedgerSettings()

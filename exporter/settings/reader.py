@@ -1,18 +1,20 @@
-"""From YAML text to a Document.
+"""From the bytes of a file to a document: mappings, lists and scalars that know their lines.
 
-Only what a configuration needs is read: one document, no tags, no merge keys; anchors within limits.
+Only what a configuration needs is read: UTF-8 within limits, one YAML document, no tags, no merge keys, few anchors.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import yaml
 from yaml import events as ev
 from yaml.reader import Reader
 
-from exporter.settings.document import Document, Mapping, Scalar, Sequence
-from exporter.settings.errors import ConfigError, Fault
-from exporter.settings.paths import Path, dotted, shown
+from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Of a configuration, and of a list of tasks."""
 
 MAX_DEPTH = 20
 MAX_VALUES = 2_000_000
@@ -22,6 +24,82 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 # libyaml is some ten times faster; a PyYAML built without it reads the same.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One scalar as it stands in the file; ``plain`` is one without quotes.
+
+    What is expected of its key decides what it is, so an unquoted ``on`` or ``1e3`` is text where text is expected.
+    """
+
+    text: str
+    plain: bool
+
+
+class Mapping(dict[str, object]):
+    """A mapping; ``lines`` tells where each key stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
+
+
+class Sequence(list[object]):
+    """A list; ``lines`` tells where each item begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[int] = []
+
+
+Root = TypeVar("Root", Mapping, Sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Generic[Root]):
+    """A text that is YAML: its root, and what is wrong with it all the same."""
+
+    file: str
+    root: Root
+    faults: tuple[Fault, ...] = ()
+
+    def line(self, path: KeyPath) -> int:
+        """The line of a value, or of the closest thing around it that is there."""
+        line = 1
+        value: object = self.root
+        for part in path:
+            below = _below(value, part)
+            if below is None:
+                break
+            line, value = below
+        return line
+
+    def fault(self, path: KeyPath, message: str) -> Fault:
+        """A fault that stands at this path."""
+        return Fault(self.file, self.line(path), dotted(path), message)
+
+
+def _below(value: object, part: str | int) -> tuple[int, object] | None:
+    """A member of a mapping or list and its line, where there is such a member."""
+    match value, part:
+        case Mapping(), str() if part in value:
+            return value.lines[part], value[part]
+        case Sequence(), int() if part < len(value):
+            return value.lines[part], value[part]
+    return None
+
+
+def decode(content: bytes, *, file: str) -> str:
+    """The text of a file; ConfigError where it is too large or not UTF-8 (a byte order mark is taken away)."""
+    if len(content) > MAX_BYTES:
+        message = f"is larger than {MAX_BYTES // 1024 // 1024} MiB, the most that is allowed"
+        raise ConfigError([Fault(file, 0, "", message)])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Fault(file, line, "", "is not UTF-8, the one encoding that is allowed")]) from None
 
 
 def read(text: str, *, file: str) -> Document[Mapping]:
@@ -76,7 +154,7 @@ class _Reader:
             raise self._fatal(after, (), "a second document begins here; only one is allowed")
         return root
 
-    def _value(self, event: ev.Event, path: Path) -> object:
+    def _value(self, event: ev.Event, path: KeyPath) -> object:
         self._values += 1
         if self._values > MAX_VALUES or len(path) > MAX_DEPTH:
             limit = f"more than {MAX_VALUES} values" if self._values > MAX_VALUES else f"more than {MAX_DEPTH} levels"
@@ -92,7 +170,7 @@ class _Reader:
         self._anchors[anchor] = _Anchored(value, self._values - before)
         return value
 
-    def _alias(self, event: ev.AliasEvent, path: Path) -> object:
+    def _alias(self, event: ev.AliasEvent, path: KeyPath) -> object:
         name = event.anchor or ""
         if name not in self._anchors:
             raise self._fatal(event, path, f"*{shown(name)} names no anchor that stands before it")
@@ -102,28 +180,28 @@ class _Reader:
         self._values += anchored.size
         return anchored.value
 
-    def _own(self, event: ev.Event, path: Path) -> object:
+    def _own(self, event: ev.Event, path: KeyPath) -> object:
         if getattr(event, "tag", None) is not None:
             self._fault(event, path, "tags (!...) mean nothing here; leave it out")
         if isinstance(event, ev.ScalarEvent):
             return self._scalar(event, path)
         return self._mapping(path) if isinstance(event, ev.MappingStartEvent) else self._sequence(path)
 
-    def _scalar(self, event: ev.ScalarEvent, path: Path) -> Scalar | None:
+    def _scalar(self, event: ev.ScalarEvent, path: KeyPath) -> Scalar | None:
         scalar = Scalar(event.value, plain=not event.style)
         if path and scalar.plain and scalar.text in _NULLS:
             self._fault(event, path, "has no value; write one, or leave the key out")
             return None
         return scalar
 
-    def _sequence(self, path: Path) -> Sequence:
+    def _sequence(self, path: KeyPath) -> Sequence:
         items = Sequence()
         while not isinstance(event := next(self._events), ev.SequenceEndEvent):
             items.lines.append(_line(event))
             items.append(self._value(event, (*path, len(items))))
         return items
 
-    def _mapping(self, path: Path) -> Mapping:
+    def _mapping(self, path: KeyPath) -> Mapping:
         members = Mapping()
         while not isinstance(event := next(self._events), ev.MappingEndEvent):
             if not isinstance(event, ev.ScalarEvent):
@@ -131,7 +209,7 @@ class _Reader:
             self._member(members, event, path)
         return members
 
-    def _member(self, members: Mapping, event: ev.ScalarEvent, path: Path) -> None:
+    def _member(self, members: Mapping, event: ev.ScalarEvent, path: KeyPath) -> None:
         key, line = event.value, _line(event)
         value = self._value(next(self._events), (*path, key))
         if key in members:
@@ -140,10 +218,10 @@ class _Reader:
             members.lines[key] = line
             members[key] = value
 
-    def _fault(self, event: ev.Event, path: Path, message: str) -> None:
+    def _fault(self, event: ev.Event, path: KeyPath, message: str) -> None:
         self.faults.append(Fault(self._file, _line(event), dotted(path), message))
 
-    def _fatal(self, event: ev.Event, path: Path, message: str) -> ConfigError:
+    def _fatal(self, event: ev.Event, path: KeyPath, message: str) -> ConfigError:
         return ConfigError([*self.faults, Fault(self._file, _line(event), dotted(path), message)])
 
 

@@ -7,8 +7,10 @@ import json
 import sys
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from exporter.settings.durations import PATTERN, to_text
-from exporter.settings.schema import ConfigFile
+from exporter.settings.model import Settings
 
 _BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
 """pydantic leaves the bounds of a value that is read by a function of ours under its own names."""
@@ -19,7 +21,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bytespike-exporter configuration",
-        **_as_written(ConfigFile.model_json_schema()),
+        **_as_written(TypeAdapter(Settings).json_schema()),
     }
 
 
@@ -38,14 +40,15 @@ def _as_written(value: Any) -> Any:
         value = {**value["anyOf"][0], **{key: rest for key, rest in value.items() if key != "anyOf"}}
     if value.get("pattern") == PATTERN and "default" in value:
         value = {**value, "default": to_text(value["default"])}
-    return {_BOUNDS.get(key, key): _as_written(item) for key, item in value.items() if not _is_noise(key, item)}
+    return {_BOUNDS.get(key, key): _as_written(item) for key, item in value.items() if not _is_noise(key, item, value)}
 
 
-def _is_noise(key: str, value: object) -> bool:
-    # Titles made from attribute names say nothing that the key does not; a mapping's defaults stand at its own keys.
-    return (key == "default" and (value is None or isinstance(value, dict))) or (
-        key == "title" and isinstance(value, str)
-    )
+def _is_noise(key: str, value: object, schema: dict[str, Any]) -> bool:
+    if key == "default":
+        # A mapping's defaults stand at its own keys; no value and empty text stand for a key that is left out.
+        return value in (None, "") or isinstance(value, dict) or schema.get("type") == "object"
+    # Titles made from attribute names say nothing that the key does not.
+    return key == "title" and isinstance(value, str)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class Probe:
         return render_probe(
             probed,
             at=self._desk.clock.wall(),
-            label_names=self._desk.settings().labels,
+            label_names=self._desk.settings().globals.labels,
             accept=headers.get("accept", ""),
             accept_encoding=headers.get("accept-encoding", ""),
         )

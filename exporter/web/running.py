@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from exporter.metrics.snapshot import Snapshot
-from exporter.settings.diff import Difference
 from exporter.settings.model import Settings
+from exporter.settings.reload import Difference
 
 
 class Running(Protocol):

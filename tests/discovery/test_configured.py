@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from exporter.discovery.configured import Configured, configured_sources
-from exporter.settings.model import FileSdSettings, GroupSettings, HttpSdSettings, PollSettings, TargetSettings
+from exporter.settings.model import (
+    AuthorizationSettings,
+    FileSdSettings,
+    GroupSettings,
+    HttpSdSettings,
+    PollSettings,
+    TargetSettings,
+)
 
 GROUP = GroupSettings(
     name="renders",
@@ -65,7 +72,8 @@ def test_what_its_items_are_made_of_makes_it_another(group: GroupSettings, decla
 
 
 def test_a_change_of_one_leaves_the_others_alone() -> None:
-    changed = keys(replace(GROUP, http_sd_configs=(HttpSdSettings("http://app/tasks", credentials_file=Path("/t")),)))
+    authorization = AuthorizationSettings(credentials_file=Path("/t"))
+    changed = keys(replace(GROUP, http_sd_configs=(HttpSdSettings("http://app/tasks", authorization=authorization),)))
 
     assert [name for name, key in keys(GROUP).items() if changed[name] != key] == ["renders/http_sd/0"]
 

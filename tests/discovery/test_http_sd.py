@@ -6,7 +6,7 @@ import httpx
 
 from exporter.discovery.http_sd import HttpSource
 from exporter.discovery.parse import Defaults
-from exporter.settings.model import HttpSdSettings
+from exporter.settings.model import AuthorizationSettings, HttpSdSettings
 from tests.support.fake_clock import FakeClock
 from tests.support.listening import running
 
@@ -15,7 +15,8 @@ URL = "http://app/tasks?token=hunter2"
 
 
 def source(credentials_file: Path | None = None) -> HttpSource:
-    return HttpSource(HttpSdSettings(URL, 30.0, credentials_file), DEFAULTS)
+    authorization = AuthorizationSettings(credentials_file=credentials_file) if credentials_file else None
+    return HttpSource(HttpSdSettings(URL, 30.0, authorization), DEFAULTS)
 
 
 class App:

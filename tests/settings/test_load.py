@@ -13,17 +13,23 @@ from exporter.settings.load import load, parse
 from exporter.settings.model import (
     AccountSettings,
     ApiConfigSettings,
+    ApiSettings,
+    AuthorizationSettings,
     CallbackSettings,
     FileSdSettings,
+    GlobalSettings,
     GroupSettings,
     HttpSdSettings,
+    LabelSetsSettings,
+    LabelValuesSettings,
     LedgerSettings,
     PollSettings,
     Settings,
     TargetSettings,
+    TaskSeriesSettings,
     TlsSettings,
 )
-from exporter.settings.text import MAX_BYTES
+from exporter.settings.reader import MAX_BYTES
 
 BAD = Path(__file__).parent / "bad"
 EXAMPLE = Path(__file__).parents[2] / "config" / "exporter.yml"
@@ -75,6 +81,7 @@ global:
   not_found_grace: 0
   task_series: {limit: 0}
   label_values: {limit: 10}
+  label_sets: {limit: 20}
 accounts:
   - name: default
     base_url: http://localhost:8080/proxy/
@@ -138,10 +145,14 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
                 ),
                 file_sd_configs=(FileSdSettings(("/etc/exporter/tasks/*.yml", "/abs/*.json"), 60.0),),
                 http_sd_configs=(
-                    HttpSdSettings("http://my-app/tasks?kind=video", 30.0, Path("/etc/exporter/sd_token")),
+                    HttpSdSettings(
+                        "http://my-app/tasks?kind=video",
+                        30.0,
+                        AuthorizationSettings(credentials_file=Path("/etc/exporter/sd_token")),
+                    ),
                     HttpSdSettings(
                         "https://other/tasks",
-                        tls=TlsSettings(
+                        tls_config=TlsSettings(
                             ca_file=Path("/etc/exporter/ca"),
                             cert_file=Path("/etc/exporter/cert"),
                             key_file=Path("/key"),
@@ -154,13 +165,17 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
                 stream=True,
             ),
         ),
-        labels=("team", "tier"),
-        overdue_factor=2.5,
-        retention=604_800,
-        not_found_grace=0,
-        task_series_limit=0,
-        label_values_limit=10,
-        api_token_file=Path("/etc/exporter/token"),
+        globals=GlobalSettings(
+            poll=PollSettings(min_interval=1, max_interval=600, polls_per_eta=4, default_eta=60),
+            labels=("team", "tier"),
+            overdue_factor=2.5,
+            retention=604_800,
+            not_found_grace=0,
+            task_series=TaskSeriesSettings(0),
+            label_values=LabelValuesSettings(10),
+            label_sets=LabelSetsSettings(20),
+        ),
+        api=ApiSettings(Path("/etc/exporter/token")),
         ledger=LedgerSettings(url="sqlite:////var/lib/ledger.db", retention=864_000),
     )
 
@@ -305,11 +320,7 @@ def test_the_example_loads() -> None:
 
     defaults = read("global: {labels: [team]}\naccounts: [{name: default, api_key_env: BYTESPIKE_API_KEY}]")
     assert settings.accounts == defaults.accounts
-    assert (settings.ledger, settings.retention, settings.overdue_factor) == (
-        defaults.ledger,
-        defaults.retention,
-        defaults.overdue_factor,
-    )
+    assert (settings.globals, settings.api, settings.ledger) == (defaults.globals, defaults.api, defaults.ledger)
     assert [group.name for group in settings.task_groups] == ["renders"]
 
 

@@ -1,5 +1,6 @@
 """The effective configuration for people."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -40,6 +41,12 @@ def test_the_example() -> None:
         as_yaml(read(CONFIG.read_text(encoding="utf-8")))
         == """\
 global:
+  poll:
+    strategy: eta
+    min_interval: 2s
+    max_interval: 5m
+    polls_per_eta: 6.0
+    default_eta: 30s
   labels:
   - team
   overdue_factor: 3.0
@@ -49,6 +56,8 @@ global:
     limit: 1000
   label_values:
     limit: 200
+  label_sets:
+    limit: 1000
 accounts:
 - name: default
   base_url: https://llm.bytespike.ai
@@ -101,14 +110,13 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_
     st.floats(min_value=0.001, max_value=1000),
 )
 def test_whatever_it_holds_it_loads_again(ids: list[str], model: str, retention: int, rate: float) -> None:
-    from dataclasses import replace
-
     settings = read(FULL)
     group = settings.task_groups[0]
     target = replace(group.static_configs[0], task_ids=tuple(ids), model=model)
     group = replace(group, model=model, static_configs=(target,))
     account = replace(settings.accounts[0], max_requests_per_second=rate)
-    settings = replace(settings, accounts=(account,), task_groups=(group,), retention=retention / 1000)
+    general = replace(settings.globals, retention=retention / 1000)
+    settings = replace(settings, globals=general, accounts=(account,), task_groups=(group,))
 
     assert read(as_yaml(settings)) == settings
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.metrics.snapshot import BuildView, Snapshot
-from exporter.settings.diff import Changes, Difference
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
+from exporter.settings.reload import Changes, Difference
 from exporter.tasks.census import Census
 
 NOW = 1_780_000_000.0

@@ -55,7 +55,9 @@ async def test_the_overview_says_states_in_words(browse: Browse) -> None:
 
 
 async def test_names_are_text_and_never_markup(browse: Browse) -> None:
-    settings = Settings(SETTINGS.accounts, (GroupSettings("<script>alert(1)</script>", "default"),))
+    settings = Settings(
+        accounts=SETTINGS.accounts, task_groups=(GroupSettings("<script>alert(1)</script>", "default"),)
+    )
     async with browse(FakeExporter(settings, unready=("<b>",))) as client:
         for path in ("/", "/config"):
             page = (await client.get(path, headers={"Accept": "text/html"})).text
@@ -64,7 +66,7 @@ async def test_names_are_text_and_never_markup(browse: Browse) -> None:
 
 
 async def test_an_exporter_without_groups(browse: Browse) -> None:
-    async with browse(FakeExporter(Settings(SETTINGS.accounts, ()))) as client:
+    async with browse(FakeExporter(Settings(accounts=SETTINGS.accounts, task_groups=()))) as client:
         assert "None is configured" in (await client.get("/")).text
 
 

@@ -24,7 +24,7 @@ class Access:
 
     async def check(self, request: Request) -> None:
         """Raise a Refusal for anybody who may neither register nor see tasks."""
-        token_file = self._settings().api_token_file
+        token_file = self._settings().api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
         else:
@@ -33,7 +33,7 @@ class Access:
     async def check_if_guarded(self, request: Request) -> None:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
         refuse_cross_site(request)
-        token_file = self._settings().api_token_file
+        token_file = self._settings().api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
 

@@ -5,9 +5,8 @@ import re
 from collections.abc import Sequence
 
 from exporter.discovery.parse import Defaults, parse_items
-from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.errors import ConfigError, Fault, shown
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
-from exporter.settings.paths import shown
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.web.api.refusals import Refusal, refusal
@@ -27,7 +26,7 @@ def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[R
     targets: Sequence[TargetSettings] = ()
     try:
         # the group's model and labels stay the group's: they may change while the registration stands
-        own = Defaults(model="", labels=(), declared=frozenset(settings.labels))
+        own = Defaults(model="", labels=(), declared=frozenset(settings.globals.labels))
         targets = parse_items([_without_group(item) for item in items], name="", defaults=own)
     except ConfigError as error:
         faults += error.faults

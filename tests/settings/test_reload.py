@@ -1,11 +1,11 @@
-"""A reload as a difference."""
+"""A reload: the settings in force, and the difference to others."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.settings.diff import Changes, Difference, TaskChanges, diff, refusals
 from exporter.settings.load import parse
-from exporter.settings.model import Settings
+from exporter.settings.model import ApiSettings, GlobalSettings, PollSettings, Settings
+from exporter.settings.reload import Changes, CurrentSettings, Difference, TaskChanges, diff, refusals
 
 RUNNING = """\
 accounts:
@@ -27,6 +27,20 @@ task_groups:
   - {name: first, account: b, static_configs: [{task_ids: [task_2]}]}
   - {name: third, account: b}
   - {name: fourth, account: d, static_configs: [{task_ids: [task_4, task_5]}]}
+"""
+POLL = "global: {poll: {min_interval: 1s}}\n"
+EVERYTHING = """\
+global:
+  poll: {min_interval: 1s, max_interval: 1m, polls_per_eta: 5, default_eta: 1m}
+  labels: [team]
+  overdue_factor: 2
+  retention: 1h
+  not_found_grace: 1m
+  task_series: {limit: 1}
+  label_values: {limit: 1}
+  label_sets: {limit: 1}
+api: {token_file: token}
+ledger: {url: "sqlite:///other.db", retention: 1d}
 """
 
 
@@ -75,10 +89,47 @@ def test_as_json() -> None:
 def test_a_key_alone_is_a_change() -> None:
     running = settings(RUNNING)
 
-    difference = diff(running, replace(running, api_token_file=Path("/etc/token")))
+    difference = diff(running, replace(running, api=ApiSettings(Path("/etc/token"))))
 
     assert difference.keys == ("api.token_file",)
     assert not difference.is_empty
+
+
+def test_a_cadence_for_all_groups_changes_those_that_inherit_it() -> None:
+    running = settings(RUNNING.replace("name: third,", "name: third, poll: {min_interval: 5s},"))
+
+    faster = settings(RUNNING.replace("name: third,", "name: third, poll: {min_interval: 5s},") + POLL)
+
+    difference = diff(running, faster)
+    assert difference.keys == ("global.poll.min_interval",)
+    assert difference.groups == Changes(changed=("first", "second"), kept=("third",))
+
+
+def test_every_key_of_the_file_can_be_told() -> None:
+    """Whatever key is declared, a change of it has a name: nothing has to be written down here for a new one."""
+    running = settings(RUNNING)
+    changed = settings(EVERYTHING + RUNNING)
+
+    told = {key.removesuffix(".limit") for key in diff(running, changed).keys}
+
+    assert told == {
+        *(f"global.{key.name}" for key in GlobalSettings.declared() if key.name != "poll"),
+        *(f"global.poll.{key.name}" for key in PollSettings.declared() if key.name != "strategy"),
+        "api.token_file",
+        "ledger.url",
+        "ledger.retention",
+    }
+
+
+def test_who_holds_the_settings_sees_a_reload() -> None:
+    running, wanted = settings(RUNNING), settings(WANTED)
+    current = CurrentSettings(running)
+    before = current.value
+
+    current.replace(wanted)
+
+    assert before is running
+    assert current.value is wanted
 
 
 def test_the_ledger_cannot_move_while_running() -> None:

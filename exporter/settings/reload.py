@@ -1,12 +1,33 @@
-"""A reload as the difference between what runs and what is wanted."""
+"""A reload: who holds the settings in force, and how those that are wanted differ from them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.settings.model import AccountSettings, GroupSettings, Settings
+from exporter.settings.model import AccountSettings, GroupSettings, Part, Settings
 
 Named = TypeVar("Named", AccountSettings, GroupSettings)
+
+
+class CurrentSettings:
+    """Holds the settings in force, for everybody who must see a reload. The event loop alone replaces them.
+
+    Whoever needs two settings that belong together reads ``value`` once: the settings themselves never change.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Settings) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> Settings:
+        """The settings in force now."""
+        return self._value
+
+    def replace(self, wanted: Settings) -> None:
+        """Put others in force."""
+        self._value = wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +87,12 @@ class Difference:
 def diff(running: Settings, wanted: Settings) -> Difference:
     """What has to change so that the running settings become the wanted ones."""
     groups = _by_name(running.task_groups), _by_name(wanted.task_groups)
+    before = dict(_keys(running))
     return Difference(
         accounts=_changes(_by_name(running.accounts), _by_name(wanted.accounts)),
         groups=_changes(*groups),
         tasks=tuple(_tasks(*groups)),
-        keys=tuple(key for key, value in _keys(wanted).items() if value != _keys(running)[key]),
+        keys=tuple(key for key, value in _keys(wanted) if value != before[key]),
     )
 
 
@@ -114,15 +136,11 @@ def _ids(group: GroupSettings | None) -> frozenset[tuple[str, str, str]]:
     return frozenset(known | named)
 
 
-def _keys(settings: Settings) -> dict[str, object]:
-    return {
-        "global.labels": settings.labels,
-        "global.overdue_factor": settings.overdue_factor,
-        "global.retention": settings.retention,
-        "global.not_found_grace": settings.not_found_grace,
-        "global.task_series.limit": settings.task_series_limit,
-        "global.label_values.limit": settings.label_values_limit,
-        "api.token_file": settings.api_token_file,
-        "ledger.url": settings.ledger.url,
-        "ledger.retention": settings.ledger.retention,
-    }
+def _keys(part: Part, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every setting outside accounts and groups, by its key as the file writes it."""
+    for key in part.declared():
+        value = getattr(part, key.attribute)
+        if isinstance(value, Part):
+            yield from _keys(value, f"{path}{key.name}.")
+        elif path:  # the lists of accounts and of groups alone stand at the top
+            yield path + key.name, value

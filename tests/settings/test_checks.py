@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.settings.checks import check_secrets, not_streamed, warnings
 from exporter.settings.load import parse
 from exporter.settings.model import Settings
-from exporter.settings.warnings import check_secrets, not_streamed, warnings
 
 FULL = """\
 accounts:
