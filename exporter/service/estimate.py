@@ -16,7 +16,7 @@ from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.exposition import standard_collectors
 from exporter.metrics.family import Family, Scope, Type
 from exporter.polling.cadence import Cadence
-from exporter.service.wanted import configured_labels
+from exporter.service.reload import configured_labels
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
 from exporter.tasks.observation import Status
 

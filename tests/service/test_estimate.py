@@ -13,7 +13,7 @@ from exporter.metrics.events import count_no_requests, count_outcome
 from exporter.metrics.exposition import render, standard_collectors
 from exporter.metrics.snapshot import AccountView, Snapshot, SourceView
 from exporter.service.estimate import AccountEstimate, Estimate, estimate
-from exporter.service.wanted import configured_labels
+from exporter.service.reload import configured_labels
 from exporter.settings.load import load, parse
 from exporter.settings.model import Settings
 from exporter.tasks.census import Census
