@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from exporter.discovery.errors import DiscoveryError
-from exporter.dispatcher.credentials import ApiKey
+from exporter.secrets import SecretSource
 from exporter.settings.model import HttpSdSettings, TlsSettings
 from exporter.settings.text import MAX_BYTES
 from exporter.version import version
@@ -98,7 +98,7 @@ async def _body(response: httpx.Response, name: str) -> bytes:
 def _authorization(settings: HttpSdSettings) -> dict[str, str]:
     if settings.credentials_file is None:
         return {}
-    token = ApiKey(file=settings.credentials_file)
+    token = SecretSource(file=settings.credentials_file)
     secret = token.reveal()
     if secret is None:
         raise DiscoveryError(f"credentials_file: {token.fault}")

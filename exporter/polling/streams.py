@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
-from exporter.dispatcher.gate import Pass
+from exporter.dispatcher.gate import Grant as Pass
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.task import Task
 

@@ -1,12 +1,12 @@
 """The accounts in use, each with the loop that polls its tasks."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.dispatcher.account import Account
+from exporter.dispatcher.account import Account, AccountChange
 from exporter.dispatcher.report import STREAM_ENDPOINT
 from exporter.metrics.snapshot import AccountView
 from exporter.polling.cadence import Cadence
@@ -17,6 +17,21 @@ from exporter.service.loops import Loops
 from exporter.settings.model import AccountSettings, PollSettings, Settings
 from exporter.tasks.task import Task
 from exporter.tasks.tracker import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAccounts:
+    """Accounts to be opened and changes to be committed, by name."""
+
+    opened: Mapping[str, Account]
+    changes: Mapping[str, AccountChange]
+
+    async def discard(self) -> None:
+        """Close what was made; nothing has changed."""
+        for account in self.opened.values():
+            await account.aclose()
+        for change in self.changes.values():
+            await change.discard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +74,36 @@ class Accounts:
         """What /metrics shows of each."""
         return (_view(name, polled) for name, polled in self._polled.items())
 
-    def keep(self, settings: Settings) -> list[str]:
-        """Open new accounts, change those that differ; return the names of those to be closed."""
+    async def prepare(self, settings: Settings) -> PreparedAccounts:
+        """Make what ``keep`` needs, off the event loop; raise DispatcherError, with nothing left over, if unable."""
+        opened: dict[str, Account] = {}
+        changes: dict[str, AccountChange] = {}
+        try:
+            for wanted in settings.accounts:
+                polled = self._polled.get(wanted.name)
+                if polled is None:
+                    opened[wanted.name] = await self._opened(wanted)
+                elif polled.account.settings != wanted:
+                    changes[wanted.name] = await polled.account.prepare(wanted)
+        except BaseException:
+            await PreparedAccounts(opened, changes).discard()
+            raise
+        return PreparedAccounts(opened, changes)
+
+    def keep(self, settings: Settings, prepared: PreparedAccounts) -> list[str]:
+        """Poll new accounts, change those that differ; return the names of those to be closed. Cannot fail."""
         self._cadences = {group.name: Cadence(group.poll) for group in settings.task_groups}
         self._streamed = frozenset(group.name for group in settings.task_groups if group.stream)
         for account in {group.account for group in settings.task_groups if group.stream}:
             self._journal.foresee_requests(account, STREAM_ENDPOINT)
         for wanted in settings.accounts:
-            polled = self._polled.get(wanted.name)
-            if polled is None:
-                self._open(wanted)
-            elif polled.account.settings != wanted:
-                polled.account.reconfigure(wanted)
-                polled.poller.close_streams(unwanted_only=False)
-            else:
-                polled.poller.close_streams(unwanted_only=True)
+            if wanted.name in prepared.opened:
+                self._poll(prepared.opened[wanted.name])
+                continue
+            poller, change = self._polled[wanted.name].poller, prepared.changes.get(wanted.name)
+            if change:
+                change.commit()
+            poller.close_streams(unwanted_only=change is None)
         return [name for name in self._polled if name not in {account.name for account in settings.accounts}]
 
     async def close(self, names: Sequence[str] | None = None) -> None:
@@ -89,9 +119,9 @@ class Accounts:
         await self._loops.stop(*map(_poll_loop, self._polled))
         await asyncio.gather(*(polled.poller.stop(deadline=deadline) for polled in self._polled.values()))
 
-    def _open(self, settings: AccountSettings) -> None:
-        name, world = settings.name, self._world
-        account = Account(
+    async def _opened(self, settings: AccountSettings) -> Account:
+        world = self._world
+        return await Account.open(
             settings,
             clock=world.clock,
             requests=self._journal,
@@ -101,6 +131,9 @@ class Accounts:
             environ=world.environ,
             hide=world.hide,
         )
+
+    def _poll(self, account: Account) -> None:
+        name, world = account.settings.name, self._world
         poller = Poller(
             name,
             account,

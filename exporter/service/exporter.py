@@ -14,7 +14,7 @@ from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retiring
-from exporter.service.accounts import Accounts
+from exporter.service.accounts import Accounts, PreparedAccounts
 from exporter.service.dependencies import World
 from exporter.service.desk import Desk
 from exporter.service.following import Following, Lists
@@ -187,10 +187,21 @@ class Exporter:
 
     async def _follow(self, wanted: Settings) -> None:
         """Make the wanted settings the running ones: first everything that may fail, then all at once."""
-        to_close: list[str] = []
-        await self._following.assign(lambda: self._lists(wanted), adopt=lambda: to_close.extend(self._adopt(wanted)))
+        to_close: list[str] | None = None
+        accounts = await self._accounts.prepare(wanted)
+
+        def adopt() -> None:
+            nonlocal to_close
+            to_close = self._adopt(wanted, accounts)
+
+        try:
+            await self._following.assign(lambda: self._lists(wanted), adopt=adopt)
+        except BaseException:
+            if to_close is None:
+                await accounts.discard()
+            raise
         await self._sources.keep(wanted)
-        await self._accounts.close(to_close)
+        await self._accounts.close(to_close or ())
 
     def _lists(self, wanted: Settings) -> Lists:
         lists = {**static_lists(wanted), **registered_lists(wanted, self._registry)}
@@ -198,13 +209,13 @@ class Exporter:
         abandoned = {source: () for source in self._tracker.sources if source not in lists and source not in kept}
         return {**lists, **abandoned}
 
-    def _adopt(self, wanted: Settings) -> list[str]:
+    def _adopt(self, wanted: Settings, accounts: PreparedAccounts) -> list[str]:
         self._settings = wanted
         self._bounds.limit = wanted.label_values_limit
         self._known = tuple(dict.fromkeys(self._journal.bounded(labels) for labels in configured_labels(wanted)))
         self._sources.retire(wanted)
         self._tracker.apply(rules_of(wanted), now=self._world.clock.wall())
-        return self._accounts.keep(wanted)
+        return self._accounts.keep(wanted, accounts)
 
     def _retiring(self) -> Retiring:
         return Retiring(
