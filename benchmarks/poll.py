@@ -46,8 +46,8 @@ async def ours(url: str) -> None:
 
     async def worker() -> None:
         for _ in range(REQUESTS // IN_FLIGHT):
-            await account.admit()
-            await account.query(TaskRef("a", "task_0"))
+            async with account.permit() as permit:
+                await permit.query(TaskRef("a", "task_0"))
 
     await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
     await account.aclose()

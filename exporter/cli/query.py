@@ -15,7 +15,7 @@ from rich.text import Text
 from exporter.cli.options import config_file
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.dispatcher.client import DispatcherClient
-from exporter.dispatcher.credentials import ApiKey
+from exporter.secrets import SecretSource
 from exporter.settings.errors import ConfigError
 from exporter.settings.load import load
 from exporter.settings.model import AccountSettings, Settings
@@ -44,7 +44,7 @@ def command(*, task: str, by_out_task_id: bool, account: str | None, config_file
     """
     settings = _account(_load(config_file), account)
     ref = _ref(settings.name, task, by_out_task_id=by_out_task_id)
-    key = ApiKey(env=settings.api_key_env, file=settings.api_key_file)
+    key = SecretSource(env=settings.api_key_env, file=settings.api_key_file)
     if key.fault is not None:
         raise click.ClickException(f"account {settings.name}: {key.fault}")
     raise SystemExit(_report(asyncio.run(_ask(settings, key, ref)), ref, as_json=as_json))
@@ -77,7 +77,7 @@ def _ref(account: str, task: str, *, by_out_task_id: bool) -> TaskRef:
     return TaskRef(account, task_id=task)
 
 
-async def _ask(settings: AccountSettings, key: ApiKey, ref: TaskRef) -> Answer | DispatcherError:
+async def _ask(settings: AccountSettings, key: SecretSource, ref: TaskRef) -> Answer | DispatcherError:
     client = DispatcherClient(
         settings.base_url, key=key.reveal, timeout=settings.timeout, max_in_flight=1, wall=time.time
     )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from exporter.discovery.errors import DiscoveryError
-from exporter.dispatcher.credentials import ApiKey
+from exporter.secrets import SecretSource
 from exporter.settings.model import HttpSdSettings, TlsSettings
 from exporter.settings.reader import MAX_BYTES
 from exporter.version import version
@@ -99,7 +99,7 @@ def _authorization(settings: HttpSdSettings) -> dict[str, str]:
     if settings.authorization is None:
         return {}
     path = settings.authorization.credentials_file
-    token = ApiKey(file=path)
+    token = SecretSource(file=path)
     secret = token.reveal()
     if secret is None:
         raise DiscoveryError(f"credentials_file: {token.fault}")

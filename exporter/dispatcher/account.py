@@ -1,22 +1,32 @@
-"""One configured account in use: its key, its client, its gate, and what its answers last said."""
+"""One configured account in use: its key, its client, its gate, and what its answers last said.
+
+Whoever asks takes a permit, and with it asks once::
+
+    async with account.permit() as permit:
+        answer = await permit.query(ref)
+"""
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from random import Random
+from typing import Self
 
-import httpx
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient, Reply
-from exporter.dispatcher.credentials import ApiKey
-from exporter.dispatcher.gate import Gate, Pass, Suspension, hold_of
+from exporter.dispatcher.connection import Transport
+from exporter.dispatcher.gate import Gate, Grant, Suspension
+from exporter.dispatcher.holds import names_account
 from exporter.dispatcher.quota import merged
-from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, Journal, RequestLog
+from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, AccountLog, RequestLog
+from exporter.secrets import SecretSource
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 
@@ -24,13 +34,63 @@ KEY_INTERVAL = 1.0
 """Seconds between two looks at the key file."""
 
 
-class Account:
-    """``admit`` or be refused, then ``query`` at once or ``withdraw``: each leave is used up by exactly one of the two.
+class Permit:
+    """Leave for one request, within the block of ``Account.permit``: either one query or one stream.
 
-    Or ``lend`` the leave to a ``stream``, which keeps its slot until ``give_back``.
+    ``is_probe``: the account is held back or under suspicion, and this request is to find out about it. Then ask about
+    a task that was answered well lately, whether or not its turn has come.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_probe: bool,
+        query: Callable[[TaskRef], Awaitable[Answer]],
+        stream: Callable[[TaskRef], AbstractAsyncContextManager[AsyncIterator[Answer]]],
+    ) -> None:
+        self.is_probe = is_probe
+        self._query = query
+        self._stream = stream
+
+    async def query(self, ref: TaskRef) -> Answer:
+        """Ask once; raise DispatcherError, which says whom it blames. The slot is free as soon as the query is over."""
+        return await self._query(ref)
+
+    def stream(self, ref: TaskRef) -> AbstractAsyncContextManager[AsyncIterator[Answer]]:
+        """Listen to one task, where ``may_stream`` has just said so: every validated answer as it comes.
+
+        Both the opening and the listening raise DispatcherError. The slot is taken until the permit's block is left.
+        """
+        return self._stream(ref)
+
+
+class AccountChange:
+    """Other settings of an account, with all made that takes time or may fail. One of the two ends it, within the loop.
+
+    It starts from the settings that were in force when it was prepared: end one before the next is prepared.
+    """
+
+    def __init__(self, *, adopt: Callable[[], None], client: DispatcherClient | None) -> None:
+        self._adopt = adopt
+        self._client = client
+
+    def commit(self) -> None:
+        """Let the settings hold from now on; cannot fail. What is under way ends with the old ones."""
+        self._client = None
+        self._adopt()
+
+    async def discard(self) -> None:
+        """Leave everything as it is, and close what was made."""
+        if self._client:
+            await self._client.aclose()
+
+
+class Account:
+    """Lets requests go as the account's limits and the API's answers allow, and keeps what the answers say.
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
-    holds the money headers last seen. Reading the key blocks, so build accounts off the event loop's hot path.
+    holds the money headers last seen. Making one blocks (the key's file, TLS) and may raise DispatcherError, where the
+    environment names certificates or a proxy that cannot be used: ``open`` does it in a thread.
     """
 
     def __init__(
@@ -41,7 +101,7 @@ class Account:
         requests: RequestLog,
         logger: FilteringBoundLogger,
         random: Random,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         environ: Mapping[str, str] | None = None,
         hide: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -54,22 +114,56 @@ class Account:
         self._transport = transport
         self._environ = environ
         self._hide = hide
-        self._journal = Journal(logger, settings.name)
-        self._key = self._read_key()
-        self._client = self._connect()
+        self._log = AccountLog(logger, settings.name)
+        self._key = self._read_key(settings)
+        self._client = self._connect(settings)
         self._gate = Gate(
             max_in_flight=settings.max_in_flight,
             max_requests_per_second=settings.max_requests_per_second,
             random=random,
         )
-        self._admitted: deque[Pass] = deque()
-        self._turn = asyncio.Lock()  # one waits for the gate, the others for their turn
-        self._changed = asyncio.Event()
+        self._waiting: deque[asyncio.Event] = deque()
         self._closing: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(
+        cls,
+        settings: AccountSettings,
+        *,
+        clock: Clock,
+        requests: RequestLog,
+        logger: FilteringBoundLogger,
+        random: Random,
+        transport: Transport | None = None,
+        environ: Mapping[str, str] | None = None,
+        hide: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """An account made off the event loop; raise DispatcherError as making one does. Close it with ``aclose``."""
+        return await asyncio.to_thread(
+            cls,
+            settings,
+            clock=clock,
+            requests=requests,
+            logger=logger,
+            random=random,
+            transport=transport,
+            environ=environ,
+            hide=hide,
+        )
+
+    async def aclose(self) -> None:
+        """Let what is under way end, then close every connection."""
+        await asyncio.gather(self._client.aclose(), *self._closing)
+
+    # ---- views -----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_in_flight(self) -> int:
+        return self.settings.max_in_flight
 
     @property
     def in_flight(self) -> int:
-        """Requests out, those admitted and not yet sent among them."""
+        """Permits in use: requests out, and those about to be sent."""
         return self._gate.in_flight
 
     @property
@@ -84,140 +178,135 @@ class Account:
             return Suspension(Reason.INVALID_API_KEY, math.inf)
         return self._gate.suspension(self._clock.monotonic())
 
-    async def admit(self) -> None:
-        """Wait until a request may go and take leave for it; first come, first served."""
-        async with self._turn:
-            while (delay := self._delay()) != 0.0:
-                self._changed.clear()
-                await self._clock.wait(self._changed, delay)
-            self._admitted.append(self._gate.sent(self._clock.monotonic()))
+    # ---- permits ---------------------------------------------------------------------------------------------------
 
-    def withdraw(self) -> None:
-        """Give back a leave that is not used after all."""
-        self._gate.abandoned(self._admitted.popleft())
-        self._changed.set()
+    @asynccontextmanager
+    async def permit(self) -> AsyncIterator[Permit]:
+        """Wait until a request may go, first come, first served. However the block is left, its slot is given back.
 
-    async def query(self, ref: TaskRef) -> Answer:
-        """Use up a leave: ask once. Every fault is a DispatcherError; a cancelled query gives its slot back."""
-        leave = self._admitted.popleft()
-        started = self._clock.monotonic()
+        A permit that was not used gives back its place in the rate limit, too. There is no limit to the wait: without
+        a key it lasts until there is one.
+        """
+        grant = await self._granted()
         try:
-            reply = await self._client.query(ref)
-        except DispatcherError as error:
-            self._failed(leave, error, started)
-            raise
-        except BaseException:
-            self._gate.abandoned(leave)
-            raise
-        else:
-            self._succeeded(leave, reply, started)
-            return reply.answer
+            yield Permit(
+                is_probe=grant.is_probe, query=partial(self._query, grant), stream=partial(self._stream, grant)
+            )
         finally:
-            self._changed.set()
+            self._give_back(grant)
 
-    def lend(self) -> Pass | None:
-        """Use up the leave just taken for a stream; None, and it is as before, where none may be opened.
+    def may_stream(self) -> bool:
+        """Whether a permit at hand may be used for a stream.
 
         Streams are for an account whose queries are answered, and never take the last slot.
         """
-        if not (self.up and self._gate.may_stream(self._clock.monotonic())):
-            return None
-        leave = self._admitted.pop()
-        self._gate.streams_on(leave)
-        return leave
+        return self.up and self._key.fault is None and self._gate.may_stream(self._clock.monotonic())
 
-    async def stream(self, ref: TaskRef, leave: Pass) -> AsyncGenerator[Answer]:
-        """Every validated answer that the stream of one task brings. Every fault is a DispatcherError."""
-        started, seconds = self._clock.monotonic(), None
-        failure: Reason | None = None
-        drift: dict[Drift, None] = {}
+    async def _granted(self) -> Grant:
+        place = asyncio.Event()
+        self._waiting.append(place)
         try:
-            async with self._client.stream(ref) as stream, aclosing(stream.answers) as answers:
-                seconds = self._clock.monotonic() - started
-                self.quota = merged(self.quota, stream.quota)
-                async for answer in answers:
-                    self.last_success_at = self._clock.wall()
-                    drift |= dict.fromkeys(answer.drift)
-                    yield answer
-        except DispatcherError as error:
-            failure = error.reason
-            seconds = self._clock.monotonic() - started if seconds is None else seconds
-            self._stream_failed(leave, error)
-            raise
+            while (delay := self._delay(place)) != 0.0:
+                place.clear()
+                await self._clock.wait(place, delay)
+            return self._gate.grant(self._clock.monotonic())
         finally:
-            if seconds is not None:
-                self._report(STREAM_ENDPOINT, seconds, failure=failure, drift=drift)
+            self._waiting.remove(place)
+            self._wake()
 
-    def give_back(self, leave: Pass) -> None:
-        """The stream that this leave was lent to is over."""
-        if self._gate.is_out(leave):
-            self._gate.abandoned(leave)
-        self._changed.set()
-
-    async def watch_key(self) -> None:
-        """Follow the key's file for ever: a changed key is tried at once, and without one nothing is sent."""
-        if self._key.fault is not None:
-            self._journal.key_missing(self._key.fault)
-        while True:
-            await self._clock.sleep(KEY_INTERVAL)
-            key = self._key
-            if await asyncio.to_thread(key.refresh) and key is self._key:
-                self._key_changed()
-
-    def reconfigure(self, settings: AccountSettings) -> None:
-        """Go on with other settings of the same account; what is under way ends with the old ones.
-
-        Must run within the event loop.
-        """
-        old, self.settings = self.settings, settings
-        self._gate.relimit(
-            max_in_flight=settings.max_in_flight, max_requests_per_second=settings.max_requests_per_second
-        )
-        if _key_source(settings) != _key_source(old):
-            self._key = self._read_key()
-            self._key_changed()
-        if _connection(settings) != _connection(old):
-            self._reconnect()
-        self._changed.set()
-
-    async def aclose(self) -> None:
-        """Let what is under way end, then close every connection."""
-        await asyncio.gather(self._client.aclose(), *self._closing)
-
-    def _delay(self) -> float | None:
-        if self._key.fault is not None:
+    def _delay(self, place: asyncio.Event) -> float | None:
+        if self._waiting[0] is not place or self._key.fault is not None:
             return None
         return self._gate.delay(self._clock.monotonic())
 
-    def _succeeded(self, leave: Pass, reply: Reply, started: float) -> None:
+    def _give_back(self, grant: Grant) -> None:
+        self._gate.give_back(grant)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let whoever waits first look again."""
+        if self._waiting:
+            self._waiting[0].set()
+
+    # ---- queries ---------------------------------------------------------------------------------------------------
+
+    async def _query(self, grant: Grant, ref: TaskRef) -> Answer:
+        started = self._clock.monotonic()
+        self._gate.sent(grant, started)
+        try:
+            reply = await self._client.query(ref)
+        except DispatcherError as error:
+            self._failed(grant, ref, error, started)
+            raise
+        else:
+            self._succeeded(grant, reply, started)
+            return reply.answer
+        finally:
+            self._give_back(grant)
+
+    def _succeeded(self, grant: Grant, reply: Reply, started: float) -> None:
         now = self._clock.monotonic()
-        before = self._gate.suspension(now)
-        self._gate.succeeded(leave, now)
+        with self._suspension_logged(now):
+            self._gate.succeeded(grant, now)
         self.up = True
         self.last_success_at = self._clock.wall()
         self.quota = merged(self.quota, reply.quota)
         self._report(QUERY_ENDPOINT, now - started, drift=reply.answer.drift)
-        self._journal.suspension(before, self._gate.suspension(now), now)
 
-    def _failed(self, leave: Pass, error: DispatcherError, started: float) -> None:
+    def _failed(self, grant: Grant, ref: TaskRef, error: DispatcherError, started: float) -> None:
         now = self._clock.monotonic()
-        before = self._gate.suspension(now)
-        self._gate.failed(leave, error, now)
         self.up = False
         self.quota = merged(self.quota, error.quota)
+        self._log.failed(error, now)
+        with self._suspension_logged(now):
+            error.blames = self._gate.failed(grant, _asked(ref), error, now)
         self._report(QUERY_ENDPOINT, now - started, failure=error.reason)
-        self._journal.failed(error, now)
-        self._journal.suspension(before, self._gate.suspension(now), now)
 
-    def _stream_failed(self, leave: Pass, error: DispatcherError) -> None:
-        """What the API says by a status holds for the account; any other fault is left to the next query to meet."""
-        self.quota = merged(self.quota, error.quota)
-        if error.status is None or hold_of(error.reason) is None:
-            return
-        now = self._clock.monotonic()
-        before = self._gate.suspension(now)
-        self._gate.failed(leave, error, now)
-        self._journal.suspension(before, self._gate.suspension(now), now)
+    # ---- streams ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _stream(self, grant: Grant, ref: TaskRef) -> AsyncIterator[AsyncIterator[Answer]]:
+        if not self.may_stream():
+            raise RuntimeError("no stream may be opened now")
+        listening = _Listening(self._clock.monotonic())
+        self._gate.sent(grant, listening.started, as_stream=True)
+        try:
+            async with AsyncExitStack() as stack:
+                with self._stream_faults(grant, ref, listening):
+                    stream = await stack.enter_async_context(self._client.stream(ref))
+                listening.seconds = self._clock.monotonic() - listening.started
+                self.quota = merged(self.quota, stream.quota)
+                yield await stack.enter_async_context(aclosing(self._heard(stream.answers, grant, ref, listening)))
+        finally:
+            if listening.seconds is not None:
+                self._report(STREAM_ENDPOINT, listening.seconds, failure=listening.failure, drift=listening.drift)
+
+    async def _heard(
+        self, answers: AsyncGenerator[Answer], grant: Grant, ref: TaskRef, listening: "_Listening"
+    ) -> AsyncGenerator[Answer]:
+        with self._stream_faults(grant, ref, listening):
+            async for answer in answers:
+                self.last_success_at = self._clock.wall()
+                listening.drift |= dict.fromkeys(answer.drift)
+                yield answer
+
+    @contextmanager
+    def _stream_faults(self, grant: Grant, ref: TaskRef, listening: "_Listening") -> Iterator[None]:
+        """What the API says of the account holds for it; any other fault is left to the next query to meet."""
+        try:
+            yield
+        except DispatcherError as error:
+            now = self._clock.monotonic()
+            listening.failure = error.reason
+            if listening.seconds is None:
+                listening.seconds = now - listening.started
+            self.quota = merged(self.quota, error.quota)
+            if error.status is not None and names_account(error):
+                with self._suspension_logged(now):
+                    error.blames = self._gate.failed(grant, _asked(ref), error, now)
+            raise
+
+    # ---- reports ---------------------------------------------------------------------------------------------------
 
     def _report(
         self, endpoint: str, seconds: float, *, failure: Reason | None = None, drift: Iterable[Drift] = ()
@@ -226,37 +315,94 @@ class Account:
             self.settings.name, endpoint, seconds=seconds, failure=failure, drift=tuple(drift)
         )
 
+    @contextmanager
+    def _suspension_logged(self, now: float) -> Iterator[None]:
+        before = self._gate.suspension(now)
+        yield
+        self._log.suspension(before, self._gate.suspension(now), now)
+
+    # ---- the key and the settings ----------------------------------------------------------------------------------
+
+    async def watch_key(self) -> None:
+        """Follow the key's file for ever: a changed key is tried at once, and without one nothing is sent."""
+        if self._key.fault is not None:
+            self._log.key_missing(self._key.fault)
+        while True:
+            await self._clock.sleep(KEY_INTERVAL)
+            key = self._key
+            if await asyncio.to_thread(key.refresh) and key is self._key:
+                self._key_changed()
+
+    async def prepare(self, settings: AccountSettings) -> AccountChange:
+        """Make, off the event loop, what other settings of this account need; nothing changes until it is committed.
+
+        Raise DispatcherError as making an account does.
+        """
+        return await asyncio.to_thread(self._prepared, settings)
+
+    def _prepared(self, settings: AccountSettings) -> AccountChange:
+        key = self._read_key(settings) if _key_source(settings) != _key_source(self.settings) else None
+        client = self._connect(settings) if _connection(settings) != _connection(self.settings) else None
+        return AccountChange(adopt=partial(self._adopt, settings, key, client), client=client)
+
+    def _adopt(self, settings: AccountSettings, key: SecretSource | None, client: DispatcherClient | None) -> None:
+        self.settings = settings
+        self._gate.relimit(
+            max_in_flight=settings.max_in_flight, max_requests_per_second=settings.max_requests_per_second
+        )
+        if client:
+            self._close_later(self._client)
+            self._client = client
+        if key:
+            self._key = key
+            self._key_changed()
+        self._wake()
+
+    def _close_later(self, client: DispatcherClient) -> None:
+        task = asyncio.create_task(client.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     def _key_changed(self) -> None:
         if self._key.fault is not None:
-            self._journal.key_missing(self._key.fault)
+            self._log.key_missing(self._key.fault)
         else:
-            self._journal.key_changed()
+            self._log.key_changed()
         self._gate.retry_now(self._clock.monotonic())
-        self._changed.set()
+        self._wake()
 
-    def _read_key(self) -> ApiKey:
-        return ApiKey(
-            env=self.settings.api_key_env, file=self.settings.api_key_file, environ=self._environ, hide=self._hide
+    def _read_key(self, settings: AccountSettings) -> SecretSource:
+        return SecretSource(
+            env=settings.api_key_env, file=settings.api_key_file, environ=self._environ, hide=self._hide
         )
 
     def _reveal_key(self) -> str | None:
         return self._key.reveal()
 
-    def _connect(self) -> DispatcherClient:
+    def _connect(self, settings: AccountSettings) -> DispatcherClient:
         return DispatcherClient(
-            self.settings.base_url,
+            settings.base_url,
             key=self._reveal_key,
-            timeout=self.settings.timeout,
-            max_in_flight=self.settings.max_in_flight,
+            timeout=settings.timeout,
+            max_in_flight=settings.max_in_flight,
             wall=self._clock.wall,
             transport=self._transport,
         )
 
-    def _reconnect(self) -> None:
-        task = asyncio.create_task(self._client.aclose())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        self._client = self._connect()
+
+@dataclass(slots=True)
+class _Listening:
+    """What becomes of one stream; ``seconds`` are those until its headers came, or it failed."""
+
+    started: float
+    seconds: float | None = None
+    failure: Reason | None = None
+    drift: dict[Drift, None] = field(default_factory=dict)
+
+
+def _asked(ref: TaskRef) -> object:
+    """The one id that the API is asked by: a task is the same whatever else is known of it by now."""
+    return next(ref.ids())
 
 
 def _key_source(settings: AccountSettings) -> tuple[object, ...]:

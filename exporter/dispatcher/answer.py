@@ -60,12 +60,20 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+class Blame(StrEnum):
+    """Whose fault a failure is taken for: a task's own is asked about less often, an account's holds all of it back."""
+
+    TASK = "task"
+    ACCOUNT = "account"
+
+
 class DispatcherError(ExporterError):
     """A query that got no validated answer.
 
     ``detail`` is short, free of secrets and fit for a log line. ``status`` is the HTTP status, where there was one.
     ``retry_after`` and ``reset_after`` are seconds from now, as the answer's headers say them, where they do.
-    ``quota`` holds the money headers, which a failed response carries as well.
+    ``quota`` holds the money headers, which a failed response carries as well. ``blames`` is what the account makes of
+    it, in the light of its other requests; a lone query blames its task.
     """
 
     def __init__(
@@ -87,3 +95,4 @@ class DispatcherError(ExporterError):
         self.retry_after = retry_after
         self.reset_after = reset_after
         self.quota = quota
+        self.blames = Blame.TASK

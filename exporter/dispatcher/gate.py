@@ -1,100 +1,29 @@
-"""When the next request of an account may go: every limit of the account in one object.
+"""When the next request of an account may go, and whose fault a failure is: every limit of the account in one object.
 
-Pure: times (monotonic seconds) are arguments. A request takes a Pass and brings it back by exactly one of
-``succeeded``, ``failed`` and ``abandoned``. After a suspension one request goes as a probe, and what it meets decides;
-only a concurrency hold ends by itself. What comes back from before the latest turn (an epoch) is old news: it does not
-lengthen a hold, and it lifts none but that of an outage.
+Pure: times (monotonic seconds) are arguments. A request has a Grant, from ``grant`` to ``give_back``; in between it is
+``sent``, and then it has ``succeeded`` or ``failed``, or nothing became known of it.
+
+Where the API names the account (key, money, concurrency, a ``Retry-After`` beside a 5xx), the account is held back at
+once. Any other failure may be one task's own: a record that breaks the server breaks it each time. So it blames that
+task until failures of several tasks, or many in a row, make the account suspect. Then requests go one at a time, as
+probes: one that succeeds clears everything, one that fails makes it an outage. After a hold, too, one request goes as
+a probe, and what it meets decides; only a concurrency hold ends by itself. What comes back from before the latest
+change of the hold (an epoch) is old news: it lengthens no hold, and lifts none but a suspicion or an outage.
 """
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
-from enum import IntEnum
 from random import Random
 
-from exporter.dispatcher.answer import DispatcherError, Reason
+from exporter.dispatcher.answer import Blame, DispatcherError, Reason
+from exporter.dispatcher.holds import Hold, hold_of, hold_seconds, names_account, told_seconds
 
-RETRY_AFTER_LIMIT = 3600.0
-"""A longer ``Retry-After`` is not believed."""
+SUSPECT_TASKS = 3
+"""Failures of so many different tasks, with no validated answer in between, make the account suspect."""
 
-BROKEN_IN_A_ROW = 5
-"""So many answers in a row that make no sense are taken for an outage: a broken proxy is not to be hammered."""
-
-_KEY_FIRST, _KEY_CAP, _KEY_JITTER = 5.0, 300.0, 0.1
-_MONEY_FIRST, _MONEY_CAP = 15.0, 300.0
-_CONCURRENCY_FIRST, _CONCURRENCY_SPAN, _CONCURRENCY_CAP = 1.0, 3.0, 30.0
-_OUTAGE_FLOOR, _OUTAGE_FIRST, _OUTAGE_CAP = 0.1, 1.0, 60.0
-
-
-class Hold(IntEnum):
-    """The kinds of suspension, the graver the greater."""
-
-    CONCURRENCY = 1
-    OUTAGE = 2
-    MONEY = 3
-    KEY = 4
-
-
-_HOLDS = {
-    Reason.INVALID_API_KEY: Hold.KEY,
-    Reason.FORBIDDEN: Hold.KEY,
-    Reason.PAYMENT: Hold.MONEY,
-    Reason.RATE_LIMITED: Hold.MONEY,
-    Reason.CONCURRENCY: Hold.CONCURRENCY,
-    Reason.SERVER: Hold.OUTAGE,
-    Reason.TIMEOUT: Hold.OUTAGE,
-    Reason.CONNECT: Hold.OUTAGE,
-    Reason.TLS: Hold.OUTAGE,
-    Reason.NETWORK: Hold.OUTAGE,
-    Reason.TRUNCATED: Hold.OUTAGE,
-}
-
-_BROKEN = frozenset(
-    {Reason.BAD_RESPONSE, Reason.REDIRECT, Reason.BAD_ROUTE, Reason.TOO_LARGE, Reason.TRUNCATED, Reason.INTERNAL}
-)
-
-
-def hold_of(reason: Reason) -> Hold | None:
-    """How one such failure holds the account back; None where it is the task's or the answer's own."""
-    return _HOLDS.get(reason)
-
-
-def is_broken(reason: Reason) -> bool:
-    """Whether it hints, once it repeats, at something else than the API answering."""
-    return reason in _BROKEN
-
-
-def hold_seconds(hold: Hold, strikes: int, error: DispatcherError, random: Random) -> float:
-    """The length of the hold after that many (from 1) in a row of its kind; a ``Retry-After`` is its minimum."""
-    return max(_own_seconds(hold, strikes, error, random), told_seconds(error))
-
-
-def told_seconds(error: DispatcherError) -> float:
-    """What ``Retry-After`` asks for, within reason."""
-    return min(error.retry_after or 0.0, RETRY_AFTER_LIMIT)
-
-
-def _own_seconds(hold: Hold, strikes: int, error: DispatcherError, random: Random) -> float:
-    if hold is Hold.KEY:
-        jitter = random.uniform(1 - _KEY_JITTER, 1 + _KEY_JITTER)
-        return jitter * _doubled(_KEY_FIRST, strikes, _KEY_CAP)
-    if hold is Hold.MONEY:
-        return _money_seconds(strikes, error)
-    if hold is Hold.CONCURRENCY:
-        return random.uniform(_CONCURRENCY_FIRST, _doubled(_CONCURRENCY_SPAN, strikes, _CONCURRENCY_CAP))
-    return max(_OUTAGE_FLOOR, random.uniform(0.0, _doubled(_OUTAGE_FIRST, strikes, _OUTAGE_CAP)))
-
-
-def _money_seconds(strikes: int, error: DispatcherError) -> float:
-    if error.reset_after is None:
-        return _doubled(_MONEY_FIRST, strikes, _MONEY_CAP)
-    # a reset that has passed and changed nothing (a skewed clock) is not asked about each second for ever
-    least = _doubled(1.0, strikes, _MONEY_CAP)
-    return min(max(error.reset_after, least), _MONEY_CAP)
-
-
-def _doubled(first: float, strikes: int, cap: float) -> float:
-    """The first value, doubled with each further strike, up to the cap."""
-    return min(first * 2.0 ** min(strikes - 1, 32), cap)
+SUSPECT_FAILURES = 4
+"""And so many failures in a row, of however few tasks: where one alone is followed, its fifth is a probe that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +35,12 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """Leave for one request."""
+class Grant:
+    """Leave for one request. A probe is to find out whether the account works again, or still."""
 
     number: int
     epoch: int
+    is_probe: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +52,22 @@ class _Held:
 
 
 class Gate:
-    """The in-flight limit, the rate limit and the suspensions of one account."""
+    """The in-flight limit, the rate limit and the holds of one account."""
 
     def __init__(self, *, max_in_flight: int, max_requests_per_second: float, random: Random) -> None:
         self._max_in_flight = max_in_flight
         self._interval = 1.0 / max_requests_per_second
         self._random = random
-        self._last_sent = float("-inf")
-        self._sent = 0
+        self._granted = 0
         self._out: set[int] = set()
         self._streams: set[int] = set()
+        self._unsent: dict[int, float] = {}
+        self._last_sent = float("-inf")
         self._held: _Held | None = None
         self._probe: int | None = None
         self._epoch = 0
         self._strikes: Counter[Hold] = Counter()
-        self._broken = 0
+        self._failing: Counter[Hashable] = Counter()  # failures by task since the API last answered
 
     @property
     def in_flight(self) -> int:
@@ -147,76 +78,90 @@ class Gate:
         """How many of those in flight are streams."""
         return len(self._streams)
 
+    # ---- may a request go? -----------------------------------------------------------------------------------------
+
     def suspension(self, now: float) -> Suspension | None:
-        """The suspension in force; it outlasts ``until`` as long as its probe has not succeeded."""
+        """The hold in force; it outlasts ``until`` as long as its probe has not succeeded. A suspicion is none yet."""
         self._expire(now)
-        return Suspension(self._held.reason, self._held.until) if self._held else None
+        if self._held is None or self._held.hold is Hold.SUSPICION:
+            return None
+        return Suspension(self._held.reason, self._held.until)
 
     def delay(self, now: float) -> float | None:
         """Seconds until the next request may go; None where one that is out must come back first."""
         self._expire(now)
         if len(self._out) >= self._max_in_flight or self._probe is not None:
             return None
+        taken_at = max(self._last_sent, *self._unsent.values()) if self._unsent else self._last_sent
         held_until = self._held.until if self._held else now
-        return max(0.0, self._last_sent + self._interval - now, held_until - now)
-
-    def sent(self, now: float) -> Pass:
-        """Take leave for a request, which ``delay`` must have given."""
-        if self.delay(now) != 0.0:
-            raise RuntimeError("a request without leave")
-        self._last_sent = now
-        self._sent += 1
-        self._out.add(self._sent)
-        if self._held:
-            self._probe = self._sent
-        return Pass(self._sent, self._epoch)
+        return max(0.0, taken_at + self._interval - now, held_until - now)
 
     def may_stream(self, now: float) -> bool:
         """Whether a request may be a stream, which stays out for long: one slot is always left to the others."""
-        return self.suspension(now) is None and len(self._streams) < self._max_in_flight - 1
-
-    def streams_on(self, leave: Pass) -> None:
-        """The request that this leave is for is a stream, which ``may_stream`` must have allowed."""
-        self._streams.add(leave.number)
-
-    def is_out(self, leave: Pass) -> bool:
-        """Whether the leave has not been brought back yet."""
-        return leave.number in self._out
-
-    def succeeded(self, leave: Pass, now: float) -> None:
-        """A validated answer came: it forgives everything, unless it was asked for before the suspension."""
         self._expire(now)
-        self._back(leave)
-        if not self._is_late(leave):
+        return self._held is None and len(self._streams) < self._max_in_flight - 1
+
+    # ---- the way of one request ------------------------------------------------------------------------------------
+
+    def grant(self, now: float) -> Grant:
+        """Leave for a request, which ``delay`` must have allowed."""
+        if self.delay(now) != 0.0:
+            raise RuntimeError("a request that may not go yet")
+        self._granted += 1
+        self._out.add(self._granted)
+        self._unsent[self._granted] = now
+        if self._held:
+            self._probe = self._granted
+        return Grant(self._granted, self._epoch, is_probe=self._held is not None)
+
+    def sent(self, grant: Grant, now: float, *, as_stream: bool = False) -> None:
+        """The request goes out; as a stream only if ``may_stream`` has just allowed it."""
+        if self._unsent.pop(grant.number, None) is None:
+            raise RuntimeError("a permit is for one request, and within its block alone")
+        self._last_sent = max(self._last_sent, now)
+        if as_stream:
+            self._streams.add(grant.number)
+
+    def succeeded(self, grant: Grant, now: float) -> None:
+        """A validated answer came: it forgives everything, unless it was asked for before the hold."""
+        self._expire(now)
+        self._failing.clear()
+        if not self._is_late(grant):
             self._strikes.clear()
-            self._broken = 0
             self._lift()
-        elif self._held and self._held.hold is Hold.OUTAGE and not self._held.told:
+        elif self._held and self._held.hold in (Hold.SUSPICION, Hold.OUTAGE) and not self._held.told:
             del self._strikes[Hold.OUTAGE]
-            self._broken = 0
             self._lift()
 
-    def failed(self, leave: Pass, error: DispatcherError, now: float) -> None:
-        """No validated answer came."""
+    def failed(self, grant: Grant, task: Hashable, error: DispatcherError, now: float) -> Blame:
+        """No validated answer came for this task; say whose fault that is taken for."""
         self._expire(now)
-        self._back(leave)
-        if self._is_late(leave):
-            self._failed_late(error, now)
-            return
-        self._broken += is_broken(error.reason)
-        hold = self._hold_of(error)
+        hold = hold_of(error.reason)
+        if self._is_late(grant):
+            return self._failed_late(hold, error, now)
         if hold is None:
-            # the API refused this one request, so it answers; its strikes stay until it answers well
+            # the API answers, if not well: strikes stay until it does
+            self._failing.clear()
             self._lift()
-        elif self._held and hold is Hold.OUTAGE:
-            # the probe got nowhere: that tells nothing of key or money
-            self._suspend(self._held.hold, self._reason_beside(hold, error), error, now)
-        else:
-            self._suspend(hold, error.reason, error, now)
+            return Blame.TASK
+        if self._held and hold is Hold.OUTAGE:
+            self._probe_failed(self._held, error, now)
+            return Blame.ACCOUNT
+        if names_account(error):
+            self._hold(hold, error.reason, error, now)
+            return Blame.ACCOUNT
+        self._suspect(task, error, now)
+        return Blame.TASK
 
-    def abandoned(self, leave: Pass) -> None:
-        """The request was given up; nothing is known of it."""
-        self._back(leave)
+    def give_back(self, grant: Grant) -> None:
+        """The request is over, or was never made: then its place in the rate limit is free as well. Idempotent."""
+        self._out.discard(grant.number)
+        self._streams.discard(grant.number)
+        self._unsent.pop(grant.number, None)
+        if self._probe == grant.number:
+            self._probe = None
+
+    # ---- changes from outside --------------------------------------------------------------------------------------
 
     def retry_now(self, now: float) -> None:
         """The key has changed: what the old one met is void, and one request may try at once."""
@@ -231,27 +176,36 @@ class Gate:
         self._max_in_flight = max_in_flight
         self._interval = 1.0 / max_requests_per_second
 
-    def _failed_late(self, error: DispatcherError, now: float) -> None:
-        hold = hold_of(error.reason)
-        if self._held is None or hold is None or hold < self._held.hold:
-            return
-        if hold > self._held.hold:
-            self._suspend(hold, error.reason, error, now)
-            return
+    # ---- holds -----------------------------------------------------------------------------------------------------
+
+    def _suspect(self, task: Hashable, error: DispatcherError, now: float) -> None:
+        self._failing[task] += 1
+        if len(self._failing) >= SUSPECT_TASKS or self._failing.total() >= SUSPECT_FAILURES:
+            self._turn(_Held(Hold.SUSPICION, error.reason, now))
+
+    def _probe_failed(self, held: _Held, error: DispatcherError, now: float) -> None:
+        """The probe got nowhere. Where the account is held for its key or its money, that tells nothing of them."""
+        if held.hold > Hold.OUTAGE:
+            self._hold(held.hold, held.reason, error, now)
+        else:
+            self._hold(Hold.OUTAGE, error.reason, error, now)
+
+    def _failed_late(self, hold: Hold | None, error: DispatcherError, now: float) -> Blame:
+        if hold is not None and names_account(error):
+            if self._held:
+                self._heard_late(self._held, hold, error, now)
+            return Blame.ACCOUNT
+        is_out_of_order = self._held is not None and self._held.hold >= Hold.OUTAGE
+        return Blame.ACCOUNT if hold is not None and is_out_of_order else Blame.TASK
+
+    def _heard_late(self, held: _Held, hold: Hold, error: DispatcherError, now: float) -> None:
         told = told_seconds(error)
-        if told and now + told > self._held.until:
-            self._held = _Held(hold, self._held.reason, now + told, told=True)
+        if hold > held.hold:
+            self._hold(hold, error.reason, error, now)
+        elif hold is held.hold and told and now + told > held.until:
+            self._held = _Held(hold, held.reason, now + told, told=True)
 
-    def _hold_of(self, error: DispatcherError) -> Hold | None:
-        hold = hold_of(error.reason)
-        if hold is None and is_broken(error.reason) and (self._held or self._broken >= BROKEN_IN_A_ROW):
-            return Hold.OUTAGE
-        return hold
-
-    def _reason_beside(self, hold: Hold, error: DispatcherError) -> Reason:
-        return error.reason if self._held is None or self._held.hold is hold else self._held.reason
-
-    def _suspend(self, hold: Hold, reason: Reason, error: DispatcherError, now: float) -> None:
+    def _hold(self, hold: Hold, reason: Reason, error: DispatcherError, now: float) -> None:
         self._strikes[hold] += 1
         until = now + hold_seconds(hold, self._strikes[hold], error, self._random)
         if self._held:
@@ -270,12 +224,7 @@ class Gate:
         self._held = held
         self._probe = None
         self._epoch += 1
+        self._failing.clear()
 
-    def _back(self, leave: Pass) -> None:
-        self._out.remove(leave.number)
-        self._streams.discard(leave.number)
-        if self._probe == leave.number:
-            self._probe = None
-
-    def _is_late(self, leave: Pass) -> bool:
-        return leave.epoch != self._epoch
+    def _is_late(self, grant: Grant) -> bool:
+        return grant.epoch != self._epoch

@@ -1,10 +1,9 @@
-"""What the headers of a response say of money and of time."""
+"""What the headers of a response say of money and of time. Headers are mappings that find a name whatever its case."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import httpx
 
 from exporter.dispatcher.answer import Quota
 from exporter.dispatcher.wire import numeral
@@ -20,7 +19,7 @@ class Waits:
     reset_after: float | None = None
 
 
-def read_quota(headers: httpx.Headers) -> Quota:
+def read_quota(headers: Mapping[str, str]) -> Quota:
     """The money headers that are present and hold a finite number. They may be negative: overspent is not nothing."""
     return Quota(
         remaining_credits=_number(headers, "X-Quota-Remaining-Credits"),
@@ -31,7 +30,7 @@ def read_quota(headers: httpx.Headers) -> Quota:
     )
 
 
-def read_waits(headers: httpx.Headers, *, now: float) -> Waits:
+def read_waits(headers: Mapping[str, str], *, now: float) -> Waits:
     """``Retry-After`` in both forms and ``X-RateLimit-Reset``, from now (Unix seconds) on.
 
     Points in time are compared with the response's own ``Date`` where there is one, so that a skewed clock here does
@@ -81,7 +80,7 @@ def _as_utc(date: datetime) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _number(headers: httpx.Headers, name: str) -> float | None:
+def _number(headers: Mapping[str, str], name: str) -> float | None:
     return numeral(headers.get(name, ""))
 
 

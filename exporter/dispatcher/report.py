@@ -29,7 +29,7 @@ QUIET = 60.0
 """Seconds between two lines of one account on the same event and reason."""
 
 
-class Journal:
+class AccountLog:
     """The account's log lines; times are monotonic seconds."""
 
     def __init__(self, logger: FilteringBoundLogger, account: str) -> None:

@@ -5,7 +5,7 @@ says a task and a status is a record, read just as a query's answer is. Whoever 
 that could have been meant as one, and then had better query.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -19,9 +19,6 @@ from exporter.tasks.identity import TaskRef
 
 PATH = "/v1/tasks/stream/"
 
-SILENCE_LIMIT = 60.0
-"""Seconds without a byte, after which a connection is taken for dead."""
-
 _TELLING = frozenset({"task_id", "status", "error"})
 """An object without any of them speaks of something else, a heartbeat perhaps."""
 
@@ -33,9 +30,14 @@ def stream_path(ref: TaskRef) -> str:
     return PATH + quote(ref.task_id, safe="")
 
 
-async def read_stream(response: httpx.Response, *, asked: TaskRef, key: str) -> AsyncGenerator[Answer]:
-    """The records of an open stream as they come, BODY_LIMIT bytes in all; a DispatcherError where it goes wrong."""
-    async with aclosing(EventSource(_bounded(response)).aiter_sse()) as events:
+async def read_stream(
+    headers: Mapping[str, str], chunks: AsyncIterator[bytes], *, asked: TaskRef, key: str
+) -> AsyncGenerator[Answer]:
+    """The records of an open stream as they come, BODY_LIMIT bytes in all; a DispatcherError where it goes wrong.
+
+    An SSEError where it is no event stream at all; whatever ``chunks`` raises is passed on.
+    """
+    async with aclosing(_event_source(headers, chunks).aiter_sse()) as events:
         async for event in events:
             if event.data and (answer := _read(event.data, asked, key)):
                 yield answer
@@ -52,17 +54,18 @@ def _read(data: str, asked: TaskRef, key: str) -> Answer | None:
     return parse_record(payload, asked=asked)
 
 
-def _bounded(response: httpx.Response) -> httpx.Response:
+def _event_source(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> EventSource:
     """The same stream, but finite, and in UTF-8 whatever its headers say."""
-    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise DispatcherError(Reason.BAD_RESPONSE, "a content encoding that was not asked for")
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return httpx.Response(response.status_code, headers={"Content-Type": kind}, content=_up_to_limit(response))
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    # the decoder of events takes them from a response alone
+    return EventSource(httpx.Response(200, headers={"Content-Type": kind}, content=_up_to_limit(chunks)))
 
 
-async def _up_to_limit(response: httpx.Response) -> AsyncIterator[bytes]:
+async def _up_to_limit(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in response.aiter_bytes():
+    async for chunk in chunks:
         size += len(chunk)
         if size > BODY_LIMIT:
             raise DispatcherError(Reason.TOO_LARGE, f"more than {BODY_LIMIT} bytes of events")

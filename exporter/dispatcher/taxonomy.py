@@ -1,9 +1,8 @@
 """What a response that is not a success means: ``error.code`` before ``error.type`` before the HTTP status."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import httpx
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import decode
@@ -56,7 +55,7 @@ class Envelope:
     type: str = ""
 
 
-def judge(status: int, headers: httpx.Headers, body: bytes, *, now: float) -> Answer | DispatcherError:
+def judge(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Answer | DispatcherError:
     """What a response outside 2xx says; ``now`` is Unix seconds.
 
     The answer "not found" ends a task, so it is taken only from a 4xx that carries the API's error envelope.

@@ -1,7 +1,7 @@
 """The accounts in use, each with the poller of its tasks."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -35,12 +35,12 @@ class AccountsPlan:
 
     wanted: Settings
     opened: Sequence[Account]
-    changed: Sequence[AccountChange]
+    changed: Mapping[str, AccountChange]
 
     async def discard(self) -> None:
         """Close what was opened, for it is not wanted after all."""
         await asyncio.gather(
-            *(account.aclose() for account in self.opened), *(change.discard() for change in self.changed)
+            *(account.aclose() for account in self.opened), *(change.discard() for change in self.changed.values())
         )
 
 
@@ -96,13 +96,14 @@ class Accounts:
 
     async def prepare(self, wanted: Settings) -> AccountsPlan:
         """Read the keys and make the clients that these settings need."""
-        opened, changed = [], []
+        opened: list[Account] = []
+        changed: dict[str, AccountChange] = {}
         for settings in wanted.accounts:
             polled = self._polled.get(settings.name)
             if polled is None:
                 opened.append(await self._open(settings))
             elif polled.account.settings != settings:
-                changed.append(await polled.account.prepare(settings))
+                changed[settings.name] = await polled.account.prepare(settings)
         return AccountsPlan(wanted, opened, changed)
 
     def commit(self, plan: AccountsPlan) -> list[str]:
@@ -112,11 +113,10 @@ class Accounts:
         self._streamed = frozenset(group.name for group in wanted.task_groups if group.stream)
         for name in {group.account for group in wanted.task_groups if group.stream}:
             self._accounting.foresee_requests(name, STREAM_ENDPOINT)
-        for change in plan.changed:
+        for change in plan.changed.values():
             change.commit()
-        changed = {change.settings.name for change in plan.changed}
         for name, polled in self._polled.items():
-            polled.poller.close_streams(unwanted_only=name not in changed)
+            polled.poller.close_streams(unwanted_only=name not in plan.changed)
             polled.poller.restaff()
         for account in plan.opened:
             self._poll(account)

@@ -74,9 +74,9 @@ class Probe:
             return Asked(ref, None, 0.0, fault=f"the account is held back: {held.reason}")
         try:
             async with asyncio.timeout(seconds):
-                await account.admit()
-                sent_at = clock.monotonic() - began
-                answer = await account.query(ref)
+                async with account.permit() as permit:
+                    sent_at = clock.monotonic() - began
+                    answer = await permit.query(ref)
         except TimeoutError:
             waited_for = "an answer" if sent_at is not None else "its turn"
             return Asked(

@@ -1,151 +1,15 @@
 import asyncio
-import json
 import math
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import httpx
 import pytest
-import structlog
-from structlog.testing import CapturingLogger
 
-from exporter.dispatcher.account import Account
-from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
-from exporter.dispatcher.gate import Pass
-from exporter.settings.model import AccountSettings
+from exporter.dispatcher.answer import Blame, DispatcherError, Drift, Quota, Reason
 from exporter.tasks.identity import TaskRef
-from tests.support.fake_clock import FakeClock
-
-KEY = "sk-byts-0123456789abcdef"
-OTHER_KEY = "sk-byts-fedcba9876543210"
-REF = TaskRef("default", task_id="task_1")
-SETTINGS = AccountSettings("default", "http://api", api_key_env="KEY", max_in_flight=2, max_requests_per_second=10.0)
-
-
-@dataclass
-class Requests:
-    """Keeps what was reported."""
-
-    finished: list[tuple[str, str, float, Reason | None, tuple[Drift, ...]]] = field(default_factory=list)
-
-    def request_finished(
-        self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
-    ) -> None:
-        self.finished.append((account, endpoint, seconds, failure, tuple(drift)))
-
-
-class Events(httpx.AsyncByteStream):
-    """The body of a stream: what the test puts in, until it puts None."""
-
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
-
-    def tell(self, **record: object) -> None:
-        self.queue.put_nowait(b"data: " + json.dumps({"task_id": "task_1", **record}).encode() + b"\n\n")
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (said := await self.queue.get()) is not None:
-            if isinstance(said, Exception):
-                raise said
-            yield said
-
-
-@dataclass
-class Upstream:
-    """Answers as it is told to; ``hold`` keeps the requests waiting."""
-
-    status: int = 200
-    record: dict[str, object] = field(default_factory=lambda: {"task_id": "task_1", "status": "running"})
-    headers: dict[str, str] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
-    urls: list[str] = field(default_factory=list)
-    go: asyncio.Event = field(default_factory=asyncio.Event)
-    clock: FakeClock = field(default_factory=FakeClock)
-    seconds: float = 0.0
-    events: Events = field(default_factory=Events)
-
-    def __post_init__(self) -> None:
-        self.go.set()
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.keys.append(request.headers["Authorization"].removeprefix("Bearer "))
-        self.urls.append(str(request.url))
-        await self.clock.sleep(self.seconds)
-        await self.go.wait()
-        if self.status == 200 and "/stream/" in request.url.path:
-            return httpx.Response(200, headers={"Content-Type": "text/event-stream"} | self.headers, stream=self.events)
-        return httpx.Response(self.status, content=json.dumps(self.record), headers=self.headers)
-
-
-@dataclass
-class Bench:
-    """An account with everything around it in the test's hands."""
-
-    account: Account
-    upstream: Upstream
-    clock: FakeClock
-    requests: Requests
-    lines: CapturingLogger
-
-    async def ask(self) -> Answer:
-        await self.account.admit()
-        return await self.account.query(REF)
-
-    async def fail(self) -> DispatcherError:
-        with pytest.raises(DispatcherError) as caught:
-            await self.ask()
-        return caught.value
-
-    async def lent(self) -> Pass:
-        await self.account.admit()
-        leave = self.account.lend()
-        assert leave is not None
-        return leave
-
-    async def listen(self, leave: Pass) -> list[Answer]:
-        """The answers of one stream, which then gives its slot back."""
-        try:
-            return [answer async for answer in self.account.stream(REF, leave)]
-        finally:
-            self.account.give_back(leave)
-
-    def events(self) -> list[str]:
-        return [call.kwargs["event"] for call in self.lines.calls]
-
-
-@asynccontextmanager
-async def bench(settings: AccountSettings = SETTINGS, environ: dict[str, str] | None = None) -> AsyncIterator[Bench]:
-    clock, requests, lines = FakeClock(), Requests(), CapturingLogger()
-    upstream = Upstream(clock=clock)
-    account = Account(
-        settings,
-        clock=clock,
-        requests=requests,
-        logger=structlog.wrap_logger(lines, processors=[], wrapper_class=structlog.make_filtering_bound_logger(0)),
-        random=Random(5),
-        transport=httpx.MockTransport(upstream),
-        environ={"KEY": KEY} if environ is None else environ,
-    )
-    try:
-        yield Bench(account, upstream, clock, requests, lines)
-    finally:
-        await account.aclose()
-    assert KEY not in repr(lines.calls)
-
-
-@asynccontextmanager
-async def running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+from tests.dispatcher.bench import KEY, OTHER_KEY, REF, SETTINGS, Bench, bench, running
 
 
 async def test_a_fresh_account_has_seen_nothing() -> None:
@@ -159,9 +23,9 @@ async def test_an_answer_moves_everything_that_tells_of_it() -> None:
     async with bench() as b:
         b.upstream.record["status"] = "queued"
         b.upstream.headers = {"X-Quota-Remaining-Credits": "5"}
-        await b.account.admit()
-        assert b.account.in_flight == 1
-        answer = await b.account.query(REF)
+        async with b.account.permit() as permit:
+            assert b.account.in_flight == 1
+            answer = await permit.query(REF)
         assert answer.drift == (Drift.LEGACY_SHAPE,)
         assert (b.account.up, b.account.last_success_at, b.account.in_flight) == (True, b.clock.wall(), 0)
         assert b.account.quota == Quota(remaining_credits=5.0)
@@ -186,9 +50,45 @@ async def test_a_failure_keeps_the_last_success_and_the_quota() -> None:
         assert (await b.fail()).reason is Reason.SERVER
         assert (b.account.up, b.account.last_success_at) == (False, then)
         assert b.account.quota == Quota(5.0, 7.0)
+        assert b.account.suspension is None
+        assert b.requests.finished[-1] == ("default", "tasks/query", 0.0, Reason.SERVER, ())
+
+
+async def test_a_task_in_trouble_is_blamed_until_others_are_as_well() -> None:
+    async with bench() as b:
+        b.upstream.status = 500
+        blames, probes = [], []
+        for number in range(5):
+            await b.clock.advance(1)
+            async with b.account.permit() as permit:
+                probes.append(permit.is_probe)
+                with pytest.raises(DispatcherError) as caught:
+                    await permit.query(TaskRef("default", f"task_{number}"))
+            blames.append(caught.value.blames)
+        assert probes == [False, False, False, True, True]
+        assert blames == [Blame.TASK] * 3 + [Blame.ACCOUNT] * 2
         assert b.account.suspension is not None
         assert b.account.suspension.reason is Reason.SERVER
-        assert b.requests.finished[-1] == ("default", "tasks/query", 0.0, Reason.SERVER, ())
+        assert b.events() == ["query_failed", "polling_suspended"]
+
+
+async def test_a_task_is_one_by_whatever_else_it_is_known() -> None:
+    async with bench() as b:
+        b.upstream.status = 500
+        for out_task_id in (None, "mine", "yours"):
+            await b.clock.advance(1)
+            async with b.account.permit() as permit:
+                with suppress(DispatcherError):
+                    await permit.query(TaskRef("default", "task_1", out_task_id))
+        await b.clock.advance(1)
+        async with b.account.permit() as permit:
+            assert not permit.is_probe
+
+
+async def test_what_the_api_says_of_the_account_blames_the_account() -> None:
+    async with bench() as b:
+        b.upstream.status = 402
+        assert (await b.fail()).blames is Blame.ACCOUNT
 
 
 async def test_a_request_lasts_as_long_as_it_lasts() -> None:
@@ -200,19 +100,18 @@ async def test_a_request_lasts_as_long_as_it_lasts() -> None:
         assert b.requests.finished[0][2] == 1.25
 
 
-async def test_admission_keeps_the_rate_and_the_order() -> None:
+async def test_permits_keep_the_rate_and_the_order() -> None:
     async with bench(replace(SETTINGS, max_in_flight=9)) as b:
-        start, admitted = b.clock.monotonic(), []
+        start, permitted = b.clock.monotonic(), []
 
-        async def admit(number: int) -> None:
-            await b.account.admit()
-            admitted.append((number, round(b.clock.monotonic() - start, 6)))
+        async def ask(number: int) -> None:
+            async with b.account.permit() as permit:
+                permitted.append((number, round(b.clock.monotonic() - start, 6)))
+                await permit.query(REF)
 
-        async with running(*(admit(number) for number in range(4))):
+        async with running(*(ask(number) for number in range(4))):
             await b.clock.advance(1)
-        assert admitted == [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]
-        for _ in range(4):
-            b.account.withdraw()
+        assert permitted == [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]
 
 
 async def test_never_a_third_request_at_once() -> None:
@@ -225,19 +124,6 @@ async def test_never_a_third_request_at_once() -> None:
             await b.clock.advance(10)
             await asyncio.gather(*tasks)
         assert len(b.upstream.keys) == 20
-
-
-async def test_a_leave_withdrawn_makes_room() -> None:
-    async with bench(replace(SETTINGS, max_in_flight=1)) as b:
-        await b.account.admit()
-        async with running(b.account.admit()) as (waiting,):
-            await b.clock.advance(5)
-            assert not waiting.done()
-            b.account.withdraw()
-            await b.clock.advance(0)
-            assert waiting.done()
-        b.account.withdraw()
-        assert b.account.in_flight == 0
 
 
 async def test_a_cancelled_query_gives_its_slot_back_and_counts_for_nothing() -> None:
@@ -330,7 +216,7 @@ async def test_new_settings_hold_at_once_and_what_is_under_way_ends_with_the_old
         b.upstream.go.clear()
         async with running(b.ask()) as (old,):
             await b.clock.settle()
-            b.account.reconfigure(replace(SETTINGS, base_url="http://other", max_in_flight=1))
+            await b.change(replace(SETTINGS, base_url="http://other", max_in_flight=1))
             async with running(b.ask()) as (new,):
                 await b.clock.advance(1)
                 assert b.upstream.urls == ["http://api/v1/tasks/query"]
@@ -345,7 +231,7 @@ async def test_another_source_of_the_key_is_read() -> None:
         b.upstream.status = 401
         await b.fail()
         b.upstream.status = 200
-        b.account.reconfigure(replace(SETTINGS, api_key_env="OTHER"))
+        await b.change(replace(SETTINGS, api_key_env="OTHER"))
         await b.clock.advance(0.1)
         await b.ask()
         assert b.upstream.keys == [KEY, OTHER_KEY]
@@ -353,46 +239,51 @@ async def test_another_source_of_the_key_is_read() -> None:
 
 async def test_equal_settings_change_nothing() -> None:
     async with bench() as b:
-        b.account.reconfigure(replace(SETTINGS))
+        await b.change(replace(SETTINGS))
         await b.ask()
         assert b.events() == []
 
 
-async def test_nothing_is_lent_before_a_query_was_answered_nor_after_one_failed() -> None:
+async def test_no_stream_may_be_opened_before_a_query_was_answered_nor_after_one_failed() -> None:
     async with bench() as b:
-        await b.account.admit()
-        assert b.account.lend() is None
-        b.account.withdraw()
-        await b.clock.advance(1)
+        assert not await b.may_stream()
         await b.ask()
         await b.clock.advance(1)
-        leave = await b.lent()
-        b.account.give_back(leave)
-        b.account.give_back(leave)
-        assert b.account.in_flight == 0
+        assert await b.may_stream()
         b.upstream.status = 400
-        await b.clock.advance(1)
         await b.fail()
         await b.clock.advance(1)
-        await b.account.admit()
-        assert b.account.lend() is None
-        b.account.withdraw()
+        assert not await b.may_stream()
+        with pytest.raises(RuntimeError, match="no stream"):
+            await b.listen()
+        assert (b.account.in_flight, b.account.streams) == (0, 0)
 
 
 async def test_a_stream_holds_its_slot_and_the_last_one_is_for_queries() -> None:
     async with bench() as b:
         await b.ask()
         await b.clock.advance(1)
-        leave = await b.lent()
-        async with running(b.listen(leave)) as (listening,):
+        async with running(b.listen()) as (listening,):
             await b.clock.advance(1)
             assert (b.account.in_flight, b.account.streams) == (1, 1)
-            await b.account.admit()
-            assert b.account.lend() is None
-            await b.account.query(REF)
+            async with b.account.permit() as permit:
+                assert not b.account.may_stream()
+                await permit.query(REF)
             assert not listening.done()
             b.upstream.events.queue.put_nowait(None)
             assert await listening == []
+        assert (b.account.in_flight, b.account.streams) == (0, 0)
+
+
+async def test_the_slot_of_a_stream_is_taken_until_the_block_is_left() -> None:
+    async with bench() as b:
+        await b.ask()
+        await b.clock.advance(1)
+        async with b.account.permit() as permit:
+            async with permit.stream(REF) as answers:
+                b.upstream.events.queue.put_nowait(None)
+                assert [answer async for answer in answers] == []
+            assert (b.account.in_flight, b.account.streams) == (1, 1)
         assert (b.account.in_flight, b.account.streams) == (0, 0)
 
 
@@ -401,7 +292,7 @@ async def test_a_stream_is_one_request_that_lasts_until_its_headers() -> None:
         await b.ask()
         b.upstream.seconds, b.upstream.headers = 1.25, {"X-Quota-Remaining-Credits": "5"}
         await b.clock.advance(1)
-        async with running(b.listen(await b.lent())) as (listening,):
+        async with running(b.listen()) as (listening,):
             await b.clock.advance(30)
             assert b.account.quota == Quota(remaining_credits=5.0)
             for status in ("queued", "queued", "paused"):
@@ -421,7 +312,7 @@ async def test_a_stream_that_is_left_counts_as_a_request_and_not_as_a_failure() 
     async with bench() as b:
         await b.ask()
         await b.clock.advance(1)
-        async with running(b.listen(await b.lent())):
+        async with running(b.listen()):
             await b.clock.advance(1)
         assert b.account.in_flight == 0
         assert b.requests.finished[1:] == [("default", "tasks/stream", 0.0, None, ())]
@@ -432,7 +323,7 @@ async def test_a_stream_that_is_left_before_its_headers_counts_for_nothing() -> 
         await b.ask()
         b.upstream.go.clear()
         await b.clock.advance(1)
-        async with running(b.listen(await b.lent())):
+        async with running(b.listen()):
             await b.clock.advance(1)
         assert (b.account.in_flight, len(b.requests.finished)) == (0, 1)
 
@@ -444,7 +335,7 @@ async def test_a_stream_that_is_left_before_its_headers_counts_for_nothing() -> 
         (402, Reason.PAYMENT, True),
         (403, Reason.FORBIDDEN, True),
         (429, Reason.RATE_LIMITED, True),
-        (503, Reason.SERVER, True),
+        (503, Reason.SERVER, False),
         (405, Reason.BAD_ROUTE, False),
         (204, Reason.BAD_RESPONSE, False),
     ],
@@ -457,7 +348,7 @@ async def test_what_the_api_refuses_a_stream_for_holds_for_the_account(
         b.upstream.status, b.upstream.headers = status, {"X-Org-Quota-Remaining-Credits": "3"}
         await b.clock.advance(1)
         with pytest.raises(DispatcherError) as caught:
-            await b.listen(await b.lent())
+            await b.listen()
         assert caught.value.reason is reason
         assert (b.account.suspension is not None, b.account.in_flight) == (is_held, 0)
         assert b.account.quota == Quota(org_remaining_credits=3.0)
@@ -472,7 +363,7 @@ async def test_a_stream_that_breaks_holds_nobody_back(error: Exception) -> None:
         await b.ask()
         b.upstream.seconds = 0.5
         await b.clock.advance(1)
-        async with running(b.listen(await b.lent())) as (listening,):
+        async with running(b.listen()) as (listening,):
             await b.clock.advance(9)
             b.upstream.events.queue.put_nowait(error)
             await b.clock.advance(1)

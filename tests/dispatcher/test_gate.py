@@ -5,10 +5,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from exporter.dispatcher.answer import DispatcherError, Reason
-from exporter.dispatcher.gate import Gate, Pass
+from exporter.dispatcher.answer import Blame, DispatcherError, Reason
+from exporter.dispatcher.gate import SUSPECT_FAILURES, SUSPECT_TASKS, Gate, Grant
 
 KEY, MONEY, BUSY, DOWN = Reason.INVALID_API_KEY, Reason.PAYMENT, Reason.CONCURRENCY, Reason.SERVER
+TROUBLES = [
+    *(Reason.SERVER, Reason.TIMEOUT, Reason.CONNECT, Reason.TLS, Reason.NETWORK, Reason.TRUNCATED),
+    *(Reason.BAD_RESPONSE, Reason.REDIRECT, Reason.BAD_ROUTE, Reason.TOO_LARGE, Reason.INTERNAL),
+]
+"""What may be one task's own, or everybody's."""
 
 
 def new_gate(*, max_in_flight: int = 2, rate: float = 1000.0) -> Gate:
@@ -19,11 +24,50 @@ def failure(reason: Reason, *, retry_after: float | None = None, reset_after: fl
     return DispatcherError(reason, "x", retry_after=retry_after, reset_after=reset_after)
 
 
-def fail(gate: Gate, error: DispatcherError | Reason, *, now: float) -> float:
+def send(gate: Gate, now: float) -> Grant:
+    grant = gate.grant(now)
+    gate.sent(grant, now)
+    return grant
+
+
+def stream(gate: Gate, now: float) -> Grant:
+    grant = gate.grant(now)
+    gate.sent(grant, now, as_stream=True)
+    return grant
+
+
+def succeed(gate: Gate, grant: Grant, now: float) -> None:
+    gate.succeeded(grant, now)
+    gate.give_back(grant)
+
+
+def fail(gate: Gate, grant: Grant, error: DispatcherError | Reason, now: float, *, task: object = "a") -> Blame:
+    blame = gate.failed(grant, task, failure(error) if isinstance(error, Reason) else error, now)
+    gate.give_back(grant)
+    return blame
+
+
+def meet(gate: Gate, error: DispatcherError | Reason, *, now: float, task: object = "a") -> float:
     """Send at once, fail at once; return the seconds that follow until the next try."""
-    leave = gate.sent(now)
-    gate.failed(leave, error if isinstance(error, DispatcherError) else failure(error), now)
+    fail(gate, send(gate, now), error, now, task=task)
     return gate.delay(now) or 0.0
+
+
+def hold(gate: Gate, error: DispatcherError | Reason, *, now: float) -> float:
+    """Let as many tasks fail as it takes to hold the account back; return when the next may try."""
+    for task in range(SUSPECT_TASKS + 1):
+        now += meet(gate, error, now=now, task=task)
+        if gate.suspension(now - 1e-9):
+            return now
+    raise AssertionError(f"no hold for {error}")
+
+
+def suspect(gate: Gate, *, now: float) -> float:
+    """Let as many tasks fail as it takes to make the account suspect; return when the next may try."""
+    for task in range(SUSPECT_TASKS):
+        now += meet(gate, DOWN, now=now, task=task)
+    assert gate.suspension(now) is None
+    return now
 
 
 def reason(gate: Gate, now: float) -> Reason | None:
@@ -31,71 +75,213 @@ def reason(gate: Gate, now: float) -> Reason | None:
     return found.reason if found else None
 
 
-def test_sends_are_spaced_by_the_rate() -> None:
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_spaced_by_the_rate() -> None:
     gate = new_gate(max_in_flight=9, rate=4.0)
     assert gate.delay(10.0) == 0.0
-    gate.sent(10.0)
+    send(gate, 10.0)
     assert gate.delay(10.0) == 0.25
     assert gate.delay(10.1) == pytest.approx(0.15)
     assert gate.delay(10.25) == 0.0
-    with pytest.raises(RuntimeError, match="without leave"):
-        gate.sent(10.2)
+    with pytest.raises(RuntimeError, match="may not go yet"):
+        gate.grant(10.2)
 
 
 def test_no_more_are_out_than_may_be() -> None:
     gate = new_gate(max_in_flight=2)
-    first = gate.sent(0.0)
-    second = gate.sent(1.0)
+    first = send(gate, 0.0)
+    second = send(gate, 1.0)
     assert (gate.delay(2.0), gate.in_flight) == (None, 2)
-    gate.abandoned(first)
+    gate.give_back(first)
     assert (gate.delay(2.0), gate.in_flight) == (0.0, 1)
-    gate.succeeded(second, 2.0)
+    succeed(gate, second, 2.0)
     assert gate.in_flight == 0
+
+
+def test_what_was_not_sent_is_as_if_it_had_never_been_granted() -> None:
+    gate = new_gate(max_in_flight=9, rate=1.0)
+    send(gate, 0.0)
+    gate.give_back(gate.grant(1.0))
+    assert gate.delay(1.0) == 0.0
+    unused, used = gate.grant(1.0), gate.grant(2.0)
+    gate.give_back(unused)
+    assert gate.delay(2.0) == 1.0
+    gate.give_back(used)
+    assert gate.delay(2.0) == 0.0
+
+
+def test_the_rate_counts_from_when_a_request_is_sent() -> None:
+    gate = new_gate(max_in_flight=9, rate=1.0)
+    gate.sent(gate.grant(0.0), 5.0)
+    assert gate.delay(5.0) == 1.0
+
+
+def test_a_grant_is_for_one_request() -> None:
+    gate = new_gate()
+    grant = send(gate, 0.0)
+    with pytest.raises(RuntimeError, match="one request"):
+        gate.sent(grant, 1.0)
+    late = gate.grant(1.0)
+    gate.give_back(late)
+    gate.give_back(late)
+    with pytest.raises(RuntimeError, match="one request"):
+        gate.sent(late, 1.0)
 
 
 @pytest.mark.parametrize(("max_in_flight", "room"), [(1, 0), (2, 1), (5, 4)])
 def test_streams_never_take_the_last_slot(max_in_flight: int, room: int) -> None:
     gate, now = new_gate(max_in_flight=max_in_flight), 0.0
     while gate.may_stream(now):
-        leave = gate.sent(now)
-        gate.streams_on(leave)
+        stream(gate, now)
         now += 1.0
     assert (gate.streams, gate.delay(now)) == (room, 0.0)
 
 
-def test_a_stream_that_is_brought_back_makes_room_for_another() -> None:
+def test_a_stream_that_is_over_makes_room_for_another() -> None:
     gate = new_gate()
-    leave = gate.sent(0.0)
-    gate.streams_on(leave)
-    assert (gate.may_stream(1.0), gate.is_out(leave)) == (False, True)
-    gate.abandoned(leave)
-    assert (gate.may_stream(1.0), gate.is_out(leave), gate.streams) == (True, False, 0)
+    grant = stream(gate, 0.0)
+    assert not gate.may_stream(1.0)
+    gate.give_back(grant)
+    assert (gate.may_stream(1.0), gate.streams) == (True, 0)
 
 
 @pytest.mark.parametrize("kind", [KEY, MONEY, BUSY, DOWN])
 def test_no_stream_is_opened_while_the_account_is_held_back(kind: Reason) -> None:
     gate = new_gate(max_in_flight=9)
-    now = fail(gate, kind, now=0.0)
-    assert not gate.may_stream(now / 2)
-    gate.succeeded(gate.sent(now), now)
+    now = hold(gate, kind, now=0.0)
+    assert not gate.may_stream(now - 0.01)
+    succeed(gate, send(gate, now), now)
     assert gate.may_stream(now)
 
 
-def test_a_leave_is_brought_back_once() -> None:
+def test_no_stream_is_opened_under_suspicion() -> None:
     gate = new_gate()
-    leave = gate.sent(0.0)
-    gate.abandoned(leave)
-    with pytest.raises(KeyError):
-        gate.succeeded(leave, 0.0)
+    assert not gate.may_stream(suspect(gate, now=0.0))
 
 
 def test_new_limits_hold_at_once() -> None:
     gate = new_gate(max_in_flight=2, rate=1.0)
-    gate.sent(0.0)
+    send(gate, 0.0)
     gate.relimit(max_in_flight=1, max_requests_per_second=10.0)
     assert gate.delay(0.5) is None
     gate.relimit(max_in_flight=2, max_requests_per_second=10.0)
     assert gate.delay(0.05) == pytest.approx(0.05)
+
+
+# ---- whose fault it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", TROUBLES)
+def test_the_trouble_of_one_task_is_its_own(kind: Reason) -> None:
+    gate = new_gate()
+    grant = send(gate, 0.0)
+    assert fail(gate, grant, kind, 0.0) is Blame.TASK
+    assert (reason(gate, 0.0), gate.delay(1.0)) == (None, 0.0)
+    assert not send(gate, 1.0).is_probe
+
+
+@pytest.mark.parametrize("kind", [KEY, MONEY, BUSY, Reason.FORBIDDEN, Reason.RATE_LIMITED])
+def test_what_the_api_says_of_the_account_holds_it_back_at_once(kind: Reason) -> None:
+    gate = new_gate()
+    assert fail(gate, send(gate, 0.0), kind, 0.0) is Blame.ACCOUNT
+    assert reason(gate, 0.0) is kind
+
+
+def test_retry_after_beside_a_5xx_is_for_the_account() -> None:
+    gate = new_gate()
+    assert fail(gate, send(gate, 0.0), failure(DOWN, retry_after=20.0), 0.0) is Blame.ACCOUNT
+    assert (reason(gate, 0.0), gate.delay(0.0)) == (DOWN, 20.0)
+
+
+@pytest.mark.parametrize("kind", TROUBLES)
+def test_several_tasks_in_trouble_make_the_account_suspect(kind: Reason) -> None:
+    gate = new_gate(max_in_flight=5)
+    for task in range(SUSPECT_TASKS):
+        assert fail(gate, send(gate, float(task)), kind, float(task), task=task) is Blame.TASK
+    assert (reason(gate, 2.0), gate.delay(2.001)) == (None, 0.0)
+    probe = send(gate, 3.0)
+    assert probe.is_probe
+    assert gate.delay(4.0) is None, "one at a time"
+    assert fail(gate, probe, kind, 4.0, task="another") is Blame.ACCOUNT
+    assert reason(gate, 4.0) is kind
+
+
+def test_a_validated_answer_in_between_clears_every_task() -> None:
+    gate = new_gate()
+    for now in range(0, 60, 3):
+        meet(gate, DOWN, now=float(now), task=1)
+        meet(gate, DOWN, now=now + 1.0, task=2)
+        succeed(gate, send(gate, now + 2.0), now + 2.0)
+    meet(gate, DOWN, now=60.0, task=3)
+    assert not send(gate, 61.0).is_probe
+
+
+def test_a_plain_refusal_shows_that_the_api_answers() -> None:
+    gate = new_gate()
+    for now in range(50):
+        assert fail(gate, send(gate, float(now)), Reason.BAD_REQUEST, float(now), task=now) is Blame.TASK
+        meet(gate, DOWN, now=now + 0.5, task=now)
+    assert reason(gate, 50.0) is None
+    assert not send(gate, 50.0).is_probe
+
+
+def test_a_probe_that_is_answered_clears_the_suspicion() -> None:
+    gate = new_gate()
+    now = suspect(gate, now=0.0)
+    succeed(gate, send(gate, now), now)
+    assert not send(gate, now + 1).is_probe
+    assert gate.delay(now + 2) == 0.0
+
+
+@pytest.mark.parametrize("kind", TROUBLES)
+def test_one_task_that_fails_again_and_again_with_nothing_in_between_makes_the_account_suspect(kind: Reason) -> None:
+    gate = new_gate()
+    for now in range(SUSPECT_FAILURES):
+        assert fail(gate, send(gate, float(now)), kind, float(now)) is Blame.TASK
+    assert reason(gate, 4.0) is None
+    assert fail(gate, send(gate, 5.0), kind, 5.0) is Blame.ACCOUNT
+    assert reason(gate, 5.0) is kind
+
+
+def test_a_suspicion_does_not_wait_for_what_is_under_way() -> None:
+    gate = new_gate(max_in_flight=9)
+    slow = [send(gate, number / 10) for number in range(5)]
+    now = suspect(gate, now=1.0)
+    probe = send(gate, now)
+    for number, grant in enumerate(slow):
+        assert fail(gate, grant, DOWN, now + 1, task=number) is Blame.TASK
+    assert reason(gate, now + 1) is None
+    fail(gate, probe, DOWN, now + 2)
+    assert reason(gate, now + 2) is DOWN
+
+
+def test_what_comes_back_late_in_an_outage_is_not_the_tasks_fault() -> None:
+    gate = new_gate()
+    slow = send(gate, 0.0)
+    now = hold(gate, DOWN, now=1.0)
+    assert fail(gate, slow, Reason.TIMEOUT, now, task="slow") is Blame.ACCOUNT
+
+
+@pytest.mark.parametrize("kind", [BUSY, Reason.BAD_REQUEST])
+def test_what_a_probe_may_meet_under_suspicion_beside_an_outage(kind: Reason) -> None:
+    gate = new_gate()
+    now = suspect(gate, now=0.0)
+    meet(gate, kind, now=now)
+    later = now + 30.0
+    assert not send(gate, later).is_probe
+
+
+def test_a_probe_under_suspicion_that_is_given_back_makes_room_for_another() -> None:
+    gate = new_gate()
+    now = suspect(gate, now=0.0)
+    gate.give_back(gate.grant(now))
+    assert gate.delay(now) == 0.0
+    assert gate.grant(now).is_probe
+
+
+# ---- holds -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", [Reason.INVALID_API_KEY, Reason.FORBIDDEN])
@@ -103,7 +289,7 @@ def test_a_refused_key_is_probed_at_growing_intervals(first: Reason) -> None:
     gate = new_gate()
     now, waits = 0.0, []
     for _ in range(9):
-        wait = fail(gate, first, now=now)
+        wait = meet(gate, first, now=now)
         waits.append(wait)
         assert reason(gate, now) is first
         now += wait
@@ -114,23 +300,24 @@ def test_a_refused_key_is_probed_at_growing_intervals(first: Reason) -> None:
 
 def test_one_probe_at_a_time_decides() -> None:
     gate = new_gate(max_in_flight=5)
-    now = fail(gate, KEY, now=0.0)
-    probe = gate.sent(now)
+    now = hold(gate, KEY, now=0.0)
+    probe = send(gate, now)
+    assert probe.is_probe
     assert gate.delay(now) is None
-    gate.succeeded(probe, now + 1)
+    succeed(gate, probe, now + 1)
     assert (reason(gate, now + 1), gate.delay(now + 1)) == (None, 0.0)
 
 
 def test_a_suspension_outlasts_its_hold_until_a_probe_succeeds() -> None:
     gate = new_gate()
-    fail(gate, KEY, now=0.0)
+    hold(gate, KEY, now=0.0)
     assert (reason(gate, 9999.0), gate.delay(9999.0)) == (KEY, 0.0)
 
 
-def test_an_abandoned_probe_makes_room_for_another() -> None:
+def test_a_probe_given_back_makes_room_for_another() -> None:
     gate = new_gate()
-    now = fail(gate, DOWN, now=0.0)
-    gate.abandoned(gate.sent(now))
+    now = hold(gate, DOWN, now=0.0)
+    gate.give_back(send(gate, now))
     assert gate.delay(now + 1) == 0.0
     assert reason(gate, now + 1) is DOWN
 
@@ -138,15 +325,15 @@ def test_an_abandoned_probe_makes_room_for_another() -> None:
 @pytest.mark.parametrize("limited", [Reason.PAYMENT, Reason.RATE_LIMITED])
 @pytest.mark.parametrize(("reset", "wait"), [(40.0, 40.0), (0.0, 1.0), (9e6, 300.0), (None, 15.0)])
 def test_money_waits_for_its_reset(limited: Reason, reset: float | None, wait: float) -> None:
-    assert fail(new_gate(), failure(limited, reset_after=reset), now=0.0) == wait
+    assert meet(new_gate(), failure(limited, reset_after=reset), now=0.0) == wait
 
 
 def test_concurrency_backs_off_shortly_and_goes_on_without_a_probe() -> None:
     gate = new_gate()
-    wait = fail(gate, BUSY, now=0.0)
+    wait = meet(gate, BUSY, now=0.0)
     assert 1.0 <= wait <= 3.0
     assert reason(gate, 0.0) is BUSY
-    gate.sent(wait)
+    assert not send(gate, wait).is_probe
     assert reason(gate, wait) is None
     assert gate.delay(wait + 0.01) == 0.0
 
@@ -155,77 +342,61 @@ def test_concurrency_backs_off_longer_where_it_repeats() -> None:
     gate = new_gate()
     now, waits = 0.0, []
     for _ in range(60):
-        waits.append(fail(gate, BUSY, now=now))
+        waits.append(meet(gate, BUSY, now=now))
         now += waits[-1]
     assert all(1.0 <= wait <= 30.0 for wait in waits)
     assert max(waits) > 20.0
 
 
-@pytest.mark.parametrize(
-    "kind", [Reason.SERVER, Reason.TIMEOUT, Reason.CONNECT, Reason.TLS, Reason.NETWORK, Reason.TRUNCATED]
-)
+@pytest.mark.parametrize("kind", TROUBLES)
 def test_an_outage_backs_off_exponentially_with_jitter(kind: Reason) -> None:
     gate = new_gate()
-    now = 0.0
+    now = suspect(gate, now=0.0)
     for strike in range(12):
-        wait = fail(gate, kind, now=now)
+        wait = meet(gate, kind, now=now)
         assert 0.1 <= wait <= min(2.0**strike, 60.0)
         now += wait
     assert reason(gate, now) is kind
 
 
 def test_one_outage_met_by_many_requests_is_one_strike() -> None:
-    gate = new_gate(max_in_flight=50)
-    leaves = [gate.sent(float(i)) for i in range(50)]
-    for leave in leaves:
-        gate.failed(leave, failure(DOWN), 100.0)
+    gate = new_gate(max_in_flight=51)
+    grants = [send(gate, float(number)) for number in range(50)]
+    probe = None
+    for task, grant in enumerate(grants):
+        fail(gate, grant, DOWN, 100.0, task=task)
+        if probe is None and task >= SUSPECT_TASKS:
+            probe = send(gate, 100.0)
+            fail(gate, probe, DOWN, 100.0)
     wait = gate.delay(100.0)
     assert wait is not None
-    assert wait <= 1.0
+    assert 0.1 <= wait <= 1.0
 
 
 @pytest.mark.parametrize("kind", [KEY, MONEY, DOWN, BUSY])
 def test_retry_after_is_a_minimum(kind: Reason) -> None:
-    assert fail(new_gate(), failure(kind, retry_after=500.0), now=0.0) == 500.0
-    assert fail(new_gate(), failure(kind, retry_after=50_000.0), now=0.0) == 3600.0
+    assert meet(new_gate(), failure(kind, retry_after=500.0), now=0.0) == 500.0
+    assert meet(new_gate(), failure(kind, retry_after=50_000.0), now=0.0) == 3600.0
 
 
-def test_a_late_retry_after_lengthens_the_hold() -> None:
+@pytest.mark.parametrize("first", [failure(DOWN, retry_after=1.0), failure(MONEY, retry_after=1.0)])
+def test_a_late_retry_after_lengthens_the_hold(first: DispatcherError) -> None:
     gate = new_gate()
-    one, two = gate.sent(0.0), gate.sent(1.0)
-    gate.failed(one, failure(DOWN), 2.0)
-    gate.failed(two, failure(DOWN, retry_after=77.0), 2.0)
+    one, two = send(gate, 0.0), send(gate, 1.0)
+    fail(gate, one, first, 2.0)
+    fail(gate, two, failure(first.reason, retry_after=77.0), 2.0)
     assert gate.delay(2.0) == 77.0
 
 
-@pytest.mark.parametrize("kind", [Reason.BAD_REQUEST, Reason.BAD_RESPONSE, Reason.REDIRECT])
-def test_a_failure_of_one_task_does_not_hold_the_others(kind: Reason) -> None:
+def test_a_late_retry_after_is_heard_under_suspicion() -> None:
     gate = new_gate()
-    assert fail(gate, kind, now=0.0) < 0.01
-    assert reason(gate, 0.0) is None
+    late = send(gate, 0.0)
+    now = suspect(gate, now=1.0)
+    fail(gate, late, failure(DOWN, retry_after=77.0), now)
+    assert (reason(gate, now), gate.delay(now)) == (DOWN, 77.0)
 
 
-@pytest.mark.parametrize("kind", [Reason.BAD_RESPONSE, Reason.REDIRECT, Reason.BAD_ROUTE, Reason.TOO_LARGE])
-def test_answers_that_make_no_sense_become_an_outage_in_a_row(kind: Reason) -> None:
-    gate = new_gate()
-    for now in range(4):
-        fail(gate, kind, now=float(now))
-    gate.succeeded(gate.sent(5.0), 5.0)
-    for now in range(10, 14):
-        fail(gate, kind, now=float(now))
-    assert reason(gate, 14.0) is None
-    fail(gate, kind, now=14.0)
-    assert reason(gate, 14.0) is kind
-
-
-def test_bad_requests_never_become_an_outage() -> None:
-    gate = new_gate()
-    for now in range(50):
-        fail(gate, Reason.BAD_REQUEST, now=float(now))
-    assert reason(gate, 50.0) is None
-
-
-# What the probe of a suspension meets, and the reason that is in force afterwards.
+# What the probe of a hold meets, and the reason that is in force afterwards.
 @pytest.mark.parametrize(
     ("held", "met", "then"),
     [
@@ -247,12 +418,13 @@ def test_bad_requests_never_become_an_outage() -> None:
 )
 def test_what_the_probe_meets_decides(held: Reason, met: Reason, then: Reason | None) -> None:
     gate = new_gate()
-    now = fail(gate, held, now=0.0)
-    fail(gate, met, now=now)
+    now = hold(gate, held, now=0.0)
+    blame = fail(gate, send(gate, now), met, now)
     assert reason(gate, now) is then
+    assert blame is (Blame.TASK if met is Reason.BAD_REQUEST else Blame.ACCOUNT)
 
 
-# What a request from before the suspension meets, and the reason that is in force afterwards.
+# What a request from before the hold meets, and the reason that is in force afterwards.
 @pytest.mark.parametrize(
     ("held", "met", "then"),
     [
@@ -265,7 +437,7 @@ def test_what_the_probe_meets_decides(held: Reason, met: Reason, then: Reason | 
         (MONEY, KEY, KEY),
         (DOWN, KEY, KEY),
         (DOWN, MONEY, MONEY),
-        (BUSY, DOWN, DOWN),
+        (BUSY, DOWN, BUSY),
         (DOWN, BUSY, DOWN),
         (DOWN, Reason.BAD_REQUEST, DOWN),
         (DOWN, Reason.BAD_RESPONSE, DOWN),
@@ -273,52 +445,60 @@ def test_what_the_probe_meets_decides(held: Reason, met: Reason, then: Reason | 
 )
 def test_old_news_changes_little(held: Reason, met: Reason | None, then: Reason | None) -> None:
     gate = new_gate()
-    one, late = gate.sent(0.0), gate.sent(0.1)
-    gate.failed(one, failure(held), 0.2)
+    late = send(gate, 0.0)
+    now = hold(gate, held, now=0.1) - 0.05
     if met is None:
-        gate.succeeded(late, 0.3)
+        succeed(gate, late, now)
     else:
-        gate.failed(late, failure(met), 0.3)
-    assert reason(gate, 0.3) is then
+        fail(gate, late, met, now, task="late")
+    assert reason(gate, now) is then
+
+
+def test_a_late_answer_clears_a_suspicion() -> None:
+    gate = new_gate()
+    late = send(gate, 0.0)
+    now = suspect(gate, now=1.0)
+    succeed(gate, late, now)
+    assert not send(gate, now).is_probe
 
 
 def test_a_late_success_does_not_override_retry_after() -> None:
     gate = new_gate()
-    one, late = gate.sent(0.0), gate.sent(0.1)
-    gate.failed(one, failure(DOWN, retry_after=30.0), 0.2)
-    gate.succeeded(late, 0.3)
+    one, late = send(gate, 0.0), send(gate, 0.1)
+    fail(gate, one, failure(DOWN, retry_after=30.0), 0.2)
+    succeed(gate, late, 0.3)
     assert reason(gate, 0.3) is DOWN
 
 
 def test_a_failure_from_before_the_recovery_is_forgotten() -> None:
-    gate = new_gate()
-    one, late = gate.sent(0.0), gate.sent(0.1)
-    gate.failed(one, failure(DOWN), 1.0)
-    probe = gate.sent(3.0)
-    gate.succeeded(probe, 3.1)
-    gate.failed(late, failure(Reason.TIMEOUT), 10.0)
-    assert reason(gate, 10.0) is None
+    gate = new_gate(max_in_flight=9)
+    late = [send(gate, number / 10) for number in range(5)]
+    now = hold(gate, DOWN, now=1.0)
+    succeed(gate, send(gate, now), now)
+    for number, grant in enumerate(late):
+        assert fail(gate, grant, Reason.TIMEOUT, 10.0, task=number) is Blame.TASK
+    assert not send(gate, 10.0).is_probe
 
 
 def test_a_success_forgives_every_strike() -> None:
     gate = new_gate()
-    now = fail(gate, KEY, now=0.0)
-    now += fail(gate, KEY, now=now)
-    gate.succeeded(gate.sent(now), now)
-    assert fail(gate, KEY, now=now + 1) <= 5.5
+    now = meet(gate, KEY, now=0.0)
+    now += meet(gate, KEY, now=now)
+    succeed(gate, send(gate, now), now)
+    assert meet(gate, KEY, now=now + 1) <= 5.5
 
 
 def test_a_changed_key_is_tried_at_once_by_one_request() -> None:
     gate = new_gate()
     now = 0.0
     for _ in range(5):
-        now += fail(gate, KEY, now=now)
-    fail(gate, KEY, now=now)
+        now += meet(gate, KEY, now=now)
+    meet(gate, KEY, now=now)
     gate.retry_now(now + 1)
     assert gate.delay(now + 1) == 0.0
-    probe = gate.sent(now + 1)
+    probe = send(gate, now + 1)
     assert gate.delay(now + 2) is None
-    gate.failed(probe, failure(KEY), now + 2)
+    fail(gate, probe, KEY, now + 2)
     wait = gate.delay(now + 2)
     assert wait is not None
     assert wait <= 5.5
@@ -326,18 +506,21 @@ def test_a_changed_key_is_tried_at_once_by_one_request() -> None:
 
 def test_what_the_old_key_meets_is_void_once_the_key_has_changed() -> None:
     gate = new_gate()
-    old = gate.sent(0.0)
+    old = send(gate, 0.0)
     gate.retry_now(0.1)
-    gate.failed(old, failure(KEY), 0.2)
+    fail(gate, old, KEY, 0.2)
     assert reason(gate, 0.2) is None
 
 
 @pytest.mark.parametrize("kind", [DOWN, BUSY])
 def test_a_changed_key_does_not_end_an_outage(kind: Reason) -> None:
     gate = new_gate()
-    fail(gate, failure(kind, retry_after=20.0), now=0.0)
+    meet(gate, failure(kind, retry_after=20.0), now=0.0)
     gate.retry_now(1.0)
     assert gate.delay(1.0) == 19.0
+
+
+# ---- any order of events ---------------------------------------------------------------------------------------------
 
 
 class Neighbour(RuleBasedStateMachine):
@@ -349,16 +532,16 @@ class Neighbour(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.gate = Gate(max_in_flight=self.LIMIT, max_requests_per_second=self.RATE, random=Random(3))
-        self.out: list[Pass] = []
+        self.out: list[Grant] = []
         self.sends: list[float] = []
-        self.probes: list[Pass] = []
+        self.probes: list[Grant] = []
 
     @rule(seconds=st.floats(0, 10))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule()
-    def wait_and_send(self) -> None:
+    @rule(is_used=st.booleans())
+    def wait_and_send(self, is_used: bool) -> None:
         delay = self.gate.delay(self.now)
         if delay is None:
             assert self.out
@@ -368,29 +551,36 @@ class Neighbour(RuleBasedStateMachine):
         if self.gate.delay(self.now) != 0.0:  # a rounding error is left to wait for
             self.now += 1e-6
         suspended = self.gate.suspension(self.now)
-        leave = self.gate.sent(self.now)
-        self.out.append(leave)
+        may_stream = self.gate.may_stream(self.now)
+        grant = self.gate.grant(self.now)
+        if not is_used:
+            self.gate.give_back(grant)
+            assert self.gate.delay(self.now) == 0.0
+            return
+        self.gate.sent(grant, self.now, as_stream=may_stream)
+        self.out.append(grant)
         self.sends.append(self.now)
-        if self.gate.may_stream(self.now):
-            self.gate.streams_on(leave)
-        if suspended:
-            assert not [probe for probe in self.probes if probe in self.out and probe.epoch == leave.epoch]
-            self.probes.append(leave)
+        assert grant.is_probe or not suspended
+        if grant.is_probe:
+            assert not [probe for probe in self.probes if probe in self.out and probe.epoch == grant.epoch]
+            self.probes.append(grant)
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), seconds=st.floats(0, 5))
-    def comes_back(self, data: st.DataObject, seconds: float) -> None:
-        leave = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+    @rule(data=st.data(), seconds=st.floats(0, 5), task=st.integers(0, 5))
+    def comes_back(self, data: st.DataObject, seconds: float, task: int) -> None:
+        grant = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
         self.now += seconds
         waits = st.none() | st.floats(0, 1e6)
         match data.draw(st.sampled_from(["well", "abandoned", *Reason])):
             case "well":
-                self.gate.succeeded(leave, self.now)
+                self.gate.succeeded(grant, self.now)
             case "abandoned":
-                self.gate.abandoned(leave)
+                pass
             case kind:
                 error = failure(Reason(kind), retry_after=data.draw(waits), reset_after=data.draw(waits))
-                self.gate.failed(leave, error, self.now)
+                blame = self.gate.failed(grant, task, error, self.now)
+                assert blame is Blame.TASK or kind is not Reason.BAD_REQUEST
+        self.gate.give_back(grant)
 
     @rule()
     def key_changes(self) -> None:
@@ -405,7 +595,7 @@ class Neighbour(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         while self.out:
-            self.gate.abandoned(self.out.pop())
+            self.gate.give_back(self.out.pop())
         assert self.gate.delay(self.now) is not None
         assert (self.gate.delay(self.now + 3600.001) or 0.0) == 0.0
 

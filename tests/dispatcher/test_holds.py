@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.dispatcher.answer import DispatcherError, Reason
-from exporter.dispatcher.gate import Hold, hold_of, hold_seconds, is_broken
+from exporter.dispatcher.holds import Hold, hold_of, hold_seconds, names_account
 
 
 class Highest(Random):
@@ -60,33 +60,36 @@ def test_a_short_retry_after_does_not_shorten_a_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "hold", "broken"),
+    ("reason", "hold"),
     [
-        (Reason.TIMEOUT, Hold.OUTAGE, False),
-        (Reason.CONNECT, Hold.OUTAGE, False),
-        (Reason.TLS, Hold.OUTAGE, False),
-        (Reason.NETWORK, Hold.OUTAGE, False),
-        (Reason.TRUNCATED, Hold.OUTAGE, True),
-        (Reason.SERVER, Hold.OUTAGE, False),
-        (Reason.INVALID_API_KEY, Hold.KEY, False),
-        (Reason.FORBIDDEN, Hold.KEY, False),
-        (Reason.PAYMENT, Hold.MONEY, False),
-        (Reason.RATE_LIMITED, Hold.MONEY, False),
-        (Reason.CONCURRENCY, Hold.CONCURRENCY, False),
-        (Reason.BAD_REQUEST, None, False),
-        (Reason.BAD_ROUTE, None, True),
-        (Reason.REDIRECT, None, True),
-        (Reason.TOO_LARGE, None, True),
-        (Reason.BAD_RESPONSE, None, True),
-        (Reason.INTERNAL, None, True),
+        (Reason.TIMEOUT, Hold.OUTAGE),
+        (Reason.CONNECT, Hold.OUTAGE),
+        (Reason.TLS, Hold.OUTAGE),
+        (Reason.NETWORK, Hold.OUTAGE),
+        (Reason.TRUNCATED, Hold.OUTAGE),
+        (Reason.SERVER, Hold.OUTAGE),
+        (Reason.INVALID_API_KEY, Hold.KEY),
+        (Reason.FORBIDDEN, Hold.KEY),
+        (Reason.PAYMENT, Hold.MONEY),
+        (Reason.RATE_LIMITED, Hold.MONEY),
+        (Reason.CONCURRENCY, Hold.CONCURRENCY),
+        (Reason.BAD_REQUEST, None),
+        (Reason.BAD_ROUTE, Hold.OUTAGE),
+        (Reason.REDIRECT, Hold.OUTAGE),
+        (Reason.TOO_LARGE, Hold.OUTAGE),
+        (Reason.BAD_RESPONSE, Hold.OUTAGE),
+        (Reason.INTERNAL, Hold.OUTAGE),
     ],
 )
-def test_every_reason_has_its_consequence(reason: Reason, hold: Hold | None, broken: bool) -> None:
-    assert (hold_of(reason), is_broken(reason)) == (hold, broken)
+def test_every_reason_has_its_consequence(reason: Reason, hold: Hold | None) -> None:
+    assert hold_of(reason) is hold
+    is_at_once = hold not in (None, Hold.OUTAGE)
+    assert names_account(failure(reason)) is is_at_once
+    assert names_account(failure(reason, retry_after=5.0)) is (is_at_once or reason is Reason.SERVER)
 
 
 @given(
-    hold=st.sampled_from(Hold),
+    hold=st.sampled_from([hold for hold in Hold if hold is not Hold.SUSPICION]),
     strikes=st.integers(1, 10**6),
     retry_after=st.none() | st.floats(0, 1e300),
     reset_after=st.none() | st.floats(0, 1e300),

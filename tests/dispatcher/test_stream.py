@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
-import httpx
 import pytest
 import uvicorn
 from hypothesis import given
@@ -28,6 +27,7 @@ from tests.support.raw_server import Handler, raw_server, reset, response
 KEY = "sk-byts-0123456789abcdef"
 REF = TaskRef("default", task_id="task_1")
 EVENTS = "Content-Type: text/event-stream"
+EVENT_STREAM = {"Content-Type": "text/event-stream"}
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n"
 RUNNING = Answer(Observation(Status.RUNNING, "task_1"))
 COMPLETED = Observation(Status.COMPLETED, "task_1", credits_used=1.5)
@@ -310,8 +310,7 @@ def test_it_does_not_matter_how_the_bytes_are_cut(cuts: list[int], eol: bytes) -
             yield piece
 
     async def read() -> list[Answer]:
-        found = httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=pieces())
-        return [answer async for answer in read_stream(found, asked=REF, key=KEY)]
+        return [answer async for answer in read_stream(EVENT_STREAM, pieces(), asked=REF, key=KEY)]
 
     assert asyncio.run(read()) == [Answer(Observation(Status.RUNNING, "task_1", "größe")), RUNNING]
 
@@ -322,10 +321,9 @@ def test_no_bytes_bring_anything_but_answers_and_dispatcher_errors(junk: bytes) 
         yield record() + junk
 
     async def read() -> list[Answer]:
-        found = httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=pieces())
         answers: list[Answer] = []
         with suppress(DispatcherError):
-            await each(read_stream(found, asked=REF, key=KEY), answers.append)
+            await each(read_stream(EVENT_STREAM, pieces(), asked=REF, key=KEY), answers.append)
         return answers
 
     assert asyncio.run(read())[0] == RUNNING

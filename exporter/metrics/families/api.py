@@ -6,8 +6,8 @@ from exporter.metrics.family import Family, Scope, Stability, Type, each
 ENDPOINT = "tasks/query"
 """The endpoint that is called for every account. ``tasks/stream`` has series only for the accounts that stream."""
 
-SUSPENDING = tuple(reason for reason in Reason if reason not in (Reason.BAD_REQUEST, Reason.INTERNAL))
-"""The reasons an account can be held back for: all but those that speak of a single task or of this program."""
+SUSPENDING = tuple(reason for reason in Reason if reason is not Reason.BAD_REQUEST)
+"""The reasons an account can be held back for: all but the one that speaks of a single task, however often it comes."""
 
 LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 

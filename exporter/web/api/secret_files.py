@@ -5,7 +5,7 @@ from hmac import compare_digest
 from pathlib import Path
 
 from exporter.clock import Clock
-from exporter.dispatcher.credentials import ApiKey
+from exporter.secrets import SecretSource
 
 LOOK_SECONDS = 1.0
 """A file is looked at again at most this often."""
@@ -16,7 +16,7 @@ class SecretFiles:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._files: dict[Path, ApiKey] = {}
+        self._files: dict[Path, SecretSource] = {}
         self._looked: dict[Path, float] = {}
 
     async def matches(self, path: Path, given: str) -> bool:
@@ -32,7 +32,7 @@ class SecretFiles:
     async def _secret(self, path: Path) -> str | None:
         now = self._clock.monotonic()
         if path not in self._files:
-            file = await asyncio.to_thread(lambda: ApiKey(file=path))
+            file = await asyncio.to_thread(lambda: SecretSource(file=path))
             self._files[path], self._looked[path] = file, now
         elif now - self._looked[path] >= LOOK_SECONDS:
             self._looked[path] = now
