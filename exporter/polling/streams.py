@@ -118,7 +118,7 @@ class Polls(Protocol):
 class _Stream:
     task: TaskView
     task_id: str
-    listening: asyncio.Task[None] | None = None
+    end: asyncio.Timeout
     has_spoken: bool = False
 
 
@@ -165,15 +165,15 @@ class Streams:
 
     async def listen(self, permit: Permit, task: TaskView) -> None:
         """Use up a permit for a stream of the task, which ``may_open`` has allowed, until it ends or is closed."""
-        stream = _Stream(task, task.state.ref.task_id or "")
+        stream = _Stream(task, task.state.ref.task_id or "", asyncio.timeout(None))
         self._open[task.number] = stream
         self._task_ids.add(stream.task_id)
-        stream.listening = asyncio.create_task(self._listen(permit, stream), name=f"stream {self._name}")
         try:
-            await asyncio.wait({stream.listening})
+            async with stream.end:
+                await self._listen(permit, stream)
+        except TimeoutError:
+            pass  # it was closed
         finally:
-            stream.listening.cancel()
-            await asyncio.gather(stream.listening, return_exceptions=True)
             self._task_ids.discard(stream.task_id)
 
     def drop(self, number: int) -> None:
@@ -246,5 +246,5 @@ class Streams:
 
     def _end(self, number: int) -> None:
         stream = self._open.pop(number, None)
-        if stream and stream.listening:
-            stream.listening.cancel()
+        if stream:
+            stream.end.reschedule(asyncio.get_running_loop().time())

@@ -20,8 +20,8 @@ from exporter.intake.intake import Intake, Memory
 from exporter.ledger.ledger import LedgerError
 from exporter.metrics.snapshot import SourceView
 from exporter.registration.registry import Registry, items_of, registered_source, registration_limit
-from exporter.settings.reload import CurrentSettings
 from exporter.settings.model import GroupSettings, Settings
+from exporter.settings.reload import CurrentSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.tracker import Tracker

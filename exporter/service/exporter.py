@@ -22,11 +22,10 @@ from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
 from exporter.service.reload import Plan, Planner, configured_labels, rules_of
 from exporter.service.sources import Sources
-from exporter.settings.reload import CurrentSettings
-from exporter.settings.reload import Difference, diff, refusals
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
+from exporter.settings.reload import CurrentSettings, Difference, diff, refusals
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Tracker
 

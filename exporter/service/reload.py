@@ -8,7 +8,8 @@ from exporter.discovery.configured import configured_sources, source_name
 from exporter.discovery.items import items_of, target_labels
 from exporter.discovery.source import Mechanism
 from exporter.intake.intake import Intake, Lists, Memory
-from exporter.registration.registry import Registry, items_of as registered_items, registered_source, registration_limit
+from exporter.registration.registry import Registry, registered_source, registration_limit
+from exporter.registration.registry import items_of as registered_items
 from exporter.service.accounts import Accounts, AccountsPlan
 from exporter.settings.model import GroupSettings, Settings
 from exporter.tasks.census import Rules

@@ -74,7 +74,9 @@ async def test_a_dropped_task_is_not_polled_and_its_answer_not_taken(rig: Rig) -
     assert (len(rig.account.asked), rig.answered, rig.poller.tasks) == (2, [], 0)
 
 
-async def test_a_turn_that_was_dropped_while_waiting_gives_its_leave_back(rig: Rig) -> None:
+async def test_a_task_that_was_dropped_while_its_permit_was_waited_for_leaves_it_unused(rig: Rig) -> None:
+    rig.account.max_in_flight = 3  # so that one worker waits for a permit
+    rig.poller.restaff()
     rig.account.takes_usually = 50.0
     await rig.follow(by_id("t1"), by_id("t2"), by_id("t3"))
     await rig.clock.advance(2.0)

@@ -47,6 +47,7 @@ def room_for_streams(rig: Rig) -> None:
     for _ in range(10):
         rig.account.add_slot()
     rig.account.answer = RUNNING
+    rig.poller.restaff()
 
 
 def rests(rig: Rig) -> list[tuple[object, ...]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from exporter.dispatcher.answer import Answer, Blame, DispatcherError
@@ -64,21 +64,24 @@ class ScriptedAccount:
         self.taken = 0
         self._clock = clock
         self._free = asyncio.Semaphore(slots)
+        self._probing = asyncio.Lock()
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[ScriptedPermit]:
         fault, self.fault = self.fault, None
         if fault:
             raise fault
-        await self._free.acquire()
-        self.taken += 1
-        permit = ScriptedPermit(self, self.is_suspected)
-        try:
-            yield permit
-        finally:
-            self.unused += not permit.is_used
-            self.taken -= 1
-            self._free.release()
+        async with AsyncExitStack() as slots:
+            await slots.enter_async_context(self._free)
+            if self.is_suspected:  # then one request at a time
+                await slots.enter_async_context(self._probing)
+            permit = ScriptedPermit(self, self.is_suspected)
+            self.taken += 1
+            try:
+                yield permit
+            finally:
+                self.unused += not permit.is_used
+                self.taken -= 1
 
     def may_stream(self) -> bool:
         return self.streams < self.streams_allowed
