@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.discovery.source import Mechanism
 from exporter.errors import ExporterError
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.events import count_refresh_failure
 from exporter.metrics.snapshot import SourceView

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.ledger.writer import LedgerWriter
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry, registered_source, registration_limit

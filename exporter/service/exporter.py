@@ -6,9 +6,11 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.accounting.totals import Aggregates
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.writer import LedgerWriter
+from exporter.accounting.totals import Joined, Meters, Totals
+from exporter.ledger.ledger import LedgerError
+from exporter.ledger.store import SqliteLedger
+from exporter.ledger.writer import LedgerWriter, Metering
+from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.limits import LabelBounds
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.registration.registrar import Registrar
@@ -49,11 +51,18 @@ class Exporter:
         self._build = build
         self._world = world
         self._log = log
-        self._aggregates = Aggregates()
+        self._totals = Totals()
+        self._meters = Meters()
         self._bounds = LabelBounds(settings.label_values_limit)
         self._tracker = Tracker(rules_of(settings))
-        ledger = Ledger(settings.ledger.url)
-        self._writer = LedgerWriter(ledger, aggregates=self._aggregates, clock=world.clock, log=log)
+        self._writer = LedgerWriter(
+            SqliteLedger(settings.ledger.url),
+            totals=self._totals,
+            meters=self._meters,
+            clock=world.clock,
+            log=log,
+            metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
+        )
         self._journal = Journal(writer=self._writer, bounds=self._bounds, log=log)
         self._loops = Loops(log)
         self._accounts = Accounts(tracker=self._tracker, journal=self._journal, loops=self._loops, world=world, log=log)
@@ -85,7 +94,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
         await self._writer.open()
-        self._bounds.restore(self._aggregates.totals, user=self._settings.labels)
+        self._bounds.restore(self._totals.view(), user=self._settings.labels)
         self._registry.add(await self._writer.registrations())
         await self._follow(self._settings)
         self._loops.start("ledger", self._writer.run())
@@ -100,7 +109,7 @@ class Exporter:
             async with asyncio.timeout(deadline):
                 await self._accounts.drain(deadline=deadline / 2)
                 await self._loops.stop()
-                await self._writer.close()
+                await self._writer.close(deadline=deadline / 2)
                 await self._accounts.close()
         except TimeoutError:
             self._log.error("stopped_late", deadline_seconds=deadline, pending=self._writer.view.pending)
@@ -160,8 +169,8 @@ class Exporter:
             build=self._build,
             label_names=self._settings.labels,
             known=self._known,
-            totals=self._aggregates.view(include_pending=ledger.failing),
-            exemplars=self._aggregates.exemplars,
+            totals=Joined(self._totals.view(), self._meters.view(live=ledger.failing)),
+            exemplars=self._totals.exemplars(),
             accounts=tuple(self._accounts.views()),
             ledger=ledger,
             sources=(*self._sources.views(), *self._registrar.views()),
@@ -226,9 +235,25 @@ class Exporter:
 
     async def _prune(self) -> None:
         while True:
-            followed = frozenset(self._registry.ids()).union(
-                key for task in self._tracker for key in task.state.ref.ids()
-            )
-            before = self._world.clock.wall() - self._settings.ledger.retention
-            is_done = await self._writer.prune(before=before, followed=followed)
+            is_done = True
+            try:
+                is_done = await self._prune_some()
+            except LedgerError as error:
+                self._log.warning("ledger_prune_failed", error=str(error))
             await self._world.clock.sleep(PRUNE_INTERVAL if is_done else HEARTBEAT)
+
+    async def _prune_some(self) -> bool:
+        """Look at some rows that nobody has looked at for long; say whether none are left."""
+        silent = {source.group for source in self._sources.views() if source.last_refresh_at is None}
+        unheard = {group.account for group in self._settings.task_groups if group.name in silent}
+        async with self._following.turn:
+            aged = await self._writer.aged(retention=self._settings.ledger.retention, except_accounts=unheard)
+            registered = frozenset(self._registry.ids()) if aged else frozenset()
+            kept = [
+                each
+                for each in aged
+                if self._tracker.find(each.ref) is not None or any(key in registered for key in each.ref.ids())
+            ]
+            gone = [each for each in aged if each not in kept]
+            await self._writer.prune(gone=gone, kept=kept)
+        return not aged

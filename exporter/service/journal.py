@@ -6,7 +6,7 @@ from dataclasses import replace
 from structlog.typing import FilteringBoundLogger
 
 from exporter.dispatcher.answer import Drift, Reason
-from exporter.ledger.entry import Count, Entry
+from exporter.ledger.ledger import Count, Entry
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.events import (
     count_no_requests,
