@@ -11,9 +11,8 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks._rounds import compare
-from exporter.accounting.series import Increments
-from exporter.ledger.entry import Count, Entry
-from exporter.ledger.ledger import Ledger
+from exporter.ledger.ledger import Batch, Count, Entry
+from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import BATCH
 from exporter.metrics.events import count_outcome
 from exporter.tasks.identity import TaskRef
@@ -35,7 +34,7 @@ def entry(number: int) -> Entry:
 
 def main() -> None:
     """Compare one group commit with as many transactions."""
-    numbers = count()
+    numbers, batches = count(), count(1)
     with tempfile.TemporaryDirectory() as directory, closing(sqlite3.connect(Path(directory, "peer.db"))) as peer:
         peer.isolation_level = None
         for statement in (
@@ -45,7 +44,7 @@ def main() -> None:
             "CREATE TABLE totals (name TEXT PRIMARY KEY, value REAL)",
         ):
             peer.execute(statement)
-        ledger = Ledger(f"sqlite:///{directory}/ledger.db")
+        ledger = SqliteLedger(f"sqlite:///{directory}/ledger.db")
         ledger.open()
 
         def one_by_one() -> None:
@@ -56,7 +55,7 @@ def main() -> None:
                 peer.execute("COMMIT")
 
         def grouped() -> None:
-            ledger.commit([entry(next(numbers)) for _ in range(BATCH)], Increments(), now=0.0)
+            ledger.commit(Batch(next(batches), [entry(next(numbers)) for _ in range(BATCH)]), now=0.0)
 
         compare(grouped, one_by_one, each=BATCH, peer_name="a transaction each")
         ledger.close()

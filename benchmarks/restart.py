@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from benchmarks._rounds import compare
 from benchmarks.commit import entry
-from exporter.accounting.series import Increments
-from exporter.ledger.ledger import Ledger
+from exporter.ledger.ledger import Batch
+from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import BATCH
 from exporter.tasks.identity import TaskRef
 
@@ -20,17 +20,17 @@ CONFIGURED = [TaskRef("default", f"task_{number}") for number in range(1000)]
 
 def filled(url: str, ended: int) -> Callable[[], None]:
     """A ledger with so many ended tasks; what it returns restarts on it."""
-    ledger = Ledger(url)
+    ledger = SqliteLedger(url)
     ledger.open()
-    for first in range(0, ended, BATCH):
-        ledger.commit([entry(number) for number in range(first, first + BATCH)], Increments(), now=0.0)
+    for batch, first in enumerate(range(0, ended, BATCH), 1):
+        ledger.commit(Batch(batch, [entry(number) for number in range(first, first + BATCH)]), now=0.0)
     ledger.close()
 
     def restart() -> None:
-        again = Ledger(url)
+        again = SqliteLedger(url)
         again.open()
-        again.totals()
-        assert len(again.recall(CONFIGURED)) == len(CONFIGURED)
+        again.books()
+        assert len(again.recall(CONFIGURED, now=0.0)) == len(CONFIGURED)
         again.close()
 
     return restart

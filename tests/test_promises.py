@@ -8,20 +8,17 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.accounting.series import Increments, Series
-from exporter.accounting.totals import Aggregates
-from exporter.ledger.entry import Committed, Entry
-from exporter.ledger.errors import LedgerError
-from exporter.ledger.ledger import Ledger
+from exporter.accounting.series import Series
+from exporter.accounting.totals import Meters, Totals
+from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.limits import LabelBounds
 from exporter.service.journal import Journal
@@ -31,6 +28,7 @@ from exporter.tasks.observation import TERMINAL, Observation, Status
 from exporter.tasks.task import Rules, Task
 from exporter.tasks.tracker import Tracker
 from tests.support.fake_clock import FakeClock
+from tests.support.faulty_ledger import Fault, FaultyLedger
 
 TASKS = 3
 SOURCES = ("one", "two")
@@ -50,20 +48,6 @@ def name_of(ref: TaskRef) -> str:
 
 def item(name: str, source: str) -> Item:
     return Item(ref_of(name), TaskLabels("a", source, f"task {name[1:]}"))
-
-
-class UnreliableLedger(Ledger):
-    """The real ledger; the next commit can be made to fail before or after it is durable."""
-
-    fault: str | None = None
-
-    def commit(self, entries: Sequence[Entry], meters: Increments, *, now: float) -> Committed:
-        if self.fault == "before":
-            raise LedgerError("disk full")
-        committed = super().commit(entries, meters, now=now)
-        if self.fault == "after":
-            raise LedgerError("disk vanished after the commit")
-        return committed
 
 
 @dataclass
@@ -98,10 +82,10 @@ class AnyHistory(RuleBasedStateMachine):
         self.start()
 
     def start(self) -> None:
-        self.ledger = UnreliableLedger(f"sqlite:///{self.folder}/ledger.db")
-        self.aggregates = Aggregates()
+        self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{self.folder}/ledger.db"))
+        self.totals, self.meters = Totals(), Meters()
         log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
-        self.writer = LedgerWriter(self.ledger, aggregates=self.aggregates, clock=self.clock, log=log)
+        self.writer = LedgerWriter(self.ledger, totals=self.totals, meters=self.meters, clock=self.clock, log=log)
         self.journal = Journal(writer=self.writer, bounds=LabelBounds(100), log=log)
         self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
         self.loop.run_until_complete(self.writer.open())
@@ -178,8 +162,8 @@ class AnyHistory(RuleBasedStateMachine):
         if transition:
             self.journal.learnt(transition)
 
-    @rule(fault=st.sampled_from([None, None, None, "before", "after"]))
-    def commit(self, fault: str | None) -> None:
+    @rule(fault=st.sampled_from([None, None, None, *Fault]))
+    def commit(self, fault: Fault | None) -> None:
         self.ledger.fault = fault
         self.loop.run_until_complete(self.writer.commit())
         self.ledger.fault = None
@@ -194,13 +178,17 @@ class AnyHistory(RuleBasedStateMachine):
     def step_clock(self, seconds: float) -> None:
         self.clock.step_wall(seconds)
 
-    @precondition(lambda self: all(self.lists[source] for source in SOURCES))
-    @rule()
-    def prune(self) -> None:
-        """Everything old goes, save what is followed; unfollowed tasks may not come back after that."""
-        followed = {key for task in self.tracker for key in task.state.ref.ids()}
-        if len({key[2][1:] for key in followed}) == TASKS:
-            self.loop.run_until_complete(self.writer.prune(before=1e12, followed=followed))
+    @rule(days=st.sampled_from([0, 20]))
+    def prune(self, days: int) -> None:
+        """Rows that nobody has looked at for half a retention are looked at, now or after a while."""
+        self.clock.step_wall(days * 86400.0)
+        self.loop.run_until_complete(self._prune())
+
+    async def _prune(self) -> None:
+        aged = await self.writer.aged(retention=30 * 86400.0, except_accounts=())
+        kept = [each for each in aged if self.tracker.find(each.ref) is not None]
+        await self.writer.prune(gone=[each for each in aged if each not in kept], kept=kept)
+        self.clock.step_wall(-1.0)
 
     # ---- what must hold --------------------------------------------------------------------------------------------
 
@@ -215,11 +203,11 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def no_counter_goes_down(self) -> None:
-        shown = self.aggregates.view(include_pending=self.writer.view.failing)
+        shown = {**self.totals.view(), **self.meters.view(live=self.writer.view.failing)}
         for series, value in self.shown.items():
             if series.family.startswith("bytespike_tasks_"):
                 assert shown.get(series, 0.0) >= value, series
-        self.shown = dict(shown)
+        self.shown = shown
 
     @invariant()
     def everything_is_counted_at_most_once(self) -> None:
@@ -252,7 +240,7 @@ class AnyHistory(RuleBasedStateMachine):
         assert self.by_task("bytespike_tasks_finished_total") == {f"task {n}": 1.0 for n in range(TASKS)}
         billed = {f"task {n}" for n, task in enumerate(self.upstream) if task.status is not Status.FAILED}
         assert self.by_task("bytespike_tasks_credits_used_total") == dict.fromkeys(billed, CREDITS)
-        self.loop.run_until_complete(self.writer.close())
+        self.loop.run_until_complete(self.writer.close(deadline=5.0))
         self.loop.close()
         shutil.rmtree(self.folder)
 

@@ -1,71 +1,90 @@
-"""The committed totals in memory, and what the exporter counts of itself until the next commit takes it along.
+"""What has been added up so far: by tasks, and by the exporter about itself.
 
-All of it lives on the event loop; a view is a copy and may go anywhere.
+``Totals`` is what tasks have counted. It holds what is durable and nothing else, and may come to be shared with other
+exporters. ``Meters`` is what this exporter counts of itself, which may be shown before it is durable. No series is in
+both. Both live on the event loop; a view never changes and may go to any thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 
 from exporter.accounting.series import Exemplar, Increments, Series
 
-OWN = ("bytespike_api_", "bytespike_exporter_")
-"""What may be shown before it is committed, while the ledger fails. Task outcomes never are."""
 
-
-class Aggregates:
-    """What has been counted. No number that a view has shown is ever lower in a later view."""
+class Totals:
+    """The committed totals of tasks. No number is ever lower in a later view."""
 
     def __init__(self) -> None:
-        self._totals: dict[Series, float] = {}
+        self._numbers: dict[Series, float] = {}
         self._exemplars: dict[Series, Exemplar] = {}
-        self._pending = Increments()
-        self._taken = Increments()
-        self._shown: dict[Series, float] = {}
+        self._is_viewed = False
 
-    @property
-    def totals(self) -> Mapping[Series, float]:
-        """The committed totals, live and read-only."""
-        return MappingProxyType(self._totals)
-
-    @property
-    def exemplars(self) -> Mapping[Series, Exemplar]:
-        """A copy of the latest exemplars."""
-        return MappingProxyType(dict(self._exemplars))
-
-    def load(self, totals: Mapping[Series, float]) -> None:
-        """Start from what the ledger holds."""
-        self._totals = dict(totals)
+    def load(self, numbers: Mapping[Series, float]) -> None:
+        """Take the ledger's word for all of them. Exemplars stay."""
+        self._numbers = dict(numbers)
 
     def publish(self, increments: Mapping[Series, float], exemplars: Mapping[Series, Exemplar] | None = None) -> None:
-        """Add what has just been committed, the meters taken for that commit included."""
+        """Add what has just been committed."""
+        self._copy_if_viewed()
         for series, by in increments.items():
-            self._totals[series] = self._totals.get(series, 0.0) + by
+            self._numbers[series] = self._numbers.get(series, 0.0) + by
         self._exemplars.update(exemplars or {})
+
+    def view(self) -> Mapping[Series, float]:
+        """The numbers as they are now; it costs nothing where nothing was published since the last view."""
+        self._is_viewed = True
+        return MappingProxyType(self._numbers)
+
+    def exemplars(self) -> Mapping[Series, Exemplar]:
+        """The latest event of each series that can show one; as cheap as ``view``."""
+        self._is_viewed = True
+        return MappingProxyType(self._exemplars)
+
+    def _copy_if_viewed(self) -> None:
+        if self._is_viewed:
+            self._numbers, self._exemplars = dict(self._numbers), dict(self._exemplars)
+            self._is_viewed = False
+
+
+class Meters:
+    """What the exporter counts of itself: durable, on its way in a batch, or waiting for the next one."""
+
+    def __init__(self) -> None:
+        self._committed: dict[Series, float] = {}
+        self._taken = Increments()
+        self._waiting = Increments()
+        self._shown: dict[Series, float] = {}
+
+    def load(self, numbers: Mapping[Series, float]) -> None:
+        """Start from what the ledger holds."""
+        self._committed = dict(numbers)
+
+    def add(self, increments: Mapping[Series, float]) -> None:
+        """Count something; it waits for the next batch."""
+        self._waiting.merge(increments)
+
+    def take(self) -> Increments:
+        """Everything that waits, for one batch, which is repeated until ``settle`` tells that it is durable."""
+        if self._taken:
+            raise RuntimeError("what was taken before is not settled")
+        self._taken, self._waiting = self._waiting, Increments()
+        return self._taken
+
+    def settle(self) -> None:
+        """What was taken is durable."""
+        for series, by in self._taken.items():
+            self._committed[series] = self._committed.get(series, 0.0) + by
         self._taken = Increments()
 
-    def meter(self, increments: Mapping[Series, float]) -> None:
-        """Add to what waits for the next commit."""
-        self._pending.merge(increments)
+    def view(self, *, live: bool) -> Mapping[Series, float]:
+        """The durable numbers; with ``live``, what is not durable yet as well.
 
-    def take_meters(self) -> Increments:
-        """Hand over what waits, for a commit that ends in ``publish`` or ``give_back``; one at a time."""
-        taken, self._pending = self._pending, Increments()
-        self._taken.merge(taken)
-        return taken
-
-    def give_back(self, increments: Mapping[Series, float]) -> None:
-        """Let taken meters wait again: their commit failed."""
-        self._pending.merge(increments)
-        self._taken = Increments()
-
-    def view(self, *, include_pending: bool = False) -> Mapping[Series, float]:
-        """The numbers to show: the committed ones, with the exporter's own uncommitted ones where asked for.
-
-        A number once shown uncommitted stays until its commit has caught up with it.
+        A number that was once shown live stays until what is durable has caught up with it.
         """
-        numbers = dict(self._totals)
-        if include_pending:
-            self._show_pending()
+        numbers = dict(self._committed)
+        if live:
+            self._show_what_waits()
         for series, shown in list(self._shown.items()):
             if shown <= numbers.get(series, 0.0):
                 del self._shown[series]
@@ -73,10 +92,38 @@ class Aggregates:
                 numbers[series] = shown
         return MappingProxyType(numbers)
 
-    def _show_pending(self) -> None:
+    def _show_what_waits(self) -> None:
         waiting = self._taken.copy()
-        waiting.merge(self._pending)
+        waiting.merge(self._waiting)
         for series, by in waiting.items():
-            if series.family.startswith(OWN):
-                live = self._totals.get(series, 0.0) + by
-                self._shown[series] = max(live, self._shown.get(series, 0.0))
+            self._shown[series] = max(self._committed.get(series, 0.0) + by, self._shown.get(series, 0.0))
+
+
+class Joined(Mapping[Series, float]):
+    """Two mappings without a series in common, as one, and without a copy of either."""
+
+    def __init__(self, one: Mapping[Series, float], other: Mapping[Series, float]) -> None:
+        self._parts = (one, other)
+
+    def __getitem__(self, series: Series) -> float:
+        one, other = self._parts
+        return one[series] if series in one else other[series]
+
+    def __iter__(self) -> Iterator[Series]:
+        return chain(*self._parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def items(self) -> ItemsView[Series, float]:
+        """Each series with its number, at the speed of the parts: it is what every scrape walks through."""
+        return _JoinedItems(self, *(part.items() for part in self._parts))
+
+
+class _JoinedItems(ItemsView[Series, float]):
+    def __init__(self, joined: Joined, *parts: ItemsView[Series, float]) -> None:
+        super().__init__(joined)
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[tuple[Series, float]]:
+        return chain(*self._parts)

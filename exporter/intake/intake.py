@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation

@@ -1,5 +1,8 @@
-"""The SQLite file: opened for one process alone, every commit on the disk before it is believed."""
+"""The SQLite file: opened for one process alone, every commit on the disk of that very file before it is believed."""
 
+import fcntl
+import os
+import platform
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +12,20 @@ from typing import Any
 from alembic.util import CommandError
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from exporter.ledger.errors import LedgerError
-from exporter.ledger.migrate import migrate
+from exporter.ledger.ledger import LedgerError
+from exporter.ledger.rows import DamagedRowError
+from exporter.ledger.tables import migrate
 
 BUSY_TIMEOUT_MS = 2000
 
 ADVICE = (
     ("locked", "another process holds it: stop that process, or give this exporter a ledger of its own"),
     ("readonly", "it is read-only: make the file and its directory writable for this user"),
+    ("Permission denied", "it cannot be opened: make the file and its directory writable for this user"),
     ("full", "there is no room left: free some on its disk"),
     ("not a database", "it is damaged or no SQLite file: restore a copy, or move it away to begin again from 0"),
     ("malformed", "it is damaged: restore a copy, or move it away to begin again from 0"),
@@ -27,20 +33,25 @@ ADVICE = (
     ("disk I/O", "its disk does not take or give data: see the system's log"),
 )
 
+LOST = (
+    "was removed or replaced while this exporter had it open. Nothing is written any more: it would be gone with the"
+    " file. Put back the very file that was there, or restart this exporter, which then goes on from what is there now"
+)
+
 
 class SqliteFile:
-    """One database file, held by a lock file beside it for as long as it is open."""
+    """One database file, this process's alone for as long as it is open."""
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
-        self._path = Path(self._url.database or "")
-        self._lock = FileLock(f"{self._path}.lock", timeout=0, thread_local=False)
+        self._path = Path(self._url.database or "").absolute()
+        self._held: _HeldFile | None = None
         self._engine: Engine | None = None
         self._connection: Connection | None = None
 
     @property
     def name(self) -> str:
-        return str(self._path)
+        return self._url.database or ""
 
     @property
     def connection(self) -> Connection:
@@ -49,25 +60,117 @@ class SqliteFile:
         return self._connection
 
     def open(self) -> None:
+        """Lock the file, open it, and bring its tables to this version."""
         try:
             with mapped_errors(self.name):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire()
-                self._engine = _engine(self._url.render_as_string(hide_password=False))
+                self._held = _HeldFile(self._path)
+                self._held.lock()
+                self._engine = _engine(self._url.set(database=str(self._held.real_path)))
                 self._connection = self._engine.connect()
                 with self._connection.begin():
                     migrate(self._connection)
+                self._held.note_wal()
         except LedgerError:
             self.close()
             raise
 
     def close(self) -> None:
+        """Close the database, and only then unlock it."""
         if self._connection is not None:
             self._connection.close()
         if self._engine is not None:
             self._engine.dispose()
-        self._connection = self._engine = None
-        self._lock.release()
+        if self._held is not None:
+            self._held.release()
+        self._connection = self._engine = self._held = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that writes nothing."""
+        with mapped_errors(self.name), self.connection.begin():
+            yield self.connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, begun and believed only while the file is still the one that was opened."""
+        connection = self.connection
+        with mapped_errors(self.name):
+            self._check_identity()
+            with connection.begin():
+                yield connection
+            self._check_identity()
+
+    def _check_identity(self) -> None:
+        if self._held is not None:
+            self._held.check()
+
+
+class _HeldFile:
+    """Which file is open, and the locks that make it this process's alone.
+
+    The file itself is locked, so that no other path to it (a symbolic link, a hard link) leads around the lock; and so
+    are ``.lock`` files beside it, which is all that version 0.1.0 knows of. The descriptor must outlive SQLite's own:
+    closing any descriptor of a file drops all POSIX locks that the process has on it, SQLite's among them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.real_path = path.resolve()
+        named = {path.parent.resolve() / path.name, self.real_path}
+        self._lock_files = [FileLock(f"{each}.lock", timeout=0, thread_local=False) for each in sorted(named)]
+        self._wal_path = self.real_path.with_name(f"{self.real_path.name}-wal")
+        self._wal: tuple[int, int] | None = None
+        self._descriptor: int | None = None
+
+    def lock(self) -> None:
+        """Take all locks; whoever fails releases."""
+        for lock_file in self._lock_files:
+            lock_file.acquire()
+        self._descriptor = os.open(self.real_path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if platform.system() != "Linux":
+            return  # there, this lock and those of SQLite are of one kind, and would be in each other's way
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LedgerError(
+                f"ledger {self._path}: another exporter holds it (the file itself, {self.real_path}, by whatever path)"
+            ) from None
+
+    def note_wal(self) -> None:
+        """Take the log that SQLite has open for the one that belongs to the file."""
+        self._wal = _inode(self._wal_path)
+
+    def check(self) -> None:
+        """Raise LedgerError where the path does not lead to the open file any more, or to another log than its own."""
+        opened = os.fstat(self._descriptor) if self._descriptor is not None else None
+        if opened is None or _inode(self._path) != (opened.st_dev, opened.st_ino):
+            raise LedgerError(f"ledger {self._path}: the file {LOST}")
+        if _inode(self._wal_path) != self._wal:
+            raise LedgerError(
+                f"ledger {self._path}: {self._wal_path.name}, the log beside it, {LOST}. End it by SIGTERM, not by"
+                " SIGKILL: it then brings into the ledger what the log held"
+            )
+
+    def release(self) -> None:
+        """Give up all locks."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        for lock_file in self._lock_files:
+            lock_file.release()
+
+
+@contextmanager
+def reading_beside(url: str) -> Iterator[Connection]:
+    """A transaction that only reads a ledger which another process may have open, whatever version wrote it."""
+    name = make_url(url).database or ""
+    if not Path(name).is_file():
+        raise LedgerError(f"ledger {name}: there is no such file")
+    with mapped_errors(name):
+        engine = _engine(make_url(url), begin="BEGIN", pragmas=("query_only=1",))
+        with engine.connect() as connection, connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -76,11 +179,16 @@ def mapped_errors(name: str) -> Iterator[None]:
     try:
         yield
     except Timeout as error:
-        raise LedgerError(f"ledger {name}: another exporter holds it ({name}.lock)") from error
+        raise LedgerError(f"ledger {name}: another exporter holds it ({error.lock_file})") from error
     except CommandError as error:
         raise LedgerError(f"ledger {name}: written by another version of this exporter ({error})") from error
     except DBAPIError as error:
         raise LedgerError(f"ledger {name}: {_explained(str(error.orig))}") from error
+    except DamagedRowError as error:
+        raise LedgerError(
+            f"ledger {name}: {error}. Stop the exporter and restore a copy, or go without that row:"  # noqa: S608 - no statement that is run
+            f" sqlite3 '{name}' 'DELETE FROM {error.table} WHERE rowid = {error.row}'"
+        ) from error
     except (SQLAlchemyError, OSError) as error:
         raise LedgerError(f"ledger {name}: {_explained(str(error))}") from error
 
@@ -90,18 +198,28 @@ def _explained(text: str) -> str:
     return f"{text}: {advice}" if advice else text
 
 
-def _engine(url: str) -> Engine:
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _engine(
+    url: URL, *, begin: str = "BEGIN IMMEDIATE", pragmas: tuple[str, ...] = ("journal_mode=WAL", "synchronous=FULL")
+) -> Engine:
+    """``begin``: the one writer takes its lock first, so that it cannot fail half-way."""
+
+    def on_connect(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own: on_begin does
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
     engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
     return engine
-
-
-def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own: _on_begin does
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # the one writer takes its lock first, so it cannot fail half-way

@@ -1,11 +1,30 @@
-"""The tables: narrow, so that a million outcomes stay cheap.
+"""The tables, narrow, so that a million outcomes stay cheap; and how an older ledger gets them.
 
 ``outcomes`` grows at its end, in the order of time. ``open_tasks`` holds what a restart must know of tasks that have
-not ended. ``totals`` holds every counter and histogram, so that a restart never adds history up again.
-``registrations`` are the tasks that were registered over HTTP; ``key`` is both ids as one text, for one may be missing.
+not ended. In both, ``looked_at`` is when the row was written or last looked at by the pruning, and ``is_named`` is
+false where no source named its task then. ``totals`` holds what tasks have added up to and ``meters`` what the exporter
+counts of itself, so that a restart never adds history up again. ``registrations`` are the tasks that were registered
+over HTTP; ``key`` is both ids as one text, for one may be missing. ``batches`` knows the last batch of each writer, and
+which process (``owner``) is that writer.
 """
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -25,9 +44,11 @@ open_tasks = Table(
     Column("running_at", Float),
     Column("eta_seconds", Float),
     Column("credits_estimated", Float),
-    Column("saved_at", Float, nullable=False),
+    Column("looked_at", Float, nullable=False),
+    Column("is_named", Boolean, nullable=False),
     Index("open_tasks_task_id", "account", "task_id"),
     Index("open_tasks_out_task_id", "account", "out_task_id"),
+    Index("open_tasks_looked_at", "account", "looked_at"),
 )
 
 outcomes = Table(
@@ -47,20 +68,28 @@ outcomes = Table(
     Column("credits_estimated", Float),
     Column("credits_used", Float),
     Column("error_code", String),
+    Column("looked_at", Float, nullable=False),
+    Column("is_named", Boolean, nullable=False),
     UniqueConstraint("account", "task_id", name="outcomes_task_id"),
     Index("outcomes_out_task_id", "account", "out_task_id"),
-    Index("outcomes_finished_at", "finished_at"),
+    Index("outcomes_looked_at", "account", "looked_at"),
 )
 
-totals = Table(
-    "totals",
-    metadata,
-    Column("family", String, nullable=False),
-    Column("labels", String, nullable=False),
-    Column("part", String, nullable=False),
-    Column("value", Float, nullable=False),
-    PrimaryKeyConstraint("family", "labels", "part"),
-)
+
+def _sums(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("family", String, nullable=False),
+        Column("labels", String, nullable=False),
+        Column("part", String, nullable=False),
+        Column("value", Float, nullable=False),
+        PrimaryKeyConstraint("family", "labels", "part"),
+    )
+
+
+totals = _sums("totals")
+meters = _sums("meters")
 
 registrations = Table(
     "registrations",
@@ -77,3 +106,20 @@ registrations = Table(
     Column("registered_at", Float, nullable=False),
     UniqueConstraint("group_name", "account", "key", name="registrations_key"),
 )
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("writer", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("number", Integer, nullable=False),
+)
+
+
+def migrate(connection: Connection, *, to: str = "head") -> None:
+    """Run the migrations that the ledger lacks, inside the transaction that is open on the connection."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)

@@ -1,25 +1,24 @@
-"""The one writer of the ledger: it gathers what is to be made durable and commits it in groups, off the event loop.
+"""The one writer of the ledger: it gathers what is to be made durable and commits it in batches, off the event loop.
 
-Only what a commit has made durable is published. When a commit fails, its entries wait, merged by task so that they
-take no more room than there are tasks, and nothing that was counted is counted again: the ledger itself decides that.
+Only what a commit has made durable is published. A batch whose commit failed may be durable all the same: it stays as
+it is, and is committed again under its number until the ledger has it, while what comes meanwhile waits beside it. What
+waits is merged by task, so that it takes no more room than there are tasks.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.accounting.series import Increments, Series
-from exporter.accounting.totals import Aggregates
+from exporter.accounting.series import Increments
+from exporter.accounting.totals import Meters, Totals
 from exporter.clock import Clock
-from exporter.ledger.entry import Committed, Entry
-from exporter.ledger.errors import LedgerError
-from exporter.metrics.events import count_commit, count_ledger_failure
-from exporter.metrics.snapshot import LedgerView
-from exporter.tasks.identity import IdKey, TaskRef
+from exporter.ledger.ledger import Aged, Batch, Committed, Entry, Ledger, LedgerError, LedgerView
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
 
@@ -36,50 +35,80 @@ BATCH = 500
 RETRY_SECONDS = (1.0, 10.0)
 """The first and the longest wait after a failed commit."""
 
+CLOSING_RETRY_SECONDS = 0.25
+"""The wait after a failed commit while closing."""
 
-class Ledger(Protocol):
-    """What the writer needs of a ledger; every call blocks and may raise LedgerError."""
+WAITING_LIMIT = 100_000
+"""Beyond so many waiting entries the writer is full."""
 
-    def open(self) -> None: ...
-    def close(self) -> None: ...
-    def totals(self) -> dict[Series, float]: ...
-    def recall(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]: ...
-    def commit(self, entries: Sequence[Entry], meters: Increments, *, now: float) -> Committed: ...
-    def prune(self, *, before: float, followed: Collection[IdKey]) -> int: ...
-    def registrations(self) -> list[Registration]: ...
-    def register(
-        self, new: Sequence[Registration], items: Sequence[Item], *, now: float
-    ) -> Mapping[TaskRef, TaskState]: ...
-    def unregister(self, gone: Sequence[Registration]) -> None: ...
+AT_ONCE = 500
+"""So many rows are looked at by one step of the pruning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """What the writer's own events add to the meters."""
+
+    commit_succeeded: Callable[[float], Increments] = lambda _seconds: Increments()
+    commit_failed: Callable[[], Increments] = Increments
+
+
+@dataclass(frozen=True, slots=True)
+class _InFlight:
+    """A batch that is not known to be durable, and the tasks of its entries."""
+
+    batch: Batch
+    tasks: Collection[Hashable]
 
 
 class LedgerWriter:
-    """Owns the ledger's thread. All methods belong to the event loop."""
+    """Owns the ledger's thread. All methods belong to the event loop.
 
-    def __init__(self, ledger: Ledger, *, aggregates: Aggregates, clock: Clock, log: FilteringBoundLogger) -> None:
+    Being cancelled at any await loses nothing: what was recorded stays with the writer until it is durable.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        totals: Totals,
+        meters: Meters,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        metering: Metering = Metering(),
+    ) -> None:
         self._ledger = ledger
-        self._aggregates = aggregates
+        self._totals = totals
+        self._meters = meters
         self._clock = clock
         self._log = log
+        self._metering = metering
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: dict[Hashable, Entry] = {}
-        self._in_commit: dict[Hashable, Entry] = {}
+        self._in_flight: _InFlight | None = None
+        self._last_number = 0
+        self._attempt: asyncio.Task[bool] | None = None
         self._has_work = asyncio.Event()
         self._is_urgent = asyncio.Event()
-        self._committing = asyncio.Lock()
         self._failures = 0
+        self._failure = ""
         self._last_commit_at: float | None = None
+
+    # ---- what is shown ---------------------------------------------------------------------------------------------
 
     @property
     def view(self) -> LedgerView:
         """What /metrics shows of the ledger."""
-        pending = len(self._waiting) + len(self._in_commit)
+        in_flight = self._in_flight.tasks if self._in_flight else ()
+        pending = len(self._waiting) + sum(task not in self._waiting for task in in_flight)
         return LedgerView(pending=pending, failing=self._failures > 0, last_commit_at=self._last_commit_at)
 
-    async def open(self) -> None:
-        """Open the ledger and start from its totals; raise LedgerError where that cannot be."""
-        await self._call(self._ledger.open)
-        self._aggregates.load(await self._call(self._ledger.totals))
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that no more tasks should be taken."""
+        return len(self._waiting) >= WAITING_LIMIT
+
+    # ---- what is recorded ------------------------------------------------------------------------------------------
 
     def record(self, task: Hashable, entry: Entry) -> None:
         """Make this durable soon; a later entry for the same task may be merged with it."""
@@ -88,36 +117,67 @@ class LedgerWriter:
         self._has_work.set()
         self._is_urgent.set()
 
+    def forget(self, task: Hashable) -> None:
+        """Let go of what waits for a task that is followed no more, unless it counts something."""
+        entry = self._waiting.get(task)
+        if entry is not None and not entry.counts:
+            del self._waiting[task]
+
     def meter(self, increments: Increments) -> None:
         """Count something that the exporter did."""
-        self._aggregates.meter(increments)
+        self._meters.add(increments)
         self._has_work.set()
 
-    async def recall(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]:
-        """What is known of these tasks from earlier; raise LedgerError where it cannot be read."""
-        return await self._call(lambda: self._ledger.recall(refs)) if refs else {}
+    # ---- what is asked at once: each raises LedgerError where it cannot be -----------------------------------------
 
-    async def prune(self, *, before: float, followed: Collection[IdKey]) -> bool:
-        """Delete some old rows; say whether none are left. A failure is logged, and left to the next call."""
+    async def open(self) -> None:
+        """Open the ledger and start from what it has added up."""
+        await self._call(self._ledger.open)
         try:
-            gone = await self._call(lambda: self._ledger.prune(before=before, followed=followed))
-        except LedgerError as error:
-            self._log.warning("ledger_prune_failed", error=str(error))
-            return True
-        return gone == 0
+            books = await self._call(self._ledger.books)
+        except LedgerError:
+            await self._call(self._ledger.close)
+            raise
+        self._totals.load(books.totals)
+        self._meters.load(books.meters)
+        self._last_number = books.batch
 
-    async def registrations(self) -> list[Registration]:
-        """Every registration; raise LedgerError where they cannot be read."""
+    async def recall(self, refs: Sequence[TaskRef]) -> Mapping[TaskRef, TaskState]:
+        """What is known of these tasks from earlier. Whoever lets a source name a task asks for it first."""
+        now = self._clock.wall()
+        return await self._call(lambda: self._ledger.recall(refs, now=now)) if refs else {}
+
+    async def registrations(self) -> Sequence[Registration]:
+        """Every registration."""
         return await self._call(self._ledger.registrations)
 
     async def register(self, new: Sequence[Registration], items: Sequence[Item]) -> Mapping[TaskRef, TaskState]:
-        """Make registrations durable now, and say what is known of their items' tasks; raise LedgerError if unable."""
+        """Make registrations durable now, and say what is known of their items' tasks.
+
+        Whoever is cancelled does not know whether they are registered: those not yet begun are not, as nobody waits.
+        """
         now = self._clock.wall()
         return await self._call(lambda: self._ledger.register(new, items, now=now))
 
     async def unregister(self, gone: Sequence[Registration]) -> None:
-        """Make it durable that these are registered no more; raise LedgerError where that cannot be."""
+        """Make it durable that these are registered no more."""
         await self._call(lambda: self._ledger.unregister(gone))
+
+    async def aged(self, *, retention: float, except_accounts: Collection[str], limit: int = AT_ONCE) -> Sequence[Aged]:
+        """Some rows to ask ``is it still named?`` about, of all accounts (configured or not) but these; see Ledger."""
+        before = self._clock.wall() - retention / 2
+        excepted = frozenset(except_accounts)
+        return await self._call(lambda: self._ledger.aged(before=before, except_accounts=excepted, limit=limit))
+
+    async def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged]) -> int:
+        """Note which of some aged rows belong to tasks that no source names, and which do not; how many were deleted.
+
+        From before ``aged`` until this returns, no list of tasks may be taken.
+        """
+        now = self._clock.wall()
+        return await self._call(lambda: self._ledger.prune(gone=gone, kept=kept, now=now))
+
+    # ---- commits ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Commit what is recorded, for ever; it never raises."""
@@ -130,76 +190,114 @@ class LedgerWriter:
                 await self._clock.sleep(min(longest, first * 2 ** min(self._failures - 1, 10)))
 
     async def commit(self) -> bool:
-        """Commit one group now; say whether it (or having nothing to commit) succeeded."""
-        async with self._committing:
-            entries, meters = self._take()
-            if not entries and not meters:
-                return True
-            started = self._clock.monotonic()
-            try:
-                committed = await self._write(list(entries.values()), meters)
-            except LedgerError as error:
-                self._failed(entries, meters, error)
-                return False
-            except Exception as error:  # noqa: BLE001 - the loop must outlive whatever a driver raises
-                self._failed(entries, meters, LedgerError(f"unexpected {type(error).__name__}"))
-                return False
-            self._succeeded(committed, seconds=self._clock.monotonic() - started)
-            return True
+        """Commit one batch now; say whether it (or having nothing to commit) succeeded.
+
+        One at a time; an attempt that is under way goes on when whoever asked for it is cancelled.
+        """
+        while self._attempt is not None:
+            await asyncio.wait([self._attempt])
+        return await asyncio.shield(self._begin_attempt())
 
     async def flush(self) -> bool:
-        """Commit everything that was recorded; say whether that succeeded."""
-        while self._waiting or self._in_commit:
+        """Commit everything that has been recorded so far, meters too; say whether that succeeded."""
+        batches = -(-len(self._waiting) // BATCH) or self._has_work.is_set()
+        for _ in range(batches + (self._in_flight is not None)):
             if not await self.commit():
                 return False
         return True
 
-    async def close(self) -> None:
-        """Commit what is left, if the ledger lets it, and close the ledger."""
-        while self._waiting or self._has_work.is_set():
-            if not await self.commit():
-                self._log.error("ledger_closed_with_pending", pending=self.view.pending)
-                break
-        await self._call(self._ledger.close)
-        self._thread.shutdown(wait=False)
+    async def close(self, *, deadline: float) -> bool:
+        """Commit everything that was recorded, behind whatever is queued, and close the ledger; say whether that is so.
 
-    def _take(self) -> tuple[Mapping[Hashable, Entry], Increments]:
-        self._in_commit = {task: self._waiting.pop(task) for task in list(islice(self._waiting, BATCH))}
+        It takes ``deadline`` seconds at most; within them what fails is tried again. Nothing may be recorded after it.
+        """
+        by = self._clock.monotonic() + deadline
+        is_saved = await self._save_all(by=by)
+        if not is_saved:
+            pending, meters = self.view.pending, self._has_work.is_set()
+            self._log.error("ledger_closed_with_pending", pending=pending, meters=meters, error=self._failure)
+        closing = asyncio.ensure_future(self._call(self._ledger.close))
+        if await self._ends(closing, by=max(by, self._clock.monotonic() + CLOSING_RETRY_SECONDS)):
+            closing.result()
+        self._thread.shutdown(wait=False)
+        return is_saved
+
+    async def _save_all(self, *, by: float) -> bool:
+        while self._in_flight or self._waiting or self._has_work.is_set():
+            attempt = self._attempt or self._begin_attempt()
+            if not await self._ends(attempt, by=by):
+                return False  # it may still become durable: the thread goes on
+            if attempt.cancelled() or not attempt.result():
+                left = by - self._clock.monotonic()
+                if left <= 0:
+                    return False
+                await self._clock.sleep(min(left, CLOSING_RETRY_SECONDS))
+        return True
+
+    async def _ends(self, task: asyncio.Future[T], *, by: float) -> bool:
+        """Wait for a task, until then at most, and never cancel it; say whether it has ended."""
+        ended = asyncio.Event()
+        task.add_done_callback(lambda _: ended.set())
+        return await self._clock.wait(ended, max(0.0, by - self._clock.monotonic()))
+
+    def _begin_attempt(self) -> asyncio.Task[bool]:
+        attempt = self._attempt = asyncio.create_task(self._try())
+        attempt.add_done_callback(self._attempt_ended)
+        return attempt
+
+    def _attempt_ended(self, attempt: asyncio.Task[bool]) -> None:
+        if self._attempt is attempt:
+            self._attempt = None
+
+    async def _try(self) -> bool:
+        in_flight = self._in_flight = self._in_flight or self._next_batch()
+        if in_flight is None:
+            return True
+        started, now = self._clock.monotonic(), self._clock.wall()
+        try:
+            committed = await self._call(lambda: self._ledger.commit(in_flight.batch, now=now))
+            if committed.is_repeat:  # what it added when it became durable is not known: the ledger knows the sums
+                self._totals.load((await self._call(self._ledger.books)).totals)
+        except LedgerError as error:
+            self._failed(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the loop must outlive whatever a driver raises
+            self._failed(LedgerError(f"unexpected {type(error).__name__}: {error}"))
+            return False
+        self._succeeded(in_flight.batch, committed, seconds=self._clock.monotonic() - started)
+        return True
+
+    def _next_batch(self) -> _InFlight | None:
+        entries = {task: self._waiting.pop(task) for task in list(islice(self._waiting, BATCH))}
         if not self._waiting:
             self._has_work.clear()
             self._is_urgent.clear()
-        return self._in_commit, self._aggregates.take_meters()
+        meters = self._meters.take()
+        if not entries and not meters:
+            return None
+        return _InFlight(Batch(self._last_number + 1, tuple(entries.values()), meters), tuple(entries))
 
-    async def _write(self, entries: Sequence[Entry], meters: Increments) -> Committed:
-        now = self._clock.wall()
-        committed = await self._call(lambda: self._ledger.commit(entries, meters, now=now))
-        if self._failures:
-            # A commit that reported a failure may have been durable all the same: the ledger knows.
-            self._aggregates.load(await self._call(self._ledger.totals))
-            return Committed(Increments(), committed.exemplars)
-        return committed
-
-    def _succeeded(self, committed: Committed, *, seconds: float) -> None:
-        self._in_commit = {}
-        self._aggregates.publish(committed.increments, committed.exemplars)
+    def _succeeded(self, batch: Batch, committed: Committed, *, seconds: float) -> None:
+        self._in_flight = None
+        self._last_number = batch.number
+        self._totals.publish(committed.increments, committed.exemplars)
+        self._meters.settle()
         self._last_commit_at = self._clock.wall()
         if self._failures:
             self._log.info("ledger_recovered", failures=self._failures)
-            self._failures = 0
-        self._aggregates.meter(count_commit(seconds))  # without waking the writer: it would never rest
+            self._failures, self._failure = 0, ""
+        self._meters.add(self._metering.commit_succeeded(seconds))  # without waking the writer: it would never rest
 
-    def _failed(self, entries: Mapping[Hashable, Entry], meters: Increments, error: LedgerError) -> None:
-        merged = {
-            task: entry.followed_by(self._waiting[task]) if task in self._waiting else entry
-            for task, entry in entries.items()
-        }
-        self._waiting = merged | {task: entry for task, entry in self._waiting.items() if task not in merged}
-        self._in_commit = {}
-        self._aggregates.give_back(meters)
-        if not self._failures:
-            self._log.error("ledger_failing", error=str(error), pending=len(self._waiting))
+    def _failed(self, error: LedgerError) -> None:
+        if str(error) != self._failure:
+            self._failure = str(error)
+            self._log.error("ledger_failing", error=self._failure, pending=self.view.pending)
         self._failures += 1
-        self.meter(count_ledger_failure())
+        self.meter(self._metering.commit_failed())
 
     async def _call(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._thread, function)
+        except RuntimeError as error:
+            raise LedgerError("the ledger is closed") from error
+        return await running

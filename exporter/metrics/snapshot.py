@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from exporter.accounting.series import Exemplar, Series
 from exporter.dispatcher.answer import Quota
+from exporter.ledger.ledger import LedgerView
 from exporter.tasks.census import Census
 from exporter.tasks.item import TaskLabels
 
@@ -26,15 +27,6 @@ class AccountView:
     requests_in_flight: int = 0
     request_budget_ratio: float = 0.0
     attainable_interval: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerView:
-    """The durable record as the writer sees it; ``last_commit_at`` is Unix seconds."""
-
-    pending: int = 0
-    failing: bool = False
-    last_commit_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.intake import Intake
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import SqliteLedger
-from exporter.ledger.writer import LedgerWriter
+from exporter.ledger.writer import LedgerWriter, Metering
+from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.registration.registrar import Registrar
@@ -60,7 +62,15 @@ class Exporter:
             sets=settings.globals.label_sets.limit,
             in_use=lambda: self._tracker.label_sets,
         )
-        self._writer = LedgerWriter(ledger or SqliteLedger(settings.ledger.url), clock=clock, log=log)
+        self._totals, self._meters = Totals(), Meters()
+        self._writer = LedgerWriter(
+            ledger or SqliteLedger(settings.ledger.url),
+            totals=self._totals,
+            meters=self._meters,
+            clock=clock,
+            log=log,
+            metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
+        )
         self._accounting = ExporterAccounting(self._writer.meter)
         self._intake = Intake(self._tracker, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._loops = Loops(log)
@@ -121,7 +131,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
         await self._writer.open()
-        self._limits.restore(self._writer.totals)
+        self._limits.restore(self._totals.view())
         self._registry.add(await self._writer.registrations())
         await self._put_in_force(self._settings.value, running=None)
         self._loops.start("ledger", self._writer.run())
@@ -212,15 +222,16 @@ class Exporter:
 
     def snapshot(self) -> Snapshot:
         """Everything one scrape shows, at this instant."""
+        ledger = self._writer.view
         return Snapshot(
             census=self._tracker.census(now=self._clock.wall()),
             build=self._build,
             label_names=self.settings.globals.labels,
             known=self._known,
-            totals=self._writer.shown(),
-            exemplars=self._writer.exemplars,
+            totals=Joined(self._totals.view(), self._meters.view(live=ledger.failing)),
+            exemplars=self._totals.exemplars(),
             accounts=tuple(self._accounts.views()),
-            ledger=self._writer.view,
+            ledger=ledger,
             sources=(*self._sources.views(), *self._registrar.views()),
             config=self._config,
         )

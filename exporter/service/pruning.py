@@ -58,10 +58,10 @@ class Pruning:
             await self._clock.sleep(INTERVAL)
 
     async def step(self) -> bool:
-        """Look at some rows that were last looked at half a retention ago; say whether there were any."""
+        """Look at some rows that nobody has looked at for half a retention; say whether there were any."""
         async with self._intake.changing:
-            before = self._clock.wall() - self._settings.value.ledger.retention / 2
-            aged = await self._ledger.aged(before=before, except_accounts=self._sources.unreported_accounts)
+            retention, unread = self._settings.value.ledger.retention, self._sources.unreported_accounts
+            aged = await self._ledger.aged(retention=retention, except_accounts=unread)
             if not aged:
                 return False
             named: dict[bool, list[Aged]] = {True: [], False: []}

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, LedgerView, Snapshot
+from exporter.ledger.ledger import LedgerView
+from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot
 from exporter.settings.model import GroupSettings
 from exporter.tasks.observation import Status
 from exporter.web.times import as_age, as_utc

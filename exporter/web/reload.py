@@ -8,7 +8,7 @@ from starlette.responses import Response
 from structlog.typing import FilteringBoundLogger
 
 from exporter.errors import ExporterError
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError
 from exporter.web.answers import as_json
 from exporter.web.running import Running

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from exporter.cli.serve import ServerDied, _reload_when_asked, _run
 from exporter.cli.signals import Signals
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError, Fault
 from exporter.web.app import create_app
 from exporter.web.server import WebServer, address_of, listen

@@ -1,46 +1,36 @@
 """The writer, over the real ledger; faults are put in front of it, never in place of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from structlog.testing import CapturingLogger
 
 from exporter.accounting.series import Increments, Series, labels_of
-from exporter.accounting.totals import Aggregates
-from exporter.ledger.entry import Committed, Count, Entry
-from exporter.ledger.errors import LedgerError
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.writer import BATCH, LedgerWriter
+from exporter.accounting.totals import Meters, Totals
+from exporter.ledger import writer as module
+from exporter.ledger.ledger import Count, Entry, LedgerError
+from exporter.ledger.store import SqliteLedger
+from exporter.ledger.writer import BATCH, LedgerWriter, Metering
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.item import Item, Registration, TaskLabels
 from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
 from tests.support.fake_clock import FakeClock
+from tests.support.faulty_ledger import Fault, FaultyLedger
 
-FINISHED = Series("bytespike_tasks_finished_total", labels_of(account="a", group="g"))
-QUEUED = Series("bytespike_tasks_queue_duration_seconds", labels_of(account="a", group="g"), "le:5")
-REQUESTS = Series("bytespike_api_requests_total", labels_of(account="a", endpoint="tasks/query"))
-FAILURES = Series("bytespike_exporter_ledger_failures_total", ())
-
-
-class FaultyLedger(Ledger):
-    """A real ledger that fails when told to, before or after its transaction was durable."""
-
-    before: Exception | None = None
-    after: Exception | None = None
-    commits = 0
-
-    def commit(self, entries: Sequence[Entry], meters: Increments, *, now: float) -> Committed:
-        self.commits += 1
-        if self.before:
-            raise self.before
-        committed = super().commit(entries, meters, now=now)
-        if self.after:
-            raise self.after
-        return committed
+FINISHED = Series("finished_total", labels_of(account="a", group="g"))
+QUEUED = Series("queue_duration_seconds", labels_of(account="a", group="g"), "le:5")
+REQUESTS = Series("requests_total", labels_of(account="a", endpoint="tasks/query"))
+COMMITS = Series("commits_total", ())
+FAILURES = Series("failures_total", ())
 
 
 class Rig:
@@ -48,20 +38,39 @@ class Rig:
 
     def __init__(self, path: Path) -> None:
         self.clock = FakeClock()
-        self.ledger = FaultyLedger(f"sqlite:///{path}/ledger.db")
-        self.aggregates = Aggregates()
+        self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{path}/ledger.db"))
+        self.totals = Totals()
+        self.meters = Meters()
         self.lines = CapturingLogger()
-        log = structlog.wrap_logger(self.lines, processors=[])
-        self.writer = LedgerWriter(self.ledger, aggregates=self.aggregates, clock=self.clock, log=log)
+        self.writer = LedgerWriter(
+            self.ledger,
+            totals=self.totals,
+            meters=self.meters,
+            clock=self.clock,
+            log=structlog.wrap_logger(self.lines, processors=[]),
+            metering=Metering(
+                commit_succeeded=lambda _: Increments({COMMITS: 1.0}),
+                commit_failed=lambda: Increments({FAILURES: 1.0}),
+            ),
+        )
 
     async def run(self) -> None:
         await self.writer.open()
         self.loop = asyncio.create_task(self.writer.run())
 
-    async def stop(self) -> None:
+    async def cancel(self) -> None:
+        """Stop the loop, wherever it is."""
         self.loop.cancel()
         await asyncio.gather(self.loop, return_exceptions=True)
-        await self.writer.close()
+
+    async def stop(self, *, deadline: float = 5.0) -> bool:
+        """Stop for good, letting the time pass that it takes."""
+        await self.cancel()
+        closing = asyncio.create_task(self.writer.close(deadline=deadline))
+        while not closing.done():
+            await self.clock.advance(0.05)
+            await asyncio.sleep(0.001)
+        return closing.result()
 
     async def pass_time(self, seconds: float) -> None:
         """Move the clock in small steps and let the ledger's real thread keep up with it."""
@@ -70,9 +79,13 @@ class Rig:
             await self.writer.recall([TaskRef("a", "nothing")])
             await self.clock.settle()
 
+    async def held(self) -> None:
+        """Wait until something is held in the ledger's thread."""
+        assert await asyncio.to_thread(self.ledger.is_held.wait, 5.0)
+
     def shown(self) -> dict[Series, float]:
-        view = self.aggregates.view(include_pending=self.writer.view.failing)
-        return {series: value for series, value in view.items() if "commit_duration" not in series.family}
+        view = {**self.totals.view(), **self.meters.view(live=self.writer.view.failing)}
+        return {series: number for series, number in view.items() if series != COMMITS}
 
     def events(self) -> list[str]:
         return [call.kwargs["event"] for call in self.lines.calls]
@@ -83,8 +96,18 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     rig = Rig(tmp_path)
     await rig.run()
     yield rig
-    rig.ledger.before = rig.ledger.after = None
+    rig.ledger.fault = None
+    rig.ledger.release()
     await rig.stop()
+
+
+async def kept(path: Path) -> dict[Series, float]:
+    """What the next process finds."""
+    rig = Rig(path)
+    await rig.run()
+    shown = rig.shown()
+    await rig.stop()
+    return shown
 
 
 def entry(status: Status, task_id: str = "t") -> Entry:
@@ -99,6 +122,9 @@ def one(series: Series) -> Increments:
     return Increments({series: 1.0})
 
 
+# ---- what is committed, and when it is shown -----------------------------------------------------------------------
+
+
 async def test_nothing_is_shown_before_it_is_committed(rig: Rig) -> None:
     rig.writer.record("t", entry(Status.COMPLETED))
     assert (rig.shown(), rig.writer.view.pending) == ({}, 1)
@@ -106,7 +132,7 @@ async def test_nothing_is_shown_before_it_is_committed(rig: Rig) -> None:
     await rig.pass_time(0.2)
 
     assert (rig.shown(), rig.writer.view.pending) == ({FINISHED: 1.0}, 0)
-    assert rig.ledger.totals()[FINISHED] == 1.0
+    assert rig.ledger.books().totals[FINISHED] == 1.0
     assert rig.writer.view.last_commit_at is not None
 
 
@@ -154,9 +180,27 @@ async def test_entries_of_one_task_are_merged(rig: Rig) -> None:
     assert rig.shown() == {QUEUED: 1.0, FINISHED: 1.0}
 
 
-@pytest.mark.parametrize("fault", [LedgerError("disk full"), RuntimeError("a driver's whim")])
-async def test_a_failing_ledger_is_seen_and_nothing_is_lost(rig: Rig, fault: Exception) -> None:
-    rig.ledger.before = fault
+async def test_flushing_commits_all_that_was_recorded_so_far(rig: Rig) -> None:
+    for i in range(2 * BATCH + 1):
+        rig.writer.record(i, entry(Status.COMPLETED, f"t{i}"))
+    rig.writer.meter(one(REQUESTS))
+
+    assert await rig.writer.flush()
+    assert rig.shown() == {FINISHED: 2 * BATCH + 1, REQUESTS: 1.0}
+    rig.writer.meter(one(REQUESTS))
+    assert await rig.writer.flush()
+    assert rig.shown()[REQUESTS] == 2.0
+    rig.ledger.fault = Fault.BEFORE
+    rig.writer.meter(one(REQUESTS))
+    assert not await rig.writer.flush()
+
+
+# ---- a ledger that fails -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [LedgerError("disk full"), RuntimeError("a driver's whim")])
+async def test_a_failing_ledger_is_seen_and_nothing_is_lost(rig: Rig, error: Exception) -> None:
+    rig.ledger.fault, rig.ledger.error = Fault.BEFORE, error
     rig.writer.record("t", entry(Status.RUNNING))
     await rig.pass_time(0.2)
     rig.writer.record("t", entry(Status.COMPLETED))
@@ -168,7 +212,7 @@ async def test_a_failing_ledger_is_seen_and_nothing_is_lost(rig: Rig, fault: Exc
     assert rig.shown()[REQUESTS] == 1.0, "what the exporter does itself stays visible"
     assert FINISHED not in rig.shown()
 
-    rig.ledger.before = None
+    rig.ledger.fault = None
     await rig.pass_time(11.0)
 
     view = rig.writer.view
@@ -179,19 +223,27 @@ async def test_a_failing_ledger_is_seen_and_nothing_is_lost(rig: Rig, fault: Exc
     assert rig.events() == ["ledger_failing", "ledger_recovered"], "one line a change of state"
 
 
-async def test_a_commit_that_failed_after_it_was_durable_counts_once(rig: Rig) -> None:
-    rig.ledger.after = LedgerError("connection lost at commit")
+@pytest.mark.parametrize("fault", [Fault.AFTER, Fault.SUMS])
+async def test_a_commit_that_was_durable_and_failed_counts_once(rig: Rig, fault: Fault) -> None:
+    rig.ledger.fault = fault
     rig.writer.record("t", entry(Status.COMPLETED))
-    await rig.pass_time(0.2)
-    rig.ledger.after = None
-    await rig.pass_time(3.0)
+    rig.writer.meter(one(REQUESTS))
+    await rig.pass_time(4.0)
+    assert rig.ledger.commits > 1
+    assert FINISHED not in rig.shown(), "it may be durable, but nobody knows"
 
-    assert rig.shown()[FINISHED] == 1.0
-    assert rig.ledger.totals()[FINISHED] == 1.0
+    rig.writer.record("t2", entry(Status.COMPLETED, "t2"))
+    rig.ledger.fault = None
+    await rig.pass_time(11.0)
+
+    books = rig.ledger.books()
+    assert (books.totals[FINISHED], books.meters[REQUESTS]) == (2.0, 1.0)
+    assert (rig.shown()[FINISHED], rig.shown()[REQUESTS]) == (2.0, 1.0)
+    assert books.meters[FAILURES] == rig.shown()[FAILURES]
 
 
 async def test_what_waits_is_bounded_by_the_tasks(rig: Rig) -> None:
-    rig.ledger.before = LedgerError("disk full")
+    rig.ledger.fault = Fault.BEFORE
     for _ in range(50):
         for task in ("t1", "t2"):
             rig.writer.record(task, entry(Status.RUNNING, task))
@@ -200,36 +252,280 @@ async def test_what_waits_is_bounded_by_the_tasks(rig: Rig) -> None:
     assert rig.writer.view.pending == 2
 
 
+async def test_what_counts_nothing_is_forgotten_with_its_task(rig: Rig) -> None:
+    rig.ledger.fault = Fault.BEFORE
+    rig.writer.record("in flight", entry(Status.PENDING, "in flight"))
+    await rig.pass_time(0.2)
+    for number in range(1000):
+        rig.writer.record(number, entry(Status.PENDING, f"t{number}"))
+        rig.writer.forget(number)
+    for status in (Status.RUNNING, Status.FAILED):
+        rig.writer.record(status, entry(status, status))
+        rig.writer.forget(status)
+    rig.writer.forget("in flight")
+    rig.writer.forget("unheard of")
+
+    assert rig.writer.view.pending == 3
+    rig.ledger.fault = None
+    await rig.pass_time(11.0)
+    assert (rig.shown()[QUEUED], rig.shown()[FINISHED]) == (1.0, 1.0)
+
+
+async def test_a_full_writer_says_so(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITING_LIMIT", 3)
+    rig.ledger.fault = Fault.BEFORE
+    rig.writer.record("in flight", entry(Status.PENDING, "in flight"))
+    await rig.pass_time(0.2)
+    for number in range(3):
+        assert not rig.writer.is_full
+        rig.writer.record(number, entry(Status.PENDING, f"t{number}"))
+
+    assert rig.writer.is_full
+    rig.ledger.fault = None
+    await rig.pass_time(11.0)
+    assert not rig.writer.is_full
+
+
+# ---- the end -------------------------------------------------------------------------------------------------------
+
+
 async def test_closing_commits_what_is_left(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     await rig.run()
     for i in range(BATCH + 5):
         rig.writer.record(i, entry(Status.COMPLETED, f"t{i}"))
-    await rig.stop()
+    rig.writer.meter(one(REQUESTS))
+    assert await rig.stop()
 
-    again = Rig(tmp_path)
-    await again.run()
-    assert again.shown()[FINISHED] == BATCH + 5
-    await again.stop()
+    assert await kept(tmp_path) == {FINISHED: BATCH + 5, REQUESTS: 1.0}
+
+
+async def test_what_waits_behind_a_slow_call_is_not_lost(tmp_path: Path) -> None:
+    """A pruning, a recall, a registration: whatever the thread is busy with when the process is stopped."""
+    rig = Rig(tmp_path)
+    await rig.run()
+    rig.ledger.hold()
+    slow = asyncio.create_task(rig.writer.aged(retention=10.0, except_accounts=()))
+    await rig.held()
+    rig.writer.record("t1", entry(Status.COMPLETED, "t1"))
+    await rig.clock.advance(1.0)
+    assert rig.writer.view.pending == 1, "its commit waits in the thread"
+    rig.writer.record("t2", entry(Status.COMPLETED, "t2"))
+    slow.cancel()
+    await rig.cancel()
+    closing = asyncio.create_task(rig.writer.close(deadline=5.0))
+    await rig.clock.advance(1.0)
+    rig.ledger.release()
+
+    assert await closing
+    assert await kept(tmp_path) == {FINISHED: 2.0}
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_commit_in_flight_that_fails_is_tried_again_within_the_deadline(tmp_path: Path, fault: Fault) -> None:
+    rig = Rig(tmp_path)
+    await rig.run()
+    rig.ledger.hold()
+    rig.writer.record("t", entry(Status.COMPLETED))
+    rig.writer.meter(one(REQUESTS))
+    await rig.clock.advance(0.1)
+    await rig.held()
+    await rig.cancel()
+    rig.ledger.fault = fault
+    closing = asyncio.create_task(rig.writer.close(deadline=5.0))
+    rig.ledger.release()
+    for _ in range(3):
+        await rig.clock.advance(0.3)
+        await asyncio.sleep(0.02)
+    assert not closing.done()
+    rig.ledger.fault = None
+    while not closing.done():
+        await rig.clock.advance(0.1)
+        await asyncio.sleep(0.001)
+
+    assert closing.result()
+    found = await kept(tmp_path)
+    assert (found[FINISHED], found[REQUESTS]) == (1.0, 1.0)
 
 
 async def test_closing_a_failing_ledger_says_what_is_lost(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     await rig.run()
-    rig.ledger.before = LedgerError("disk full")
+    rig.ledger.fault = Fault.BEFORE
     rig.writer.record("t", entry(Status.COMPLETED))
-    await rig.stop()
+    began = rig.clock.monotonic()
+    assert not await rig.stop(deadline=3.0)
 
+    assert 3.0 <= rig.clock.monotonic() - began <= 3.5
     assert rig.events() == ["ledger_failing", "ledger_closed_with_pending"]
+    assert rig.lines.calls[-1].kwargs == {
+        "event": "ledger_closed_with_pending", "pending": 1, "meters": True, "error": "disk full",
+    }  # fmt: skip
 
 
-async def test_a_failed_pruning_is_left_to_the_next(rig: Rig) -> None:
+async def test_closing_waits_for_a_ledger_that_hangs_until_the_deadline_and_no_longer(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    await rig.run()
+    rig.ledger.hold()
     rig.writer.record("t", entry(Status.COMPLETED))
-    await rig.pass_time(0.2)
-    assert not await rig.writer.prune(before=10.0, followed=())
-    assert await rig.writer.prune(before=10.0, followed=())
+    began = rig.clock.monotonic()
+    assert not await rig.stop(deadline=3.0)
+    assert 3.0 <= rig.clock.monotonic() - began <= 3.5
 
-    rig.ledger.close()
-    assert await rig.writer.prune(before=10.0, followed=())
-    assert rig.events() == ["ledger_prune_failed"]
-    rig.ledger.open()
+    rig.ledger.release()
+    with pytest.raises(LedgerError, match="the ledger is closed"):
+        await rig.writer.registrations()
+
+
+async def test_whoever_is_cancelled_before_the_ledger_began_has_registered_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    await rig.run()
+    refs = [TaskRef("a", f"t{number}") for number in range(2)]
+    rig.ledger.hold()
+    asking = [asyncio.create_task(rig.writer.register([Registration("g", ref, 1.0)], [])) for ref in refs]
+    await rig.held()
+    for each in asking:
+        each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    rig.ledger.release()
+    assert await rig.stop()
+
+    again = Rig(tmp_path)
+    await again.run()
+    assert [registration.ref for registration in await again.writer.registrations()] == refs[:1]
+    await again.stop()
+
+
+async def test_a_ledger_with_damaged_sums_is_closed_again(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.ledger.fault = Fault.SUMS
+    with pytest.raises(LedgerError, match="disk full"):
+        await rig.writer.open()
+    rig.ledger.fault = None
+    await rig.writer.open()
+    assert await rig.writer.close(deadline=1.0)
+
+
+async def test_old_rows_are_pruned_in_steps(rig: Rig) -> None:
+    for number in range(3):
+        rig.writer.record(number, entry(Status.COMPLETED, f"t{number}"))
+    assert await rig.writer.flush()
+    assert await rig.writer.aged(retention=10.0, except_accounts=()) == []
+
+    pruned = []
+    for _ in range(2):
+        rig.clock.step_wall(6.0)
+        assert await rig.writer.aged(retention=10.0, except_accounts={"a"}) == []
+        first = await rig.writer.aged(retention=10.0, except_accounts=(), limit=2)
+        assert await rig.writer.prune(gone=first, kept=()) in (0, 2)
+        rest = await rig.writer.aged(retention=10.0, except_accounts=(), limit=2)
+        pruned.append(await rig.writer.prune(gone=(), kept=rest))
+    assert (len(first), len(rest), pruned) == (2, 1, [0, 0])
+    assert list(await rig.writer.recall([TaskRef("a", f"t{number}") for number in range(3)])) == [TaskRef("a", "t2")]
+
+
+# ---- any sequence --------------------------------------------------------------------------------------------------
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Records, commits that fail in every way, cancellations, ends gentle and not: all is counted once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.loop = asyncio.new_event_loop()
+        self.recorded: set[str] = set()
+        self.durable: set[str] = set()
+        self.metered = self.durable_meters = 0
+        self.open()
+
+    def open(self) -> None:
+        self.rig = Rig(self.folder)
+        self.loop.run_until_complete(self.rig.writer.open())
+        self.shown: dict[Series, float] = {}
+        books = self.rig.ledger.books()
+        found = books.totals.get(FINISHED, 0.0)
+        assert len(self.durable) <= found <= len(self.recorded), "what was durable is there, and nothing twice"
+        assert self.durable_meters <= books.meters.get(REQUESTS, 0.0) <= self.metered
+        self.metered = self.durable_meters = round(books.meters.get(REQUESTS, 0.0))
+
+    @rule(task=st.sampled_from("abcdef"))
+    def end_of_a_task(self, task: str) -> None:
+        self.rig.writer.record(object(), entry(Status.COMPLETED, task))
+        self.recorded.add(task)
+
+    @rule()
+    def request(self) -> None:
+        self.rig.writer.meter(one(REQUESTS))
+        self.metered += 1
+
+    @rule(fault=st.sampled_from([None, *Fault]))
+    def commit(self, fault: Fault | None) -> None:
+        self.rig.ledger.fault = fault
+        self.loop.run_until_complete(self.rig.writer.commit())
+        self.rig.ledger.fault = None
+
+    @rule(fault=st.sampled_from([None, *Fault]), attempt_too=st.booleans())
+    def cancelled_commit(self, fault: Fault | None, attempt_too: bool) -> None:
+        """Whoever commits is cancelled while the ledger is at it; even the attempt itself, as at the end of a loop."""
+        self.rig.ledger.fault = fault
+        self.loop.run_until_complete(self._cancelled_commit(attempt_too=attempt_too))
+        self.rig.ledger.fault = None
+
+    async def _cancelled_commit(self, *, attempt_too: bool) -> None:
+        self.rig.ledger.hold()
+        committing = asyncio.create_task(self.rig.writer.commit())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        committing.cancel()
+        others = asyncio.all_tasks() - {asyncio.current_task(), committing}
+        for attempt in others if attempt_too else ():
+            attempt.cancel()
+        self.rig.ledger.release()
+        await asyncio.gather(committing, *others, return_exceptions=True)
+
+    @rule()
+    def stop(self) -> None:
+        assert self.loop.run_until_complete(self.rig.writer.close(deadline=5.0))
+        self.durable = set(self.recorded)
+        self.durable_meters = self.metered
+        self.open()
+
+    @rule()
+    def kill(self) -> None:
+        """Whatever is not durable is gone."""
+        self.loop.run_until_complete(asyncio.to_thread(self.rig.ledger.close))
+        self.recorded = self.ended_in_ledger()
+        self.open()
+
+    def ended_in_ledger(self) -> set[str]:
+        ledger = SqliteLedger(f"sqlite:///{self.folder}/ledger.db")
+        ledger.open()
+        found = ledger.recall([TaskRef("a", task) for task in "abcdef"], now=0.0)
+        ledger.close()
+        return {str(ref) for ref in found}
+
+    @invariant()
+    def nothing_shown_goes_down_or_was_not_recorded(self) -> None:
+        shown = self.rig.shown()
+        assert all(shown.get(series, 0.0) >= number for series, number in self.shown.items())
+        assert shown.get(FINISHED, 0.0) <= len(self.recorded)
+        assert shown.get(REQUESTS, 0.0) <= self.metered
+        self.shown = shown
+        if not self.rig.writer.view.failing:
+            self.durable_meters = round(shown.get(REQUESTS, 0.0))
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.rig.writer.flush())
+        books = self.rig.ledger.books()
+        assert books.totals.get(FINISHED, 0.0) == self.rig.shown().get(FINISHED, 0.0) == len(self.recorded)
+        assert books.meters.get(REQUESTS, 0.0) == self.rig.shown().get(REQUESTS, 0.0) == self.metered
+        self.loop.run_until_complete(self.rig.writer.close(deadline=5.0))
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+
+AnySequence.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestAnySequence = AnySequence.TestCase

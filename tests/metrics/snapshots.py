@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from exporter.accounting.totals import Aggregates
+from exporter.accounting.totals import Totals
 from exporter.dispatcher.answer import Drift, Quota, Reason
+from exporter.ledger.ledger import LedgerView
 from exporter.metrics.events import (
     count_commit,
     count_outcome,
@@ -13,7 +14,7 @@ from exporter.metrics.events import (
     count_request,
 )
 from exporter.metrics.limits import LabelBounds
-from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, LedgerView, Snapshot, SourceView
+from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot, SourceView
 from exporter.tasks.census import Census
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
@@ -61,14 +62,14 @@ def empty_start() -> Snapshot:
 
 def busy() -> Snapshot:
     """An afternoon: two groups, tasks in every state, one of them followed under both ids."""
-    aggregates = _busy_aggregates()
+    counted = _busy_totals()
     return Snapshot(
         census=_busy_census(),
         build=BUILD,
         label_names=("team",),
         known=(IMAGE, VIDEO),
-        totals=aggregates.view(),
-        exemplars=aggregates.exemplars,
+        totals=counted.view(),
+        exemplars=counted.exemplars(),
         accounts=(_busy_account(),),
         ledger=LedgerView(pending=2, last_commit_at=NOW - 1),
         sources=(SourceView("renders", "static", NOW - 300), SourceView("stills", "file", NOW - 12.5)),
@@ -79,12 +80,12 @@ def busy() -> Snapshot:
 def after_overflow() -> Snapshot:
     """Limits reached: the third error code becomes ``other``, tasks without series, a task named twice."""
     bounds = LabelBounds(limit=2)
-    aggregates = Aggregates()
+    counted = Totals()
     for number, code in enumerate(["one", "two", "three", "four", "two"]):
         outcome = failed(f"task_{number}", code)
         bounded = bounds.admit("error_code", code)
-        aggregates.publish(*count_outcome(VIDEO, outcome, error_code=bounded))
-    aggregates.publish(count_overflow(bounds.overflowed))
+        counted.publish(*count_outcome(VIDEO, outcome, error_code=bounded))
+    counted.publish(count_overflow(bounds.overflowed))
     census = Census(
         at=NOW,
         counts={(VIDEO, Status.FAILED): 5},
@@ -99,29 +100,29 @@ def after_overflow() -> Snapshot:
         census=census,
         build=BUILD,
         known=(VIDEO,),
-        totals=aggregates.view(),
+        totals=counted.view(),
         accounts=(AccountView("default", suspended="invalid_api_key"),),
         ledger=LedgerView(pending=7, failing=True),
         config=ConfigView(last_reload_successful=False, last_reload_success_at=NOW - 300),
     )
 
 
-def _busy_aggregates() -> Aggregates:
-    aggregates = Aggregates()
-    aggregates.publish(*count_outcome(VIDEO, completed("task_A", 31.0)))
-    aggregates.publish(*count_outcome(VIDEO, completed("task_B", 118.0)))
+def _busy_totals() -> Totals:
+    counted = Totals()
+    counted.publish(*count_outcome(VIDEO, completed("task_A", 31.0)))
+    counted.publish(*count_outcome(VIDEO, completed("task_B", 118.0)))
     refused = failed("task_C", "content_policy_violation")
-    aggregates.publish(*count_outcome(VIDEO, refused, error_code=refused.error_code))
+    counted.publish(*count_outcome(VIDEO, refused, error_code=refused.error_code))
     stopped = Outcome(TaskRef("default", "task_D"), Status.CANCELLED, NOW - 5, duration=9.0, credits_used=0.4)
-    aggregates.publish(*count_outcome(IMAGE, stopped))
-    aggregates.publish(count_queue(VIDEO, 7.0))
+    counted.publish(*count_outcome(IMAGE, stopped))
+    counted.publish(count_queue(VIDEO, 7.0))
     for seconds in (0.04, 0.2):
-        aggregates.publish(count_request("default", "tasks/query", seconds=seconds))
+        counted.publish(count_request("default", "tasks/query", seconds=seconds))
     late = count_request("default", "tasks/query", seconds=10.0, failure=Reason.TIMEOUT, drift=(Drift.LEGACY_SHAPE,))
-    aggregates.publish(late)
-    aggregates.publish(count_poll_lag("default", 0.02))
-    aggregates.publish(count_commit(0.004))
-    return aggregates
+    counted.publish(late)
+    counted.publish(count_poll_lag("default", 0.02))
+    counted.publish(count_commit(0.004))
+    return counted
 
 
 def _busy_census() -> Census:

@@ -11,10 +11,11 @@ from prometheus_client.samples import Sample
 
 from exporter.accounting.series import SUM, Exemplar, Series, bucket, labels_of
 from exporter.dispatcher.answer import Drift, Reason
+from exporter.ledger.ledger import LedgerView
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.collector import SnapshotCollector
 from exporter.metrics.family import Type
-from exporter.metrics.snapshot import AccountView, LedgerView, Snapshot, SourceView
+from exporter.metrics.snapshot import AccountView, Snapshot, SourceView
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.registration import registrar
 from exporter.registration import retirement as retiring
 from exporter.registration.registrar import ClosedError

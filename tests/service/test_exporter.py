@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError
 from tests.service.rig import Rig
 
@@ -268,8 +268,8 @@ async def test_polling_goes_on_while_the_ledger_is_locked_and_nothing_counts_twi
     rig.configure(groups={"renders": ids + more})
     exporter = await rig.start()
     await rig.advance(3)
-    with exporter._writer._ledger._file.connection.begin() as tx:  # type: ignore[attr-defined]
-        tx.connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+    exporter._writer._ledger._file.connection.exec_driver_sql("PRAGMA busy_timeout = 10")  # type: ignore[attr-defined]
+    exporter._writer._ledger._file.connection.rollback()  # type: ignore[attr-defined]
     intruder = sqlite3.connect(rig.directory / "ledger.db", isolation_level=None)
     intruder.execute("BEGIN EXCLUSIVE")
     await asyncio.sleep(0.05)
@@ -344,7 +344,7 @@ async def test_stopping_gives_up_at_its_deadline(rig: Rig, monkeypatch: pytest.M
     rig.configure()
     exporter = await rig.start()
 
-    async def never() -> None:
+    async def never(*, deadline: float) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(exporter._writer, "close", never)

@@ -81,7 +81,6 @@ class Rig:
         await self.clock.advance(1)
         while not await self.exporter._writer.flush():
             await self.clock.advance(1)
-        await self.exporter._writer.commit()
         return (await self.client.get("/metrics")).text
 
     async def reload(self, config: str) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.discovery.source import Source, Surroundings
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.settings.model import TargetSettings
 
 PATIENCE = 5.0

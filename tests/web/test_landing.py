@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from exporter.dispatcher.answer import Quota
-from exporter.metrics.snapshot import AccountView, ConfigView, LedgerView
+from exporter.ledger.ledger import LedgerView
+from exporter.metrics.snapshot import AccountView, ConfigView
 from exporter.settings.model import GroupSettings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status

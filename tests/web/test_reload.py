@@ -1,7 +1,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError, Fault
 from tests.support.browse import Browse
 from tests.support.fake_exporter import FakeExporter

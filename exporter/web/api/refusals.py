@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from structlog.typing import FilteringBoundLogger
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError, FullError
 from exporter.web.answers import as_json
 

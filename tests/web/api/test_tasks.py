@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import Registrar
 from exporter.settings.model import Settings
 from exporter.tasks.identity import TaskRef

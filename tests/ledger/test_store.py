@@ -1,0 +1,538 @@
+"""What the ledger on a real SQLite file counts, knows, keeps and prunes."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, event
+
+from exporter.accounting.series import Exemplar, Increments, Series, labels_of
+from exporter.ledger.ledger import Batch, Committed, Count, Entry, LedgerError
+from exporter.ledger.store import SqliteLedger, totals_beside
+from exporter.ledger.tables import metadata, migrate
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, Registration, TaskLabels
+from exporter.tasks.observation import Observation, Status
+from exporter.tasks.state import TaskState, begin, observe
+
+T0 = 1_780_000_000.0
+LABELS = labels_of(account="a", group="g")
+FINISHED = Series("bytespike_tasks_finished_total", LABELS)
+QUEUED = Series("bytespike_tasks_queue_duration_seconds", LABELS, "le:5")
+REQUESTS = Series("bytespike_api_requests_total", labels_of(account="a", endpoint="tasks/query"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[SqliteLedger]:
+    ledger = opened(path)
+    yield ledger
+    ledger.close()
+
+
+def opened(path: Path) -> SqliteLedger:
+    ledger = SqliteLedger(f"sqlite:///{path}")
+    ledger.open()
+    return ledger
+
+
+def begun(task_id: str | None = "t", out: str | None = None) -> TaskState:
+    return begin(Item(TaskRef("a", task_id, out), TaskLabels("a", "g")), now=T0)
+
+
+def running(state: TaskState) -> TaskState:
+    answer = Observation(Status.RUNNING, estimated_seconds=35, estimated_credits=1.5)
+    return observe(state, answer, now=T0 + 2).state
+
+
+def completed(state: TaskState) -> TaskState:
+    return observe(state, Observation(Status.COMPLETED, credits_used=1.47), now=T0 + 9).state
+
+
+def one(series: Series, by: float = 1.0) -> Count:
+    return Count(Increments({series: by}), {series: Exemplar(by, "t", T0)})
+
+
+def ended(state: TaskState) -> Entry:
+    return Entry(completed(state), ended=one(FINISHED))
+
+
+def started(state: TaskState) -> Entry:
+    return Entry(running(state), started=one(QUEUED))
+
+
+def batch(ledger: SqliteLedger, *entries: Entry, meters: dict[Series, float] | None = None) -> Batch:
+    """The next batch of a ledger."""
+    return Batch(ledger.books().batch + 1, entries, Increments(meters or {}))
+
+
+def commit(ledger: SqliteLedger, *entries: Entry, meters: dict[Series, float] | None = None) -> dict[Series, float]:
+    return dict(ledger.commit(batch(ledger, *entries, meters=meters), now=T0 + 10).increments)
+
+
+def totals(ledger: SqliteLedger) -> dict[Series, float]:
+    return dict(ledger.books().totals)
+
+
+def recall(ledger: SqliteLedger, *refs: TaskRef, now: float = T0 + 10) -> dict[TaskRef, TaskState]:
+    return ledger.recall(refs, now=now)
+
+
+def test_an_outcome_and_its_totals_are_one(ledger: SqliteLedger) -> None:
+    assert commit(ledger, ended(begun())) == {FINISHED: 1.0}
+    assert totals(ledger) == {FINISHED: 1.0}
+
+
+def test_an_outcome_counts_once_however_often_it_is_committed(ledger: SqliteLedger, path: Path) -> None:
+    commit(ledger, ended(begun()))
+    assert commit(ledger, ended(begun()), ended(begun())) == {}
+
+    ledger.close()
+    again = opened(path)
+    assert commit(again, ended(begun())) == {}
+    assert totals(again) == {FINISHED: 1.0}
+    again.close()
+
+
+def test_exemplars_are_shown_only_for_what_was_counted(ledger: SqliteLedger) -> None:
+    first = ledger.commit(batch(ledger, ended(begun())), now=T0)
+    second = ledger.commit(batch(ledger, ended(begun())), now=T0)
+
+    assert (list(first.exemplars), list(second.exemplars)) == ([FINISHED], [])
+
+
+@pytest.mark.parametrize("names", [("t", "x"), (None, "x")])
+def test_a_task_ended_under_both_names_counts_under_neither_again(
+    ledger: SqliteLedger, names: tuple[str | None, str]
+) -> None:
+    commit(ledger, ended(begun("t", "x")))
+
+    assert commit(ledger, ended(begun(*names))) == {}
+
+
+def test_two_task_ids_under_one_out_task_id_both_count(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun("t1", "x")), ended(begun("t2", "x")))
+    commit(ledger, ended(begun("t3", "x")))
+
+    assert totals(ledger) == {FINISHED: 3.0}
+
+
+def test_the_same_task_of_two_accounts_is_two(ledger: SqliteLedger) -> None:
+    other = begin(Item(TaskRef("b", "t"), TaskLabels("b", "g")), now=T0)
+    commit(ledger, ended(begun()), ended(other))
+
+    assert totals(ledger) == {FINISHED: 2.0}
+
+
+def test_a_queue_time_counts_once_across_names_and_commits(ledger: SqliteLedger) -> None:
+    commit(ledger, started(begun("t", "x")), started(begun("t")))
+    assert commit(ledger, started(begun(None, "x"))) == {}
+    assert commit(ledger, Entry(completed(running(begun("t"))), started=one(QUEUED), ended=one(FINISHED))) == {
+        FINISHED: 1.0
+    }
+    assert commit(ledger, started(begun("t"))) == {}
+    assert totals(ledger) == {QUEUED: 1.0, FINISHED: 1.0}
+
+
+def test_meters_are_added_in_the_same_transaction(ledger: SqliteLedger) -> None:
+    assert commit(ledger, ended(begun()), meters={REQUESTS: 3.0}) == {FINISHED: 1.0}
+    commit(ledger, meters={REQUESTS: 2.0})
+
+    books = ledger.books()
+    assert (books.totals, books.meters) == ({FINISHED: 1.0}, {REQUESTS: 5.0})
+
+
+def test_an_open_task_is_recalled_as_it_was(ledger: SqliteLedger, path: Path) -> None:
+    state = running(begun("t", "x"))
+    commit(ledger, Entry(begun("t")), Entry(state))
+    ledger.close()
+    again = opened(path)
+
+    recalled = recall(again, TaskRef("a", "t"), TaskRef("a", None, "x"), TaskRef("a", "other"), TaskRef("b", "t"))
+
+    assert recalled == {TaskRef("a", "t"): state, TaskRef("a", None, "x"): state}
+    again.close()
+
+
+def test_an_ended_task_is_recalled_as_ended(ledger: SqliteLedger) -> None:
+    state = completed(running(begun("t", "x")))
+    commit(ledger, Entry(running(begun("t"))), Entry(state, ended=one(FINISHED)))
+
+    recalled = recall(ledger, TaskRef("a", None, "x"))[TaskRef("a", None, "x")]
+
+    assert (recalled.status, recalled.duration, recalled.credits_used) == (Status.COMPLETED, 9.0, 1.47)
+    assert (recalled.ref, recalled.eta_seconds, recalled.finished_at) == (state.ref, 35, T0 + 9)
+
+
+def test_two_rows_of_one_task_are_recalled_as_one(ledger: SqliteLedger) -> None:
+    commit(ledger, Entry(begun(None, "x")))
+    commit(ledger, Entry(running(begun("t"))))
+
+    recalled = recall(ledger, TaskRef("a", "t", "x"))[TaskRef("a", "t", "x")]
+
+    assert (recalled.ref, recalled.status) == (TaskRef("a", "t", "x"), Status.RUNNING)
+
+
+def test_many_tasks_are_recalled_in_chunks(ledger: SqliteLedger) -> None:
+    states = [begun(f"t{i}", f"x{i}") for i in range(1203)]
+    commit(ledger, *map(Entry, states))
+
+    assert len(recall(ledger, *(state.ref for state in states))) == 1203
+
+
+def test_a_restart_reads_no_history_through(ledger: SqliteLedger) -> None:
+    """Its time must not grow with what has ended: every look-up goes by an index."""
+    states = [completed(begun(f"t{i}", f"x{i}")) for i in range(50)]
+    commit(ledger, *(Entry(state, ended=one(FINISHED)) for state in states), Entry(begun("open")))
+    statements: list[tuple[str, object]] = []
+    event.listen(
+        ledger._file.connection.engine, "before_cursor_execute", lambda *seen: statements.append((seen[2], seen[3]))
+    )
+
+    ledger.books()
+    recall(ledger, *(state.ref for state in states))
+    ledger.aged(before=T0 + 5, except_accounts=(), limit=500)
+
+    asked = [(statement, bound) for statement, bound in statements if statement.startswith("SELECT")]
+    with ledger._file.reading() as tx:
+        raw = tx.connection.dbapi_connection
+        assert raw is not None
+        plans = [row[3] for statement, bound in asked for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", bound)]
+    assert len(asked) >= 8
+    assert [plan for plan in plans if plan.startswith("SCAN")] == ["SCAN totals", "SCAN meters"]
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+# ---- batches -------------------------------------------------------------------------------------------------------
+
+
+def test_a_repeated_batch_is_recognised_and_adds_nothing(ledger: SqliteLedger) -> None:
+    once = batch(ledger, ended(begun()), meters={REQUESTS: 3.0})
+    ledger.commit(once, now=T0)
+
+    for _ in range(2):
+        assert ledger.commit(once, now=T0 + 5) == Committed(is_repeat=True)
+    books = ledger.books()
+    assert (books.totals, books.meters, books.batch) == ({FINISHED: 1.0}, {REQUESTS: 3.0}, 1)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 99])
+def test_any_other_number_is_refused_and_nothing_is_written(ledger: SqliteLedger, number: int) -> None:
+    commit(ledger, meters={REQUESTS: 1.0})
+    commit(ledger, meters={REQUESTS: 1.0})
+    expected = 2 + 1
+    unexpected = number if number != expected else expected + 1
+
+    with pytest.raises(LedgerError, match="another process writes this ledger, or it was restored from a copy"):
+        ledger.commit(Batch(unexpected, [ended(begun())]), now=T0)
+    assert (ledger.books().totals, ledger.books().batch) == ({}, 2)
+
+
+def test_the_numbers_go_on_after_a_restart(ledger: SqliteLedger, path: Path) -> None:
+    commit(ledger, meters={REQUESTS: 1.0})
+    ledger.close()
+    again = opened(path)
+
+    assert again.books().batch == 1
+    again.commit(Batch(2, meters=Increments({REQUESTS: 1.0})), now=T0)
+    assert again.books().meters == {REQUESTS: 2.0}
+    again.close()
+
+
+def test_a_batch_of_another_process_is_not_taken_for_a_repeated_one(ledger: SqliteLedger, path: Path) -> None:
+    """Whatever leads around the locks: the ledger itself knows whose its last batch is."""
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE batches SET owner = 'another', number = 1")
+    other.close()
+
+    with pytest.raises(LedgerError, match="number 1 of another process, where this exporter has number 1 to write"):
+        ledger.commit(Batch(1, meters=Increments({REQUESTS: 1.0})), now=T0)
+    with pytest.raises(LedgerError, match="of another process"):
+        ledger.unregister([])
+    with pytest.raises(LedgerError, match="of another process"):
+        ledger.prune(gone=(), kept=(), now=T0)
+    assert ledger.books().meters == {}
+
+
+# ---- pruning -------------------------------------------------------------------------------------------------------
+
+DAY = 86400.0
+
+
+def look(ledger: SqliteLedger, *, now: float, retention: float = 10 * DAY, named: Sequence[str] = ()) -> int:
+    """Look at everything old, as an exporter does in which sources name these tasks; how many rows went."""
+    aged = ledger.aged(before=now - retention / 2, except_accounts=(), limit=500)
+    kept = [each for each in aged if each.ref.task_id in named]
+    return ledger.prune(gone=[each for each in aged if each not in kept], kept=kept, now=now)
+
+
+def test_rows_go_when_no_source_has_named_their_task_for_half_a_retention(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun("old")), Entry(begun("open")))
+    gone = {day: look(ledger, now=T0 + 10 + day * DAY) for day in range(1, 20)}
+
+    assert {day: rows for day, rows in gone.items() if rows} == {12: 2}, "seen unnamed on day 6, and again on day 12"
+    assert totals(ledger) == {FINISHED: 1.0}
+    assert recall(ledger, TaskRef("a", "old"), TaskRef("a", "open")) == {}
+
+
+def test_a_row_is_kept_for_a_retention_at_least(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun()))
+    gone = {hour: look(ledger, now=T0 + 10 + hour * 3600) for hour in range(2, 300, 10)}
+
+    assert [hour for hour, rows in gone.items() if rows] == [252], "looked at after 122 and 252 hours"
+
+
+def test_a_named_task_keeps_its_row_and_is_written_once_in_half_a_retention(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun("t")), Entry(begun("open")))
+    touched = 0
+    for hour in range(0, 40 * 24, 6):
+        touched += len(ledger.aged(before=T0 + 10 + hour * 3600 - 5 * DAY, except_accounts=(), limit=500))
+        look(ledger, now=T0 + 10 + hour * 3600, named=("t", "open"))
+
+    assert touched == 2 * 7
+    assert commit(ledger, ended(begun("t"))) == {}
+
+
+def test_a_task_that_is_dropped_right_before_it_would_be_looked_at_again_is_kept_for_half_a_retention(
+    ledger: SqliteLedger,
+) -> None:
+    commit(ledger, ended(begun()))
+    look(ledger, now=T0 + 10 + 6 * DAY, named=("t",))
+
+    gone = {day: look(ledger, now=T0 + 10 + day * DAY) for day in range(11, 30)}
+
+    assert [day for day, rows in gone.items() if rows] == [18], "named until day 11, unnamed on day 12 and on day 18"
+
+
+def test_a_task_that_comes_back_for_a_minute_begins_its_time_again(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun()))
+    look(ledger, now=T0 + 10 + 6 * DAY)
+    recall(ledger, TaskRef("a", "t"), now=T0 + 10 + 11 * DAY)
+
+    gone = {day: look(ledger, now=T0 + 10 + day * DAY) for day in range(12, 30)}
+
+    assert [day for day, rows in gone.items() if rows] == [23], "named on day 11, unnamed on day 17 and on day 23"
+
+
+def test_a_registered_task_is_named_by_that(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun()))
+    look(ledger, now=T0 + 10 + 6 * DAY)
+    item = Item(TaskRef("a", "t"), TaskLabels("a", "g"))
+    ledger.register([], [item], now=T0 + 10 + 11 * DAY)
+
+    assert look(ledger, now=T0 + 10 + 12 * DAY) == 0
+
+
+def test_a_clock_that_leaps_deletes_nothing_at_once(ledger: SqliteLedger) -> None:
+    commit(ledger, ended(begun()))
+
+    assert look(ledger, now=T0 + 1000 * DAY) == 0
+    assert look(ledger, now=T0 + 1000 * DAY) == 0
+    assert TaskRef("a", "t") in recall(ledger, TaskRef("a", "t"))
+
+
+def test_only_what_may_be_pruned_is_offered_in_steps_the_oldest_first(ledger: SqliteLedger) -> None:
+    for number, account in enumerate(["a", "b", "c"] * 4):
+        state = begin(Item(TaskRef(account, f"t{number}"), TaskLabels(account, "g")), now=T0)
+        ledger.commit(batch(ledger, ended(state)), now=T0 + number)
+
+    offered = ledger.aged(before=T0 + 10, except_accounts={"b"}, limit=5)
+
+    assert [each.ref.task_id for each in offered] == ["t0", "t3", "t6", "t9", "t2"]
+    assert offered == sorted(offered, key=lambda each: (each.ref.account, each.looked_at))
+
+
+def test_a_row_that_was_written_in_between_is_left_alone(ledger: SqliteLedger) -> None:
+    """The number of the highest row is given away again: what was looked at is told by more than its number."""
+    commit(ledger, Entry(begun("one")))
+    look(ledger, now=T0 + 10 + 6 * DAY)
+    aged = ledger.aged(before=T0 + 10 + 8 * DAY, except_accounts=(), limit=500)
+    ledger.commit(batch(ledger, Entry(running(begun("one")))), now=T0 + 12 * DAY)
+
+    assert [each.ref.task_id for each in aged] == ["one"]
+    assert ledger.prune(gone=aged, kept=(), now=T0 + 12 * DAY) == 0
+    assert TaskRef("a", "one") in recall(ledger, TaskRef("a", "one"))
+
+
+# ---- damaged rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["totals", "meters"])
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ("'f', '{', '', 1", "labels is '{', not a JSON object of texts"),
+        ("'f', '[]', '', 1", "labels is"),
+        ("""'f', '{"a": 1}', '', 1""", "labels is"),
+        ("'f', '{}', '', 'abc'", "value is 'abc', not a finite number"),
+        ("'f', '{}', '', 'NaN'", "value is 'NaN'"),
+        ("'f', '{}', '', 9e999", "value is inf"),
+        ("'f', '{}', '', -9e999", "value is -inf"),
+        ("'f', '{}', '', -1", "value is -1.0, and nothing that is added up is negative"),
+        ("'f', '{}', x'00', 1", "part is b"),
+        ("x'ff', '{}', '', 1", "family is b"),
+    ],
+)
+def test_a_damaged_sum_is_named_with_what_to_do(
+    ledger: SqliteLedger, path: Path, table: str, values: str, reason: str
+) -> None:
+    spoil(path, f"INSERT INTO {table} VALUES ({values})")
+
+    with pytest.raises(LedgerError, match=rf"row 1 of table {table} is damaged: {reason}") as caught:
+        ledger.books()
+    mend_as_told(path, caught.value)
+    assert totals(ledger) == {}
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE outcomes SET status = 'strange'", "outcomes is damaged: status is 'strange', which is none"),
+        (
+            "UPDATE outcomes SET status = 'running'",
+            "outcomes is damaged: status 'running' is that of a task that has not",
+        ),
+        ("UPDATE outcomes SET finished_at = 'soon'", "outcomes is damaged: finished_at is 'soon', not a finite number"),
+        ("UPDATE outcomes SET duration = 9e999", "outcomes is damaged: duration is inf"),
+        ("UPDATE outcomes SET submission = 7", "outcomes is damaged: 7 is not a valid Submission"),
+        ("UPDATE outcomes SET error_code = x'00'", "outcomes is damaged: error_code is b"),
+        (
+            "UPDATE open_tasks SET status = 'failed'",
+            "open_tasks is damaged: status 'failed' is that of a task that has ended",
+        ),
+        ("UPDATE open_tasks SET submitted_at = 'abc'", "open_tasks is damaged: submitted_at is 'abc'"),
+        ("UPDATE open_tasks SET running_at = x'01'", "open_tasks is damaged: running_at is b"),
+    ],
+)
+def test_a_damaged_row_of_a_task_is_named_when_it_is_recalled(
+    ledger: SqliteLedger, path: Path, statement: str, reason: str
+) -> None:
+    commit(ledger, ended(begun("ended")), Entry(begun("open")))
+    spoil(path, statement)
+    refs = TaskRef("a", "ended"), TaskRef("a", "open")
+
+    with pytest.raises(LedgerError, match=reason) as caught:
+        recall(ledger, *refs)
+    mend_as_told(path, caught.value)
+    assert len(recall(ledger, *refs)) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("labels", "'{'"), ("registered_at", "'abc'"), ("task_id", "NULL"), ("submitted_at", "9e999")]
+)
+def test_a_damaged_registration_is_named(ledger: SqliteLedger, path: Path, column: str, value: str) -> None:
+    ledger.register([Registration("g", TaskRef("a", "t"), T0)], [], now=T0)
+    spoil(path, f"UPDATE registrations SET {column} = {value}")
+
+    with pytest.raises(LedgerError, match="row 1 of table registrations is damaged") as caught:
+        ledger.registrations()
+    mend_as_told(path, caught.value)
+    assert ledger.registrations() == []
+
+
+def test_a_damaged_number_of_a_batch_is_named(ledger: SqliteLedger, path: Path) -> None:
+    spoil(path, "UPDATE batches SET number = 'abc'")
+    with pytest.raises(LedgerError, match="row 1 of table batches is damaged: number is 'abc'"):
+        ledger.books()
+
+
+def spoil(path: Path, statement: str) -> None:
+    with sqlite3.connect(path) as other:
+        assert other.execute(statement).rowcount == 1
+    other.close()
+
+
+def mend_as_told(path: Path, error: LedgerError) -> None:
+    """Run the statement that the error gives."""
+    statement = str(error).split("'")[-2]
+    assert f"sqlite3 '{path}' '{statement}'" in str(error)
+    spoil(path, statement)
+
+
+# ---- totals that are no longer wanted ------------------------------------------------------------------------------
+
+
+def test_totals_can_be_retired(ledger: SqliteLedger, path: Path) -> None:
+    commit(ledger, Entry(completed(begun()), started=one(QUEUED), ended=one(FINISHED)), meters={REQUESTS: 1.0})
+
+    assert ledger.retire(lambda series: series == QUEUED) == [QUEUED]
+    assert ledger.retire(lambda series: series == QUEUED) == []
+    assert ledger.books().totals == totals_beside(f"sqlite:///{path}") == {FINISHED: 1.0}
+    assert ledger.books().meters == {REQUESTS: 1.0}
+
+
+def test_the_totals_of_no_ledger_make_none(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="there is no such file"):
+        totals_beside(f"sqlite:///{tmp_path}/none.db")
+    assert not list(tmp_path.iterdir())
+
+
+# ---- tables --------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> None:
+    path.parent.mkdir()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        migrate(connection, to="0002")
+        for statement in VERSION_0_1_0:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    shutil.copy(path, f"{path}.copy")
+
+    for each in (path, Path(f"{path}.copy")):
+        ledger = opened(each)
+        books = ledger.books()
+        gap = Series("bytespike_exporter_observation_gap_seconds", labels_of(account="a"), "sum")
+        overflowed = Series("bytespike_exporter_label_values_overflowed_total", labels_of(limit="label_values"))
+        assert books.totals == {FINISHED: 7.0, gap: 12.5}
+        assert books.meters == {REQUESTS: 40.0, overflowed: 3.0}
+        assert books.batch == 0
+        ended_, open_ = TaskRef("a", "done", "x1"), TaskRef("a", "going")
+        known = recall(ledger, ended_, open_)
+        assert (known[ended_].status, known[ended_].finished_at) == (Status.COMPLETED, T0 + 9)
+        assert (known[open_].status, known[open_].running_at) == (Status.RUNNING, T0 + 2)
+        assert ledger.registrations() == [Registration("g", TaskRef("a", "done"), T0, "veo", (("team", "x"),))]
+        assert commit(ledger, ended(begun("done")), ended(begun("new"))) == {FINISHED: 1.0}
+        assert [each.looked_at for each in ledger.aged(before=T0 + 10, except_accounts=(), limit=9)] == [T0 + 9, T0 + 3]
+        ledger.close()
+
+
+VERSION_0_1_0 = (
+    """INSERT INTO totals VALUES ('bytespike_tasks_finished_total', '{"account":"a","group":"g"}', '', 7)""",
+    """INSERT INTO totals VALUES ('bytespike_exporter_observation_gap_seconds', '{"account":"a"}', 'sum', 12.5)""",
+    """INSERT INTO totals VALUES
+       ('bytespike_api_requests_total', '{"account":"a","endpoint":"tasks/query"}', '', 40)""",
+    "INSERT INTO totals VALUES ('bytespike_exporter_label_values_overflowed_total', '{}', '', 3)",
+    f"""INSERT INTO outcomes
+        (account, task_id, out_task_id, status, first_seen_at, submitted_at, submission, finished_at)
+        VALUES ('a', 'done', 'x1', 'completed', {T0}, {T0}, 1, {T0 + 9})""",
+    f"""INSERT INTO open_tasks
+        (account, task_id, status, first_seen_at, submitted_at, submission, running_at, saved_at)
+        VALUES ('a', 'going', 'running', {T0}, {T0}, 0, {T0 + 2}, {T0 + 3})""",
+    f"""INSERT INTO registrations (group_name, account, key, task_id, model, labels, registered_at)
+        VALUES ('g', 'a', 'done ', 'done', 'veo', '{{"team": "x"}}', {T0})""",
+)
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: SqliteLedger, path: Path) -> None:
+    ledger.close()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_a_commit_is_on_the_disk_before_it_is_believed(ledger: SqliteLedger, path: Path) -> None:
+    with ledger._file.reading() as tx:
+        pragmas = [tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+
+    assert pragmas == ["wal", 2], "2 is FULL"

@@ -1,0 +1,98 @@
+"""A ledger that fails when it is told to: put in front of the real one, never in place of it."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+
+from exporter.ledger.ledger import Aged, Batch, Books, Committed, Ledger, LedgerError
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, Registration
+from exporter.tasks.state import TaskState
+
+
+class Fault(StrEnum):
+    """What goes wrong with a commit."""
+
+    BEFORE = "before it is durable"
+    AFTER = "after it is durable: the answer is lost"
+    SUMS = "after it is durable, and so does every reading of the sums"
+
+
+class FaultyLedger:
+    """``fault`` holds until it is taken away. ``error`` is what is raised then.
+
+    ``held`` makes the next call wait in the ledger's thread, and all others behind it, until ``release``.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.real = ledger
+        self.fault: Fault | None = None
+        self.error: Exception = LedgerError("disk full")
+        self.commits = 0
+        self._may_go = threading.Event()
+        self._may_go.set()
+        self.is_held = threading.Event()
+
+    def hold(self) -> None:
+        """Let the next call wait before it begins."""
+        self.is_held.clear()
+        self._may_go.clear()
+
+    def release(self) -> None:
+        """Let what was held go on."""
+        self._may_go.set()
+
+    def open(self) -> None:
+        self._wait()
+        self.real.open()
+
+    def close(self) -> None:
+        self._wait()
+        self.real.close()
+
+    def books(self) -> Books:
+        self._wait()
+        if self.fault is Fault.SUMS:
+            raise self.error
+        return self.real.books()
+
+    def recall(self, refs: Sequence[TaskRef], *, now: float) -> Mapping[TaskRef, TaskState]:
+        self._wait()
+        return self.real.recall(refs, now=now)
+
+    def commit(self, batch: Batch, *, now: float) -> Committed:
+        self._wait()
+        self.commits += 1
+        if self.fault is Fault.BEFORE:
+            raise self.error
+        committed = self.real.commit(batch, now=now)
+        if self.fault is Fault.AFTER or (self.fault is Fault.SUMS and not committed.is_repeat):
+            raise self.error
+        return committed
+
+    def registrations(self) -> Sequence[Registration]:
+        self._wait()
+        return self.real.registrations()
+
+    def register(
+        self, new: Sequence[Registration], items: Sequence[Item], *, now: float
+    ) -> Mapping[TaskRef, TaskState]:
+        self._wait()
+        return self.real.register(new, items, now=now)
+
+    def unregister(self, gone: Sequence[Registration]) -> None:
+        self._wait()
+        self.real.unregister(gone)
+
+    def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> Sequence[Aged]:
+        self._wait()
+        return self.real.aged(before=before, except_accounts=except_accounts, limit=limit)
+
+    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float) -> int:
+        self._wait()
+        return self.real.prune(gone=gone, kept=kept, now=now)
+
+    def _wait(self) -> None:
+        if not self._may_go.is_set():
+            self.is_held.set()
+            self._may_go.wait()
