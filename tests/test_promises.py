@@ -23,7 +23,7 @@ from exporter.ledger.entry import Committed, Entry
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.limits import LabelBounds
+from exporter.metrics.limits import LabelLimits
 from exporter.service.journal import Journal
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels
@@ -102,7 +102,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.aggregates = Aggregates()
         log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
         self.writer = LedgerWriter(self.ledger, aggregates=self.aggregates, clock=self.clock, log=log)
-        self.journal = Journal(writer=self.writer, bounds=LabelBounds(100), log=log)
+        limits = LabelLimits()
+        limits.configure((), label_names=(), label_values=100, label_sets=100)
+        self.journal = Journal(writer=self.writer, limits=limits, log=log)
         self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
         self.loop.run_until_complete(self.writer.open())
         self.in_flight: list[Task] = []

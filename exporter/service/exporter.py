@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.accounting.totals import Aggregates
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.writer import LedgerWriter
-from exporter.metrics.limits import LabelBounds
+from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
@@ -32,6 +32,8 @@ from exporter.tasks.tracker import Tracker
 
 PRUNE_INTERVAL = 3600.0
 
+LABEL_SETS = 1000
+
 HEARTBEAT = 1.0
 
 HEARTBEAT_LATE = 5.0
@@ -50,11 +52,11 @@ class Exporter:
         self._world = world
         self._log = log
         self._aggregates = Aggregates()
-        self._bounds = LabelBounds(settings.label_values_limit)
-        self._tracker = Tracker(rules_of(settings))
+        self._tracker = tracker = Tracker(rules_of(settings))
+        self._limits = LabelLimits(in_use=lambda: {task.labels for task in tracker})
         ledger = Ledger(settings.ledger.url)
         self._writer = LedgerWriter(ledger, aggregates=self._aggregates, clock=world.clock, log=log)
-        self._journal = Journal(writer=self._writer, bounds=self._bounds, log=log)
+        self._journal = Journal(writer=self._writer, limits=self._limits, log=log)
         self._loops = Loops(log)
         self._accounts = Accounts(tracker=self._tracker, journal=self._journal, loops=self._loops, world=world, log=log)
         self._following = Following(
@@ -85,7 +87,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
         await self._writer.open()
-        self._bounds.restore(self._aggregates.totals, user=self._settings.labels)
+        self._limits.restore(self._aggregates.totals)
         self._registry.add(await self._writer.registrations())
         await self._follow(self._settings)
         self._loops.start("ledger", self._writer.run())
@@ -200,8 +202,12 @@ class Exporter:
 
     def _adopt(self, wanted: Settings) -> list[str]:
         self._settings = wanted
-        self._bounds.limit = wanted.label_values_limit
-        self._known = tuple(dict.fromkeys(self._journal.bounded(labels) for labels in configured_labels(wanted)))
+        self._known = self._limits.configure(
+            configured_labels(wanted),
+            label_names=wanted.labels,
+            label_values=wanted.label_values_limit,
+            label_sets=LABEL_SETS,
+        )
         self._sources.retire(wanted)
         self._tracker.apply(rules_of(wanted), now=self._world.clock.wall())
         return self._accounts.keep(wanted)

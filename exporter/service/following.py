@@ -47,16 +47,18 @@ class Following:
             new = [item.ref for items in wanted.values() for item in items if self._tracker.find(item.ref) is None]
             remembered = await self._writer.recall(new)
             adopt()
-            bounded = {source: [self._journal.admitted(item) for item in items] for source, items in wanted.items()}
-            change = self._tracker.assign(bounded, now=self._clock.wall(), remembered=remembered)
+            with self._journal.admission() as admitted:
+                bounded = {source: [admitted(item) for item in items] for source, items in wanted.items()}
+                change = self._tracker.assign(bounded, now=self._clock.wall(), remembered=remembered)
             self._poll(change)
             return change
 
     async def add(self, source: str, items: Sequence[Item], known: Mapping[TaskRef, TaskState]) -> None:
         """Let a source name these items too; the ledger knows of all. The caller holds the turn."""
         for some in _slices(items):
-            admitted = [self._journal.admitted(item) for item in some]
-            change = self._tracker.amend(source, add=admitted, now=self._clock.wall(), remembered=known)
+            with self._journal.admission() as admitted:
+                items = [admitted(item) for item in some]
+                change = self._tracker.amend(source, add=items, now=self._clock.wall(), remembered=known)
             self._poll(change, is_recorded=True)
             await asyncio.sleep(0)
 
@@ -67,6 +69,8 @@ class Following:
             await asyncio.sleep(0)
 
     def _poll(self, change: Change, *, is_recorded: bool = False) -> None:
+        if change.dropped:
+            self._journal.released()
         for task in change.dropped:
             self._accounts.poller_of(task).drop(task)
         for task in change.followed:

@@ -1,6 +1,7 @@
 """What is counted, and made durable, of what the pollers and accounts report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from structlog.typing import FilteringBoundLogger
@@ -16,8 +17,8 @@ from exporter.metrics.events import (
     count_queue,
     count_request,
 )
-from exporter.metrics.limits import LabelBounds
-from exporter.tasks.item import Item, TaskLabels
+from exporter.metrics.limits import LabelLimits
+from exporter.tasks.item import Item
 from exporter.tasks.observation import Outcome
 from exporter.tasks.task import Task
 from exporter.tasks.tracker import Transition
@@ -26,21 +27,21 @@ from exporter.tasks.tracker import Transition
 class Journal:
     """Turns events into what they add, and hands it to the ledger's writer."""
 
-    def __init__(self, *, writer: LedgerWriter, bounds: LabelBounds, log: FilteringBoundLogger) -> None:
+    def __init__(self, *, writer: LedgerWriter, limits: LabelLimits, log: FilteringBoundLogger) -> None:
         self._writer = writer
-        self._bounds = bounds
+        self._limits = limits
         self._log = log
-        self._overflowed = 0
 
-    def bounded(self, labels: TaskLabels) -> TaskLabels:
-        """The labels as the limits allow them."""
-        bounded = self._bounds.admit_labels(labels)
-        self._count_overflow()
-        return bounded
+    @contextmanager
+    def admission(self) -> Iterator[Callable[[Item], Item]]:
+        """Yields what gives an item the labels that the limits allow; its task is followed when the block ends."""
+        with self._limits.admission() as admit:
+            yield lambda item: replace(item, labels=admit(item.labels))
+        self._count_overflows()
 
-    def admitted(self, item: Item) -> Item:
-        """The item with labels as the limits allow them."""
-        return replace(item, labels=self.bounded(item.labels))
+    def released(self) -> None:
+        """Some tasks are followed no more."""
+        self._limits.released()
 
     def began(self, task: Task) -> None:
         """A task is followed from now on: its first sight must survive a restart."""
@@ -52,6 +53,7 @@ class Journal:
             return
         started = ended = None
         if transition.queue_seconds is not None:
+            self._limits.keep(transition.labels)
             started = Count(count_queue(transition.labels, transition.queue_seconds))
         if transition.outcome is not None:
             ended = self._count_of(transition, transition.outcome)
@@ -73,15 +75,13 @@ class Journal:
         self._writer.meter(count_request(account, endpoint, seconds=seconds, failure=failure, drift=drift))
 
     def _count_of(self, transition: Transition, outcome: Outcome) -> Count:
-        error_code = self._bounds.admit("error_code", outcome.error_code or "")
-        self._count_overflow()
+        error_code = self._limits.admit_error_code(transition.labels, outcome.error_code or "")
+        self._count_overflows()
         return Count(*count_outcome(transition.labels, outcome, error_code=error_code))
 
-    def _count_overflow(self) -> None:
-        refused = self._bounds.overflowed - self._overflowed
-        if refused:
-            self._overflowed += refused
-            self._writer.meter(count_overflow(refused))
+    def _count_overflows(self) -> None:
+        for limit, refusals in self._limits.take_overflows().items():
+            self._writer.meter(count_overflow(limit, refusals))
 
     def _tell(self, transition: Transition, outcome: Outcome) -> None:
         self._log.info(
