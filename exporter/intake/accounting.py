@@ -43,17 +43,21 @@ class TaskAccounting:
         number, state = change.task.number, change.task.state
         if change.kind in (ChangeKind.MERGED, ChangeKind.DROPPED):
             self._ledger.forget(number)
-        elif change.outcome is not None:
-            self._ledger.record(number, Entry(state, started=_started(change), ended=self._ended(change)))
-            self._tell(change.task.labels, change.outcome)
         elif change.is_news:
-            self._ledger.record(number, Entry(state, started=_started(change)))
+            self._ledger.record(number, Entry(state, started=self._started(change), ended=self._ended(change)))
 
-    def _ended(self, change: Change) -> Count:
-        outcome = change.outcome
+    def _started(self, change: Change) -> Count | None:
+        seconds, labels = change.queue_seconds, change.task.labels
+        if seconds is None:
+            return None
+        self._limits.keep(labels)
+        return Count(count_queue(labels, seconds))
+
+    def _ended(self, change: Change) -> Count | None:
+        outcome, labels = change.outcome, change.task.labels
         if outcome is None:
-            raise ValueError("a task that has not ended has no outcome")
-        labels = change.task.labels
+            return None
+        self._tell(labels, outcome)
         error_code = self._limits.admit_error_code(labels, outcome.error_code or "")
         return Count(*count_outcome(labels, outcome, error_code=error_code))
 
@@ -69,11 +73,6 @@ class TaskAccounting:
             credits_used=outcome.credits_used,
             seconds=outcome.duration,
         )
-
-
-def _started(change: Change) -> Count | None:
-    seconds = change.queue_seconds
-    return Count(count_queue(change.task.labels, seconds)) if seconds is not None else None
 
 
 class ExporterAccounting:

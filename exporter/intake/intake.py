@@ -6,6 +6,7 @@ which the event loop comes round.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -44,7 +45,8 @@ class Recall(Protocol):
 class Bounds(Protocol):
     """What the intake needs of the limits of labels."""
 
-    def admit(self, labels: TaskLabels) -> TaskLabels: ...
+    def admission(self) -> AbstractContextManager[Callable[[TaskLabels], TaskLabels]]: ...
+    def released(self) -> None: ...
 
 
 class Intake:
@@ -135,22 +137,19 @@ class Intake:
 
     def _claim(self, source: str, items: Iterable[Item], memory: Memory, round_: int) -> None:
         now = self._clock.wall()
-        for item in items:
-            bounded = self._bounded(item)
-            change = self._tracker.claim(source, bounded, now=now, round_=round_, remembered=memory.get(item.ref))
-            if change:
-                self._publish([change])
+        with self._bounds.admission() as admitted:
+            for item in items:
+                labels = admitted(item.labels)
+                bounded = item if labels == item.labels else replace(item, labels=labels)
+                change = self._tracker.claim(source, bounded, now=now, round_=round_, remembered=memory.get(item.ref))
+                self._publish([change] if change else [])
 
     def _release(self, source: str, refs: Iterable[TaskRef]) -> None:
         now = self._clock.wall()
         for ref in refs:
             change = self._tracker.release(source, ref, now=now)
-            if change:
-                self._publish([change])
-
-    def _bounded(self, item: Item) -> Item:
-        labels = self._bounds.admit(item.labels)
-        return item if labels == item.labels else replace(item, labels=labels)
+            self._publish([change] if change else [])
+        self._bounds.released()
 
     def _publish(self, changes: Iterable[Change]) -> None:
         for change in changes:

@@ -1,4 +1,8 @@
-"""One snapshot as metric families, in the order of the catalogue; what the catalogue lacks cannot be shown."""
+"""One snapshot as metric families, in the order of the catalogue; what the catalogue lacks cannot be shown.
+
+``labelling.py`` says which series there are, ``counters.py`` adds up what the totals hold of them, ``gauges.py`` reads
+everything else, and this file gives it all to the client library, which writes it (``exposition.py``).
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
@@ -11,22 +15,20 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar as Shown
+from prometheus_client.samples import Exemplar as ShownExemplar
 
 from exporter.accounting.series import Exemplar
 from exporter.metrics.catalogue import FAMILIES
-from exporter.metrics.family import Family, Type
-from exporter.metrics.gauges import gauges
-from exporter.metrics.limits import printable
-from exporter.metrics.shape import Shape, Values
+from exporter.metrics.counters import Cell, Counted, Numbers, counters
+from exporter.metrics.family import Accumulated, Counter, Family, Gauge, Histogram, Info, Instantaneous, StateSet
+from exporter.metrics.gauges import Gauges, Points, gauges
+from exporter.metrics.labelling import Labelling, LabelValues, printable
 from exporter.metrics.snapshot import Snapshot
-from exporter.metrics.totals import Cells, Place, Totals, totals
 
 EXEMPLAR_LENGTH = 128
 """OpenMetrics allows an exemplar's labels so many characters, names included."""
 
-Points = Mapping[Values, float]
-Bucket = tuple[str, float] | tuple[str, float, Shown]
+Bucket = tuple[str, float] | tuple[str, float, ShownExemplar]
 
 
 class SnapshotCollector(Collector):
@@ -37,33 +39,61 @@ class SnapshotCollector(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Every family there can be, without samples: what ``name[]`` is looked up in."""
-        for family in FAMILIES:
-            yield _metric(family, self._snapshot.label_names)
+        counted = Counted((), {family: {} for family in FAMILIES if isinstance(family, Accumulated)}, {})
+        current: Gauges = {family: {} for family in FAMILIES if isinstance(family, Instantaneous)}
+        return (_metric(family, self._snapshot.label_names, counted, current) for family in FAMILIES)
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has samples."""
-        shape = Shape.of(self._snapshot)
-        counted = totals(self._snapshot, shape)
-        current = gauges(self._snapshot, shape, counted.tasks)
-        for family in FAMILIES:
-            metric = _metric(family, shape.user)
-            _fill(metric, family, counted, current.get(family.name, {}))
-            if metric.samples:
-                yield metric
+        labelling = Labelling.of(self._snapshot)
+        counted = counters(self._snapshot, labelling)
+        current = gauges(self._snapshot, labelling, counted.label_sets)
+        metrics = (_metric(family, labelling.user, counted, current) for family in FAMILIES)
+        return (metric for metric in metrics if metric.samples)
 
 
-def _metric(family: Family, user: tuple[str, ...]) -> Metric:
+def _metric(family: Family, user: tuple[str, ...], counted: Counted, current: Gauges) -> Metric:
     names = family.label_names(user)
-    match family.type:
-        case Type.COUNTER:
-            return CounterMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
-        case Type.HISTOGRAM:
-            return HistogramMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
-        case Type.INFO:
-            return InfoMetricFamily(family.name.removesuffix("_info"), family.help, labels=names)
-        case Type.GAUGE | Type.STATESET:
-            # OpenMetrics would name the label of a state set after the family; ours is called ``status``.
-            return GaugeMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
+    match family:
+        case Counter():
+            return _counter(family, names, counted)
+        case Histogram():
+            return _histogram(family, names, counted)
+        case Info():
+            return _info(family, names, current[family])
+        case Gauge() | StateSet():
+            return _gauge(family, names, current[family])
+        case _:
+            raise TypeError(f"{family.name} is of no kind that can be shown")
+
+
+def _counter(family: Counter, names: tuple[str, ...], counted: Counted) -> Metric:
+    metric = CounterMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
+    for values, (value,) in _ordered(counted.numbers[family]):
+        metric.add_metric(values, value, exemplar=_exemplar(counted, Cell(family, values, 0)))
+    return metric
+
+
+def _histogram(family: Histogram, names: tuple[str, ...], counted: Counted) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
+    for values, numbers in _ordered(counted.numbers[family]):
+        metric.add_metric(values, _buckets(counted, family, values, numbers), numbers[-1])
+    return metric
+
+
+def _info(family: Info, names: tuple[str, ...], points: Points) -> Metric:
+    metric = InfoMetricFamily(family.name.removesuffix("_info"), family.help, labels=names)
+    for values in points:
+        metric.add_metric(values, {})
+    return metric
+
+
+def _gauge(family: Gauge | StateSet, names: tuple[str, ...], points: Points) -> Metric:
+    # OpenMetrics would name the label of a state set after the family; ours is called ``status``.
+    metric = GaugeMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
+    for values, value in points.items():
+        metric.add_metric(values, value)
+    return metric
 
 
 def _unit(family: Family) -> str:
@@ -71,42 +101,26 @@ def _unit(family: Family) -> str:
     return family.unit if family.name.removesuffix("_total").endswith(f"_{family.unit}") else ""
 
 
-def _fill(metric: Metric, family: Family, counted: Totals, current: Points) -> None:
-    match metric:
-        case CounterMetricFamily():
-            for values, (value,) in _ordered(counted.cells[family.name]):
-                metric.add_metric(values, value, exemplar=_exemplar(counted, family, values, 0))
-        case HistogramMetricFamily():
-            for values, cells in _ordered(counted.cells[family.name]):
-                metric.add_metric(values, _buckets(counted, family, values, cells), cells[-1])
-        case InfoMetricFamily():
-            for values in current:
-                metric.add_metric(values, {})
-        case GaugeMetricFamily():
-            for values, value in current.items():
-                metric.add_metric(values, value)
+def _ordered(numbers: Mapping[LabelValues, Numbers]) -> Iterable[tuple[LabelValues, Numbers]]:
+    return sorted(numbers.items())
 
 
-def _ordered(cells: Mapping[Values, Cells]) -> Iterable[tuple[Values, Cells]]:
-    return sorted(cells.items())
-
-
-def _buckets(counted: Totals, family: Family, values: Values, cells: Cells) -> list[Bucket]:
+def _buckets(counted: Counted, family: Histogram, values: LabelValues, numbers: Numbers) -> list[Bucket]:
     bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
     buckets: list[Bucket] = []
-    for cell, (le, count) in enumerate(zip(bounds, accumulate(cells[:-1]), strict=True)):
-        exemplar = _exemplar(counted, family, values, cell)
+    for index, (le, count) in enumerate(zip(bounds, accumulate(numbers[:-1]), strict=True)):
+        exemplar = _exemplar(counted, Cell(family, values, index))
         buckets.append((le, count, exemplar) if exemplar else (le, count))
     return buckets
 
 
-def _exemplar(counted: Totals, family: Family, values: Values, cell: int) -> Shown | None:
-    exemplar = counted.exemplars.get(Place(family.name, values, cell))
+def _exemplar(counted: Counted, cell: Cell) -> ShownExemplar | None:
+    exemplar = counted.exemplars.get(cell)
     return _shown(exemplar) if exemplar is not None else None
 
 
-def _shown(exemplar: Exemplar) -> Shown | None:
+def _shown(exemplar: Exemplar) -> ShownExemplar | None:
     task_id = printable(exemplar.task_id)
     if len("task_id") + len(task_id) > EXEMPLAR_LENGTH:
         return None
-    return Shown({"task_id": task_id}, exemplar.value, exemplar.at)
+    return ShownExemplar({"task_id": task_id}, exemplar.value, exemplar.at)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.families import api, own, task, tasks
-from exporter.metrics.family import Family, Scope
+from exporter.metrics.family import Family, Histogram, Scope, declared
 
 INTRODUCTION = """\
 # Metrics
@@ -20,7 +20,7 @@ compares the two. A scrape never calls the API: it renders one snapshot of what 
 version, which the changelog then says.
 """
 
-RULES = """\
+RULES = f"""\
 ## What to rely on
 
 - **Resets.** Counters and histograms of tasks show only what the ledger has committed and go on from there after a
@@ -33,23 +33,27 @@ RULES = """\
 - **Zeros.** Known label values are shown from 0 on, so that `rate` and `increase` see the first event.
 - **Absence.** What is not known is absent: never -1, never NaN. No sample carries a timestamp of its own.
 - **Bounds.** `model`, `error_code` and each user label take at most `global.label_values.limit` values each; whatever
-  comes later is `other`, and `bytespike_exporter_label_values_overflowed_total` counts it. Values that were shown once
-  keep their series. Per-task series exist for at most `global.task_series.limit` tasks;
-  `bytespike_exporter_task_series_dropped` says how many have none.
-- **Retention.** A finished task stays in `bytespike_tasks` and in its own series for `global.retention`.
-- **Exemplars.** In OpenMetrics, `bytespike_tasks_duration_seconds` and `bytespike_tasks_failed_total` name a task in
+  comes later is `other`. In each group there are at most `global.label_sets.limit` combinations of task labels, beyond
+  which `model` and every user label of a new one are `other`, and as many combinations of one with an `error_code`,
+  beyond which the code is `other`. What the configuration names has its place in any case, and so has what has been
+  counted once: such series keep their names. A combination that neither a task nor a total carries any more gives its
+  place back. `{own.LABELS_OVERFLOWED.name}` counts by `limit` what became `other`. Per-task series
+  exist for at most `global.task_series.limit` tasks; `{own.TASK_SERIES_DROPPED.name}` says how many have
+  none.
+- **Retention.** A finished task stays in `{tasks.BY_STATUS.name}` and in its own series for `global.retention`.
+- **Exemplars.** In OpenMetrics, `{tasks.DURATION.name}` and `{tasks.FAILED.name}` name a task in
   `task_id`. `_created` samples are never exported.
-- **State set.** `bytespike_task_status` has one series for each status, of which exactly one is 1. Its type is gauge,
+- **State set.** `{task.STATUS.name}` has one series for each status, of which exactly one is 1. Its type is gauge,
   for its label is called `status` in both formats.
 - **Credits** are exported as the API gives them. Its documentation says that 1 USD is 1,000,000 credits, while every
   amount that it publishes is of the size of USD.
 """
 
 SECTIONS = (
-    ("`bytespike_tasks…`: all tasks of one set of labels", tasks.FAMILIES),
-    ("`bytespike_task_…`: one task", task.FAMILIES),
-    ("`bytespike_up`, `bytespike_api_…`: the API", api.FAMILIES),
-    ("`bytespike_exporter_…`: the exporter itself", own.FAMILIES),
+    ("`bytespike_tasks…`: all tasks of one set of labels", declared(tasks)),
+    ("`bytespike_task_…`: one task", declared(task)),
+    ("`bytespike_up`, `bytespike_api_…`: the API", declared(api)),
+    ("`bytespike_exporter_…`: the exporter itself", declared(own)),
 )
 
 STANDARD = """\
@@ -83,11 +87,11 @@ def _labels(family: Family) -> str:
 
 
 def _buckets() -> str:
-    rows = (f"| `{family.name}` | {_bounds(family)} |" for family in FAMILIES if family.buckets)
+    rows = (f"| `{family.name}` | {_bounds(family)} |" for family in FAMILIES if isinstance(family, Histogram))
     return "\n".join(["## Buckets", "", "| histogram | upper bounds, +Inf aside |", "|---|---|", *rows, ""])
 
 
-def _bounds(family: Family) -> str:
+def _bounds(family: Histogram) -> str:
     return ", ".join(f"{le:g}" for le in family.buckets)
 
 

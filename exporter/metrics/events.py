@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple, TypeGuard
 
-from exporter.accounting.series import SUM, Exemplar, Increments, Labels, Series, labels_of
+from exporter.accounting.series import Exemplar, Increments, Labels, Series, labels_of
 from exporter.dispatcher.answer import Drift, Reason
-from exporter.metrics.catalogue import BY_NAME
-from exporter.metrics.families.tasks import OUTPUT_TYPES, TIMED
+from exporter.metrics.families import api, own, tasks
+from exporter.metrics.family import Counter, Histogram
+from exporter.metrics.limits import OTHER, UNKNOWN_ERROR, Limit
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome, Status
 
@@ -23,9 +24,9 @@ def count_outcome(labels: TaskLabels, outcome: Outcome, *, error_code: str | Non
     """Everything that the end of one task adds. ``error_code`` is the outcome's own after its label was bounded."""
     counted = Counted(Increments(), {})
     status = str(outcome.status)
-    counted.increments.count("bytespike_tasks_finished_total", _of(labels, status=status))
+    tasks.FINISHED.count(counted.increments, _of(labels, status=status))
     _count_failure(counted, labels, outcome, error_code)
-    _add(counted.increments, "bytespike_tasks_credits_used_total", _of(labels, status=status), outcome.credits_used)
+    _add(counted.increments, tasks.CREDITS_USED, _of(labels, status=status), outcome.credits_used)
     _count_times(counted, labels, outcome)
     if outcome.status is Status.COMPLETED:
         _count_completion(counted.increments, labels, outcome)
@@ -35,7 +36,7 @@ def count_outcome(labels: TaskLabels, outcome: Outcome, *, error_code: str | Non
 def count_queue(labels: TaskLabels, seconds: float) -> Increments:
     """A task that was seen running for the first time, so many seconds after its submission."""
     increments = Increments()
-    _observe(increments, "bytespike_tasks_queue_duration_seconds", _of(labels), seconds)
+    _observe(increments, tasks.QUEUE_DURATION, _of(labels), seconds)
     return increments
 
 
@@ -45,13 +46,13 @@ def count_request(
     """A request that came to an end; ``seconds`` is its latency, None where it was never sent."""
     increments = Increments()
     request = labels_of(account=account, endpoint=endpoint)
-    increments.count("bytespike_api_requests_total", request)
-    _observe(increments, "bytespike_api_request_duration_seconds", request, seconds)
+    api.REQUESTS.count(increments, request)
+    _observe(increments, api.REQUEST_DURATION, request, seconds)
     if failure is not None:
         labels = labels_of(account=account, endpoint=endpoint, reason=str(failure))
-        increments.count("bytespike_api_request_failures_total", labels)
+        api.REQUEST_FAILURES.count(increments, labels)
     for kind in drift:
-        increments.count("bytespike_api_schema_drift_total", labels_of(account=account, kind=str(kind)))
+        api.SCHEMA_DRIFT.count(increments, labels_of(account=account, kind=str(kind)))
     return increments
 
 
@@ -59,73 +60,73 @@ def count_no_requests(account: str, endpoint: str) -> Increments:
     """Nothing, in every series that ``count_request`` could add to."""
     increments = Increments()
     request = labels_of(account=account, endpoint=endpoint)
-    increments.begin("bytespike_api_requests_total", request)
-    increments.begin("bytespike_api_request_duration_seconds", request, SUM)
+    api.REQUESTS.begin(increments, request)
+    api.REQUEST_DURATION.begin(increments, request)
     for reason in Reason:
         labels = labels_of(account=account, endpoint=endpoint, reason=str(reason))
-        increments.begin("bytespike_api_request_failures_total", labels)
+        api.REQUEST_FAILURES.begin(increments, labels)
     return increments
 
 
 def count_poll_lag(account: str, seconds: float) -> Increments:
     """A poll that was sent so many seconds after it was due."""
     increments = Increments()
-    _observe(increments, "bytespike_exporter_poll_lag_seconds", labels_of(account=account), seconds)
+    _observe(increments, own.POLL_LAG, labels_of(account=account), seconds)
     return increments
 
 
 def count_commit(seconds: float) -> Increments:
     """A commit to the ledger that took so many seconds."""
     increments = Increments()
-    _observe(increments, "bytespike_exporter_ledger_commit_duration_seconds", (), seconds)
+    _observe(increments, own.COMMIT_DURATION, (), seconds)
     return increments
 
 
 def count_ledger_failure() -> Increments:
     """A commit to the ledger that failed."""
-    return _one("bytespike_exporter_ledger_failures_total", ())
+    return _one(own.LEDGER_FAILURES, ())
 
 
 def count_refresh_failure(group: str, mechanism: str) -> Increments:
     """A refresh of a task source that failed."""
-    return _one("bytespike_exporter_sd_refresh_failures_total", labels_of(group=group, mechanism=mechanism))
+    return _one(own.SD_REFRESH_FAILURES, labels_of(group=group, mechanism=mechanism))
 
 
-def count_overflow(refusals: int = 1) -> Increments:
-    """Label values that were replaced by ``other``."""
+def count_overflow(limit: Limit, refusals: int = 1) -> Increments:
+    """Labels that were replaced by ``other``, for this limit is reached."""
     increments = Increments()
-    increments.count("bytespike_exporter_label_values_overflowed_total", (), float(refusals))
+    own.LABELS_OVERFLOWED.count(increments, labels_of(limit=str(limit)), float(refusals))
     return increments
 
 
 def _count_failure(counted: Counted, labels: TaskLabels, outcome: Outcome, error_code: str | None) -> None:
     if outcome.status is not Status.FAILED:
         return
-    series = counted.increments.count("bytespike_tasks_failed_total", _of(labels, error_code=error_code or "unknown"))
+    series = tasks.FAILED.count(counted.increments, _of(labels, error_code=error_code or UNKNOWN_ERROR))
     _exemplify(counted, series, outcome, 1.0)
 
 
 def _count_times(counted: Counted, labels: TaskLabels, outcome: Outcome) -> None:
     gap = labels_of(account=labels.account)
-    _observe(counted.increments, "bytespike_exporter_observation_gap_seconds", gap, outcome.gap)
-    if outcome.status not in TIMED:
+    _observe(counted.increments, own.OBSERVATION_GAP, gap, outcome.gap)
+    if outcome.status not in tasks.TIMED:
         return
     timed = _of(labels, status=str(outcome.status))
-    series = _observe(counted.increments, "bytespike_tasks_duration_seconds", timed, outcome.duration)
+    series = _observe(counted.increments, tasks.DURATION, timed, outcome.duration)
     _exemplify(counted, series, outcome, outcome.duration)
 
 
 def _count_completion(increments: Increments, labels: TaskLabels, outcome: Outcome) -> None:
-    own = _of(labels)
-    _add(increments, "bytespike_tasks_credits_estimated_total", own, outcome.credits_estimated)
+    plain = _of(labels)
+    _add(increments, tasks.CREDITS_ESTIMATED, plain, outcome.credits_estimated)
     if outcome.credits_estimated is not None:
-        _add(increments, "bytespike_tasks_credits_used_with_estimate_total", own, outcome.credits_used)
-    _observe(increments, "bytespike_tasks_eta_ratio", own, outcome.eta_ratio)
+        _add(increments, tasks.CREDITS_USED_WITH_ESTIMATE, plain, outcome.credits_used)
+    _observe(increments, tasks.ETA_RATIO, plain, outcome.eta_ratio)
     for output in outcome.outputs:
-        kind = output.type if output.type in OUTPUT_TYPES else "other"
-        increments.count("bytespike_tasks_outputs_total", _of(labels, type=kind))
+        kind = output.type if output.type in tasks.OUTPUT_TYPES else OTHER
+        tasks.OUTPUTS.count(increments, _of(labels, type=kind))
         if kind == "video":
-            _add(increments, "bytespike_tasks_output_video_seconds_total", own, output.duration_seconds)
+            _add(increments, tasks.OUTPUT_VIDEO_SECONDS, plain, output.duration_seconds)
 
 
 def _exemplify(counted: Counted, series: Series | None, outcome: Outcome, value: float | None) -> None:
@@ -133,13 +134,13 @@ def _exemplify(counted: Counted, series: Series | None, outcome: Outcome, value:
         counted.exemplars[series] = Exemplar(value=value, task_id=outcome.ref.task_id, at=outcome.finished_at)
 
 
-def _add(increments: Increments, family: str, labels: Labels, amount: float | None) -> None:
+def _add(increments: Increments, family: Counter, labels: Labels, amount: float | None) -> None:
     if _counts(amount):
-        increments.count(family, labels, amount)
+        family.count(increments, labels, amount)
 
 
-def _observe(increments: Increments, family: str, labels: Labels, value: float | None) -> Series | None:
-    return increments.observe(family, labels, value, BY_NAME[family].buckets) if _counts(value) else None
+def _observe(increments: Increments, family: Histogram, labels: Labels, value: float | None) -> Series | None:
+    return family.observe(increments, labels, value) if _counts(value) else None
 
 
 def _counts(amount: float | None) -> TypeGuard[float]:
@@ -147,12 +148,12 @@ def _counts(amount: float | None) -> TypeGuard[float]:
     return amount is not None and math.isfinite(amount) and amount >= 0
 
 
-def _one(family: str, labels: Labels) -> Increments:
+def _one(family: Counter, labels: Labels) -> Increments:
     increments = Increments()
-    increments.count(family, labels)
+    family.count(increments, labels)
     return increments
 
 
 def _of(labels: TaskLabels, **more: str) -> Labels:
-    own = {"account": labels.account, "group": labels.group, "model": labels.model}
-    return labels_of(**dict(labels.user), **own, **more)
+    always = {"account": labels.account, "group": labels.group, "model": labels.model}
+    return labels_of(**dict(labels.user), **always, **more)

@@ -1,27 +1,30 @@
-"""What a family of metrics is: its name, type, labels and everything else that can be said of it in advance."""
+"""What a family of metrics is: its name, kind, labels and everything else that can be said of it in advance.
+
+Each kind is a type of its own, and only what a kind can do can be done with it: a counter counts, a histogram observes,
+and the rest is read from what is so at the instant of a scrape.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
+from types import ModuleType
+from typing import ClassVar
+
+from exporter.accounting.series import SUM, Increments, Labels, Series
 
 TASK_LABELS = ("account", "group", "model")
 """The labels of every aggregate; the declared user labels follow them."""
 
 
 class Type(StrEnum):
-    """What kind of numbers a family holds."""
+    """What kind of numbers a family holds, as the documentation calls it."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
     INFO = "info"
     STATESET = "stateset"
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether its numbers are added up, and so come from the committed totals."""
-        return self in (Type.COUNTER, Type.HISTOGRAM)
 
 
 class Stability(StrEnum):
@@ -55,29 +58,123 @@ class Scope(StrEnum):
                 return ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """One family, declared once.
+    """One family, declared once; it is one of the five kinds below.
 
     ``labels`` follow those of the scope. ``starts`` are the values of ``labels`` that are shown from the first scrape
-    on, so that a rate sees the first event. ``buckets`` are ascending upper bounds without +Inf.
+    on, so that a rate sees the first event; ``later`` are those of a closed set that come with their first event.
     """
 
+    type: ClassVar[Type]
+
     name: str
-    type: Type
-    scope: Scope
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: str = ""
-    stability: Stability = Stability.STABLE
-    buckets: tuple[float, ...] = ()
-    starts: tuple[tuple[str, ...], ...] = ()
+    scope: Scope = field(kw_only=True)
+    help: str = field(kw_only=True)
+    labels: tuple[str, ...] = field(default=(), kw_only=True)
+    unit: str = field(default="", kw_only=True)
+    stability: Stability = field(default=Stability.STABLE, kw_only=True)
+    starts: tuple[tuple[str, ...], ...] = field(default=(), kw_only=True)
+    later: tuple[tuple[str, ...], ...] = field(default=(), kw_only=True)
 
     def label_names(self, user: tuple[str, ...] = ()) -> tuple[str, ...]:
         """All labels of its series, in the order in which this project lists their values."""
         return self.scope.label_names(user) + self.labels
 
+    @property
+    def samples(self) -> int:
+        """How many lines of a page one of its series takes."""
+        return 1
+
+    @property
+    def lines(self) -> int:
+        """How many lines one thing of its scope takes at most; of an ``error_code`` only ``starts`` are counted."""
+        return max(1, len(self.starts) + len(self.later)) * self.samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accumulated(Family):
+    """A family whose numbers are added up, and so come from the committed totals."""
+
+    @property
+    def cells(self) -> int:
+        """How many numbers are added up for one of its series."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counter(Accumulated):
+    """A number of events, or an amount that they add up to."""
+
+    type = Type.COUNTER
+
+    def count(self, increments: Increments, labels: Labels, by: float = 1.0) -> Series:
+        """Add to one series; return it."""
+        return increments.count(self.name, labels, by)
+
+    def begin(self, increments: Increments, labels: Labels) -> None:
+        """Let a series be there from now on, at 0 unless it counts already."""
+        increments.begin(self.name, labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram(Accumulated):
+    """Observations by size. ``buckets`` are ascending upper bounds without +Inf."""
+
+    type = Type.HISTOGRAM
+
+    buckets: tuple[float, ...] = field(kw_only=True)
+
+    def observe(self, increments: Increments, labels: Labels, value: float) -> Series:
+        """Add one observation; return the bucket that it fell into."""
+        return increments.observe(self.name, labels, value, self.buckets)
+
+    def begin(self, increments: Increments, labels: Labels) -> None:
+        """Let a series be there from now on, without observations unless it has some already."""
+        increments.begin(self.name, labels, SUM)
+
+    @property
+    def cells(self) -> int:
+        """A count for each bucket, +Inf among them, and the sum."""
+        return len(self.buckets) + 2
+
+    @property
+    def samples(self) -> int:
+        """A line for each bucket, +Inf among them, the sum and the count."""
+        return len(self.buckets) + 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instantaneous(Family):
+    """A family that tells what is so at the instant of a scrape, and remembers nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gauge(Instantaneous):
+    """A number that goes up and down."""
+
+    type = Type.GAUGE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Info(Instantaneous):
+    """Always 1: what it tells stands in its labels."""
+
+    type = Type.INFO
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateSet(Instantaneous):
+    """One series for each state, of which exactly one is 1."""
+
+    type = Type.STATESET
+
 
 def each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """Every combination of the values of several labels."""
     return tuple(product(*(map(str, options) for options in values)))
+
+
+def declared(module: ModuleType) -> tuple[Family, ...]:
+    """The families that a module declares, in their order there."""
+    return tuple(value for value in vars(module).values() if isinstance(value, Family))

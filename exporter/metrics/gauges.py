@@ -4,26 +4,26 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from exporter.metrics.families.api import SUSPENDING
-from exporter.metrics.family import Scope
-from exporter.metrics.limits import MAX_LENGTH, OTHER, printable
-from exporter.metrics.shape import Shape, Values
+from exporter.metrics.families import api, own, task, tasks
+from exporter.metrics.family import Instantaneous, Scope
+from exporter.metrics.labelling import Labelling, LabelValues, printable
+from exporter.metrics.limits import OTHER, is_too_long
 from exporter.metrics.snapshot import AccountView, Snapshot, SourceView
 from exporter.tasks.census import Census
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
 
-Points = Mapping[Values, float]
-Gauges = dict[str, Points]
+Points = Mapping[LabelValues, float]
+Gauges = dict[Instantaneous, Points]
 Thing = TypeVar("Thing")
 
 
-def gauges(snapshot: Snapshot, shape: Shape, tasks: Sequence[Values]) -> Gauges:
-    """Every gauge, info and state set of the snapshot; ``tasks`` are the sets of task labels that have series."""
+def gauges(snapshot: Snapshot, labelling: Labelling, label_sets: Sequence[LabelValues]) -> Gauges:
+    """Every gauge, info and state set of the snapshot; ``label_sets`` are the sets of task labels that have series."""
     return {
-        **_tasks(snapshot.census, shape, tasks),
-        **_task(snapshot.census, shape),
+        **_tasks(snapshot.census, labelling, label_sets),
+        **_task(snapshot.census, labelling),
         **_accounts(snapshot.accounts),
         **_exporter(snapshot),
     }
@@ -32,33 +32,35 @@ def gauges(snapshot: Snapshot, shape: Shape, tasks: Sequence[Values]) -> Gauges:
 # ---- all tasks of one set of labels ----------------------------------------------------------------------------------
 
 
-def _tasks(census: Census, shape: Shape, tasks: Sequence[Values]) -> Gauges:
-    every_status = [(*labels, str(status)) for labels in tasks for status in Status]
-    counts = (((*shape.task_values(labels), str(status)), count) for (labels, status), count in census.counts.items())
+def _tasks(census: Census, labelling: Labelling, label_sets: Sequence[LabelValues]) -> Gauges:
+    every_status = [(*labels, str(status)) for labels in label_sets for status in Status]
+    counted = (
+        ((*labelling.task_values(labels), str(status)), number) for (labels, status), number in census.counts.items()
+    )
     shown: Gauges = {
-        "bytespike_tasks": _sums(every_status, counts),
-        "bytespike_tasks_outstanding_credits": _sums(tasks, _fitted(census.outstanding_credits, shape)),
-        "bytespike_tasks_overdue": _sums(tasks, _fitted(census.overdue, shape)),
-        "bytespike_tasks_oldest_submit_timestamp_seconds": _oldest(census, shape),
+        tasks.BY_STATUS: _sums(every_status, counted),
+        tasks.OUTSTANDING_CREDITS: _sums(label_sets, _fitted(census.outstanding_credits, labelling)),
+        tasks.OVERDUE: _sums(label_sets, _fitted(census.overdue, labelling)),
+        tasks.OLDEST_SUBMIT: _oldest(census, labelling),
     }
-    return {name: _present(points, shape, Scope.TASKS) for name, points in shown.items()}
+    return {family: _present(points, labelling, Scope.TASKS) for family, points in shown.items()}
 
 
-def _fitted(amounts: Mapping[TaskLabels, float], shape: Shape) -> Iterable[tuple[Values, float]]:
-    return ((shape.task_values(labels), amount) for labels, amount in amounts.items())
+def _fitted(amounts: Mapping[TaskLabels, float], labelling: Labelling) -> Iterable[tuple[LabelValues, float]]:
+    return ((labelling.task_values(labels), amount) for labels, amount in amounts.items())
 
 
-def _sums(from_zero: Iterable[Values], amounts: Iterable[tuple[Values, float]]) -> Points:
+def _sums(from_zero: Iterable[LabelValues], amounts: Iterable[tuple[LabelValues, float]]) -> Points:
     sums = dict.fromkeys(from_zero, 0.0)
     for values, amount in amounts:
         sums[values] = sums.get(values, 0.0) + amount
     return sums
 
 
-def _oldest(census: Census, shape: Shape) -> Points:
-    oldest: dict[Values, float] = {}
+def _oldest(census: Census, labelling: Labelling) -> Points:
+    oldest: dict[LabelValues, float] = {}
     for (labels, status), at in census.oldest.items():
-        values = (*shape.task_values(labels), str(status))
+        values = (*labelling.task_values(labels), str(status))
         oldest[values] = min(at, oldest.get(values, at))
     return oldest
 
@@ -66,31 +68,31 @@ def _oldest(census: Census, shape: Shape) -> Points:
 # ---- one task --------------------------------------------------------------------------------------------------------
 
 
-def _task(census: Census, shape: Shape) -> Gauges:
-    listed = _listed(census, shape)
+def _task(census: Census, labelling: Labelling) -> Gauges:
+    listed = _listed(census, labelling)
     return {
-        "bytespike_task_status": {
+        task.STATUS: {
             (*values, str(status)): float(state.status is status)
             for values, state in listed.items()
             for status in Status
         },
-        "bytespike_task_elapsed_seconds": _each(listed, lambda state: _elapsed(state, census.at)),
-        "bytespike_task_eta_seconds": _each(listed, lambda state: state.eta_seconds),
-        "bytespike_task_credits_estimated": _each(listed, lambda state: state.credits_estimated),
-        "bytespike_task_credits_used": _each(listed, lambda state: state.credits_used),
-        "bytespike_task_error_info": {
+        task.ELAPSED: _each(listed, lambda state: _elapsed(state, census.at)),
+        task.ETA: _each(listed, lambda state: state.eta_seconds),
+        task.CREDITS_ESTIMATED: _each(listed, lambda state: state.credits_estimated),
+        task.CREDITS_USED: _each(listed, lambda state: state.credits_used),
+        task.ERROR_INFO: {
             (*values, _error_code(state)): 1.0 for values, state in listed.items() if state.status is Status.FAILED
         },
     }
 
 
-def _listed(census: Census, shape: Shape) -> Mapping[Values, TaskState]:
+def _listed(census: Census, labelling: Labelling) -> Mapping[LabelValues, TaskState]:
     """The listed tasks by their labels: two that shared a series would make Prometheus refuse the entire page."""
-    listed = {(*shape.task_values(labels), *_ids(state)): state for labels, state in census.listed}
-    return _present(listed, shape, Scope.TASK)
+    listed = {(*labelling.task_values(labels), *_ids(state)): state for labels, state in census.listed}
+    return _present(listed, labelling, Scope.TASK)
 
 
-def _ids(state: TaskState) -> Values:
+def _ids(state: TaskState) -> LabelValues:
     return printable(state.ref.task_id or ""), printable(state.ref.out_task_id or "")
 
 
@@ -100,44 +102,44 @@ def _elapsed(state: TaskState, now: float) -> float | None:
 
 def _error_code(state: TaskState) -> str:
     code = printable(state.error_code or "unknown")
-    return code if len(code) <= MAX_LENGTH else OTHER
+    return OTHER if is_too_long(code) else code
 
 
 # ---- accounts and the exporter itself --------------------------------------------------------------------------------
 
 
 def _accounts(accounts: Iterable[AccountView]) -> Gauges:
-    named: Mapping[Values, AccountView] = {(account.name,): account for account in accounts}
+    named: Mapping[LabelValues, AccountView] = {(account.name,): account for account in accounts}
     return {
-        "bytespike_up": _each(named, lambda account: float(account.up)),
-        "bytespike_api_last_success_timestamp_seconds": _each(named, lambda account: account.last_success_at),
-        "bytespike_api_suspended": {
+        api.UP: _each(named, lambda account: float(account.up)),
+        api.LAST_SUCCESS: _each(named, lambda account: account.last_success_at),
+        api.SUSPENDED: {
             (*name, reason): float(account.suspended == reason)
             for name, account in named.items()
             for reason in _reasons(account)
         },
         **_quotas(named),
-        "bytespike_exporter_tasks_due": _each(named, lambda account: account.tasks_due),
-        "bytespike_exporter_requests_in_flight": _each(named, lambda account: account.requests_in_flight),
-        "bytespike_exporter_request_budget_ratio": _each(named, lambda account: account.request_budget_ratio),
-        "bytespike_exporter_attainable_interval_seconds": _each(named, lambda account: account.attainable_interval),
+        own.TASKS_DUE: _each(named, lambda account: account.tasks_due),
+        own.REQUESTS_IN_FLIGHT: _each(named, lambda account: account.requests_in_flight),
+        own.REQUEST_BUDGET: _each(named, lambda account: account.request_budget_ratio),
+        own.ATTAINABLE_INTERVAL: _each(named, lambda account: account.attainable_interval),
     }
 
 
-def _quotas(named: Mapping[Values, AccountView]) -> Gauges:
+def _quotas(named: Mapping[LabelValues, AccountView]) -> Gauges:
     quotas = {name: account.quota for name, account in named.items()}
     return {
-        "bytespike_api_quota_remaining_credits": _each(quotas, lambda quota: quota.remaining_credits),
-        "bytespike_api_org_quota_remaining_credits": _each(quotas, lambda quota: quota.org_remaining_credits),
-        "bytespike_api_rate_limit_usd": _each(quotas, lambda quota: quota.rate_limit_usd),
-        "bytespike_api_rate_limit_remaining_usd": _each(quotas, lambda quota: quota.rate_limit_remaining_usd),
-        "bytespike_api_rate_limit_reset_timestamp_seconds": _each(quotas, lambda quota: quota.rate_limit_reset_at),
+        api.QUOTA_REMAINING: _each(quotas, lambda quota: quota.remaining_credits),
+        api.ORG_QUOTA_REMAINING: _each(quotas, lambda quota: quota.org_remaining_credits),
+        api.RATE_LIMIT: _each(quotas, lambda quota: quota.rate_limit_usd),
+        api.RATE_LIMIT_REMAINING: _each(quotas, lambda quota: quota.rate_limit_remaining_usd),
+        api.RATE_LIMIT_RESET: _each(quotas, lambda quota: quota.rate_limit_reset_at),
     }
 
 
 def _reasons(account: AccountView) -> Sequence[str]:
     """Every reason it can be held back for; one that is not foreseen is still shown while it lasts."""
-    reasons = [str(reason) for reason in SUSPENDING]
+    reasons = [str(reason) for reason in api.SUSPENDING]
     return reasons if account.suspended is None or account.suspended in reasons else [*reasons, account.suspended]
 
 
@@ -145,20 +147,20 @@ def _exporter(snapshot: Snapshot) -> Gauges:
     ledger, census, config, build = snapshot.ledger, snapshot.census, snapshot.config, snapshot.build
     reloaded_at = config.last_reload_success_at
     return {
-        "bytespike_exporter_ledger_pending": {(): ledger.pending},
-        "bytespike_exporter_ledger_last_commit_timestamp_seconds": _each({(): ledger}, lambda it: it.last_commit_at),
-        "bytespike_exporter_sd_last_refresh_timestamp_seconds": _refreshes(snapshot.sources),
-        "bytespike_exporter_task_series_dropped": {(): census.unlisted},
-        "bytespike_exporter_duplicate_tasks": {(): census.duplicates},
-        "bytespike_exporter_config_last_reload_successful": {(): float(config.last_reload_successful)},
-        "bytespike_exporter_config_last_reload_success_timestamp_seconds": {(): reloaded_at},
-        "bytespike_exporter_build_info": {(build.version, build.revision, build.python_version): 1.0},
+        own.LEDGER_PENDING: {(): ledger.pending},
+        own.LEDGER_LAST_COMMIT: _each({(): ledger}, lambda it: it.last_commit_at),
+        own.SD_LAST_REFRESH: _refreshes(snapshot.sources),
+        own.TASK_SERIES_DROPPED: {(): census.unlisted},
+        own.DUPLICATE_TASKS: {(): census.duplicates},
+        own.RELOAD_SUCCESSFUL: {(): float(config.last_reload_successful)},
+        own.RELOAD_SUCCESS: {(): reloaded_at},
+        own.BUILD_INFO: {(build.version, build.revision, build.python_version): 1.0},
     }
 
 
 def _refreshes(sources: Iterable[SourceView]) -> Points:
     """The last refresh of each mechanism: where a group has several of one kind, that of the most outdated."""
-    oldest: dict[Values, float] = {}
+    oldest: dict[LabelValues, float] = {}
     for source in sources:
         if source.last_refresh_at is not None:
             key = (source.group, source.mechanism)
@@ -166,11 +168,11 @@ def _refreshes(sources: Iterable[SourceView]) -> Points:
     return oldest
 
 
-def _each(things: Mapping[Values, Thing], number: Callable[[Thing], float | None]) -> Points:
+def _each(things: Mapping[LabelValues, Thing], number: Callable[[Thing], float | None]) -> Points:
     """The number of each thing that has one; NaN and the infinities are none."""
     numbers = ((values, number(thing)) for values, thing in things.items())
     return {values: found for values, found in numbers if found is not None and math.isfinite(found)}
 
 
-def _present(things: Mapping[Values, Thing], shape: Shape, scope: Scope) -> dict[Values, Thing]:
-    return {values: thing for values, thing in things.items() if shape.shows(scope, values)}
+def _present(things: Mapping[LabelValues, Thing], labelling: Labelling, scope: Scope) -> dict[LabelValues, Thing]:
+    return {values: thing for values, thing in things.items() if labelling.shows(scope, values)}

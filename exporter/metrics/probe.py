@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.exposition import Rendered, render
+from exporter.metrics.families import task
 from exporter.metrics.family import Scope
 from exporter.metrics.snapshot import BuildView, Snapshot
 from exporter.tasks.census import Census
@@ -15,8 +16,6 @@ from exporter.tasks.item import TaskLabels
 from exporter.tasks.state import TaskState
 
 SUCCESS, DURATION = "probe_success", "probe_duration_seconds"
-
-ELAPSED = "bytespike_task_elapsed_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def render_probe(
 
 def _families(probed: Probed) -> Iterator[str]:
     for family in FAMILIES:
-        if family.scope is Scope.TASK and (family.name != ELAPSED or probed.has_age):
+        if family.scope is Scope.TASK and (family is not task.ELAPSED or probed.has_age):
             yield family.name
 
 

@@ -57,11 +57,7 @@ class Exporter:
         self._log = log
         self._settings = CurrentSettings(settings)
         self._tracker = Tracker(rules_of(settings))
-        self._limits = LabelLimits(
-            values=settings.globals.label_values.limit,
-            sets=settings.globals.label_sets.limit,
-            in_use=lambda: self._tracker.label_sets,
-        )
+        self._limits = LabelLimits(in_use=lambda: self._tracker.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
             ledger or SqliteLedger(settings.ledger.url),
@@ -190,10 +186,12 @@ class Exporter:
     def _commit(self, plan: Plan) -> list[str]:
         wanted = plan.wanted
         self._settings.replace(wanted)
-        configured = tuple(dict.fromkeys(configured_labels(wanted)))
-        self._limits.relimit(values=wanted.globals.label_values.limit, sets=wanted.globals.label_sets.limit)
-        self._limits.reserve(configured)
-        self._known = tuple(dict.fromkeys(map(self._limits.admit, configured)))
+        self._known = self._limits.configure(
+            configured_labels(wanted),
+            label_names=wanted.globals.labels,
+            label_values=wanted.globals.label_values.limit,
+            label_sets=wanted.globals.label_sets.limit,
+        )
         self._sources.retire(wanted)
         self._tracker.apply(rules_of(wanted))
         return self._accounts.commit(plan.accounts)

@@ -13,7 +13,7 @@ from exporter.metrics.events import (
     count_queue,
     count_request,
 )
-from exporter.metrics.limits import LabelBounds
+from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot, SourceView
 from exporter.tasks.census import Census
 from exporter.tasks.identity import TaskRef
@@ -79,13 +79,15 @@ def busy() -> Snapshot:
 
 def after_overflow() -> Snapshot:
     """Limits reached: the third error code becomes ``other``, tasks without series, a task named twice."""
-    bounds = LabelBounds(limit=2)
+    limits = LabelLimits()
+    limits.configure([VIDEO], label_names=("team",), label_values=2, label_sets=1000)
     counted = Totals()
     for number, code in enumerate(["one", "two", "three", "four", "two"]):
         outcome = failed(f"task_{number}", code)
-        bounded = bounds.admit("error_code", code)
+        bounded = limits.admit_error_code(VIDEO, code)
         counted.publish(*count_outcome(VIDEO, outcome, error_code=bounded))
-    counted.publish(count_overflow(bounds.overflowed))
+    for limit, refusals in limits.take_overflows().items():
+        counted.publish(count_overflow(limit, refusals))
     census = Census(
         at=NOW,
         counts={(VIDEO, Status.FAILED): 5},

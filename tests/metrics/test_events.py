@@ -10,6 +10,7 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics import events as accounting
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.events import count_no_requests, count_outcome, count_queue, count_request
+from exporter.metrics.limits import Limit
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import TERMINAL, Outcome, Output, Status
@@ -164,7 +165,10 @@ def test_request_that_was_never_sent_has_no_latency() -> None:
             accounting.count_refresh_failure("g", "file"),
             {("sd_refresh_failures_total", (("group", "g"), ("mechanism", "file")), ""): 1},
         ),
-        (accounting.count_overflow(3), {("label_values_overflowed_total", (), ""): 3}),
+        (
+            accounting.count_overflow(Limit.LABEL_SETS, 3),
+            {("label_values_overflowed_total", (("limit", "label_sets"),), ""): 3},
+        ),
     ],
 )
 def test_own_events(counted: Increments, expected: dict[tuple[str, tuple[tuple[str, str], ...], str], float]) -> None:

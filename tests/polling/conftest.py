@@ -1,7 +1,8 @@
 """A poller before a scripted account, fed by the real intake, on a clock that a test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import pytest
 import structlog
@@ -31,8 +32,11 @@ class NoMemory:
 
 
 class AnyLabels:
-    def admit(self, labels: TaskLabels) -> TaskLabels:
-        return labels
+    @contextmanager
+    def admission(self) -> Iterator[Callable[[TaskLabels], TaskLabels]]:
+        yield lambda labels: labels
+
+    def released(self) -> None: ...
 
 
 class Rig:

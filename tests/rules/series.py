@@ -1,7 +1,7 @@
 """Made-up series for promtool, with exactly the labels that the exporter gives them. A value stands for each minute."""
 
 from exporter.metrics.catalogue import BY_NAME
-from exporter.metrics.family import Family, Scope
+from exporter.metrics.family import Family, Histogram, Scope
 
 OWN = {"job": "bytespike-exporter", "instance": "exporter:9877"}
 KNOWN = {
@@ -33,7 +33,7 @@ def series(name: str, values: str, **labels: str) -> Series:
     family = _family(name)
     known = {**KNOWN[family.scope], **labels}
     user = ("team",) if family.scope is Scope.TASKS else ()
-    wanted = {*family.label_names(user)} | ({"le"} if family.buckets else set())
+    wanted = {*family.label_names(user)} | ({"le"} if isinstance(family, Histogram) else set())
     assert set(known) | {"le"} == wanted | {"le"}, f"{name} has the labels {sorted(wanted)}"
     return raw(name, values, **known)
 

@@ -1,0 +1,112 @@
+"""The counters and histograms of a snapshot: the committed totals, fitted to what is configured and bucketed now."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from exporter.accounting.series import SUM, VALUE, Exemplar, Labels, Series
+from exporter.metrics.catalogue import BY_NAME, FAMILIES
+from exporter.metrics.family import Accumulated, Histogram, Scope
+from exporter.metrics.labelling import Labelling, LabelValues
+from exporter.metrics.snapshot import Snapshot
+
+Numbers = list[float]
+"""A counter's value alone; or a histogram's counts by bucket, not cumulated, +Inf among them, and then its sum."""
+
+
+class Cell(NamedTuple):
+    """Where a stored series is added to: which family, which labels, which of their numbers."""
+
+    family: Accumulated
+    values: LabelValues
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What has been counted, ready to be shown: by family, then by label values.
+
+    ``label_sets`` are the sets of task labels that have series. One has all its aggregates as soon as a task or a total
+    carries it, as if it had been known from the start: a rate must see its first event.
+    """
+
+    label_sets: tuple[LabelValues, ...]
+    numbers: Mapping[Accumulated, Mapping[LabelValues, Numbers]]
+    exemplars: Mapping[Cell, Exemplar]
+
+
+def counters(snapshot: Snapshot, labelling: Labelling) -> Counted:
+    """The totals as they are to be shown, each known label set from 0 on."""
+    cells = _Cells(labelling)
+    found = [(cell, amount) for series, amount in snapshot.totals.items() if (cell := cells.find(series))]
+    label_sets = _label_sets(snapshot, labelling, (cell for cell, _ in found))
+    owners = {**labelling.present, Scope.TASKS: label_sets}
+    numbers = {family: _zeros(family, owners[family.scope]) for family in FAMILIES if isinstance(family, Accumulated)}
+    for (family, values, position), amount in found:
+        numbers[family].setdefault(values, [0.0] * family.cells)[position] += amount
+    return Counted(label_sets, numbers, _latest(snapshot.exemplars, cells))
+
+
+class _Cells:
+    """Finds the cells of stored series; those of one histogram share their labels, which are fitted once."""
+
+    def __init__(self, labelling: Labelling) -> None:
+        self._labelling = labelling
+        self._fitted: dict[tuple[Accumulated, Labels], LabelValues] = {}
+
+    def find(self, series: Series) -> Cell | None:
+        """Where a series belongs; None where the catalogue or the configuration does not have it any more."""
+        family = BY_NAME.get(series.family)
+        if not isinstance(family, Accumulated):
+            return None
+        position = _position(family, series.part)
+        values = self._values(family, series.labels)
+        if position is None or not self._labelling.shows(family.scope, values):
+            return None
+        return Cell(family, values, position)
+
+    def _values(self, family: Accumulated, labels: Labels) -> LabelValues:
+        key = (family, labels)
+        if key not in self._fitted:
+            self._fitted[key] = self._labelling.values(family, labels)
+        return self._fitted[key]
+
+
+def _label_sets(snapshot: Snapshot, labelling: Labelling, cells: Iterable[Cell]) -> tuple[LabelValues, ...]:
+    width = len(Scope.TASKS.label_names(labelling.user))
+    found = {labelling.task_values(labels) for labels in snapshot.known}
+    found |= {labelling.task_values(labels) for labels, _ in snapshot.census.counts}
+    found |= {cell.values[:width] for cell in cells if cell.family.scope is Scope.TASKS}
+    return tuple(sorted(values for values in found if labelling.shows(Scope.TASKS, values)))
+
+
+def _latest(exemplars: Mapping[Series, Exemplar], cells: _Cells) -> dict[Cell, Exemplar]:
+    latest: dict[Cell, Exemplar] = {}
+    for series, exemplar in exemplars.items():
+        cell = cells.find(series)
+        if cell and (cell not in latest or latest[cell].at <= exemplar.at):
+            latest[cell] = exemplar
+    return latest
+
+
+def _position(family: Accumulated, part: str) -> int | None:
+    """Which number a part is added to. A bucket that the family no longer has is folded into the next larger one."""
+    if not isinstance(family, Histogram):
+        return 0 if part == VALUE else None
+    if part == SUM:
+        return family.cells - 1
+    return _bucket_position(family, part.removeprefix("le:")) if part.startswith("le:") else None
+
+
+def _bucket_position(family: Histogram, bound: str) -> int | None:
+    try:
+        le = float(bound)
+    except ValueError:
+        return None
+    return None if math.isnan(le) else bisect_left(family.buckets, le)
+
+
+def _zeros(family: Accumulated, owners: Iterable[LabelValues]) -> dict[LabelValues, Numbers]:
+    return {(*owner, *start): [0.0] * family.cells for owner in owners for start in family.starts}
