@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from itertools import count
+from sys import maxsize
 
 from sortedcontainers import SortedList
 
@@ -76,4 +77,4 @@ class Schedule:
 
     def due(self, *, now: float) -> int:
         """How many tasks are due."""
-        return self._order.bisect_right((now, math.inf))
+        return self._order.bisect_right((now, maxsize, maxsize))

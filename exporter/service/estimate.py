@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from exporter.discovery.source import Mechanism
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.exposition import standard_collectors
-from exporter.metrics.family import Family, Scope, Type
+from exporter.metrics.family import Family, Histogram, Scope, Type
 from exporter.polling.cadence import Cadence
 from exporter.service.reload import configured_labels
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
@@ -169,7 +169,7 @@ def _combinations(family: Family) -> int:
 
 def _samples(family: Family) -> int:
     """A histogram has its buckets, +Inf, sum and count."""
-    return len(family.buckets) + 3 if family.type is Type.HISTOGRAM else 1
+    return len(family.buckets) + 3 if isinstance(family, Histogram) else 1
 
 
 def _is_open(group: GroupSettings) -> bool:

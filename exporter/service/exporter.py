@@ -239,8 +239,7 @@ class Exporter:
     async def _beat(self) -> None:
         while True:
             self._beat_at = self._clock.monotonic()
-            while self._tracker.retire(now=self._clock.wall()):
-                await asyncio.sleep(0)
+            self._tracker.retire(now=self._clock.wall())
             self._accounting.labels_refused(self._limits.take_overflows())
             await self._clock.sleep(HEARTBEAT)
 
