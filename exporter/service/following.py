@@ -36,11 +36,14 @@ class Following:
         self.turn = asyncio.Lock()
         """Held by whoever changes what is followed; ``assign`` takes it by itself."""
 
-    async def assign(self, lists: Callable[[], Lists], *, adopt: Callable[[], None] = lambda: None) -> Change:
+    async def assign(
+        self, lists: Callable[[], Lists], *, drops: bool = True, adopt: Callable[[], None] = lambda: None
+    ) -> None:
         """Let each of these sources name exactly these items; raise LedgerError, with nothing changed, if unable.
 
         ``lists`` is asked when the turn has come. ``adopt`` is called when nothing can fail any more, right before the
-        lists take effect, with no await in between.
+        lists take effect, with no await in between. Unless it ``drops``, each source goes on naming what it named
+        before, too.
         """
         async with self.turn:
             wanted = lists()
@@ -48,9 +51,12 @@ class Following:
             remembered = await self._writer.recall(new)
             adopt()
             bounded = {source: [self._journal.admitted(item) for item in items] for source, items in wanted.items()}
-            change = self._tracker.assign(bounded, now=self._clock.wall(), remembered=remembered)
-            self._poll(change)
-            return change
+            now = self._clock.wall()
+            if drops:
+                self._poll(self._tracker.assign(bounded, now=now, remembered=remembered))
+                return
+            for source, items in bounded.items():
+                self._poll(self._tracker.amend(source, add=items, now=now, remembered=remembered))
 
     async def add(self, source: str, items: Sequence[Item], known: Mapping[TaskRef, TaskState]) -> None:
         """Let a source name these items too; the ledger knows of all. The caller holds the turn."""

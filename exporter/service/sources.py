@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.discovery.configured import Configured, configured_sources
-from exporter.discovery.items import items_of
-from exporter.discovery.source import Surroundings
+from exporter.discovery import configured_sources
+from exporter.discovery.source import Source, SourceDependencies
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.events import count_refresh_failure
 from exporter.metrics.snapshot import SourceView
 from exporter.service.dependencies import World
 from exporter.service.following import Following
 from exporter.service.loops import Loops
-from exporter.settings.model import Settings, TargetSettings
+from exporter.settings.model import Settings
+from exporter.tasks.item import Item
 
 
 class Sources:
@@ -29,14 +29,14 @@ class Sources:
         self._loops = loops
         self._clock = world.clock
         self._log = log
-        self._surroundings = Surroundings(world.clock, world.random, log, world.transport)
+        self._dependencies = SourceDependencies(world.clock, world.random, log, world.transport)
         self._running: dict[str, _Running] = {}
 
     def retire(self, settings: Settings) -> None:
         """Take nothing more from sources that these settings do not ask for."""
         wanted = _wanted(settings)
         for name, running in self._running.items():
-            running.is_retired = name not in wanted or wanted[name].key != running.configured.key
+            running.is_retired = name not in wanted or wanted[name] != running.source
 
     async def keep(self, settings: Settings) -> None:
         """Let exactly the sources of these settings run; those that are the same run on."""
@@ -51,20 +51,18 @@ class Sources:
     def views(self) -> Iterator[SourceView]:
         """What /metrics shows of each."""
         for running in self._running.values():
-            it = running.configured
-            yield SourceView(it.group.name, str(it.mechanism), running.last_refresh_at)
+            yield SourceView(running.source.group, str(running.source.mechanism), running.last_refresh_at)
 
-    def _start(self, configured: Configured) -> None:
-        running = _Running(configured, self._following, self._writer, self._clock, self._log)
-        self._running[configured.name] = running
-        self._loops.start(_loop(configured.name), configured.source.run(running, self._surroundings))
+    def _start(self, source: Source) -> None:
+        self._running[source.name] = running = _Running(source, self._following, self._writer, self._clock, self._log)
+        self._loops.start(_loop(source.name), source.run(running, self._dependencies))
 
 
 @dataclass(slots=True)
 class _Running:
     """One source at work: what it reports becomes lists, metrics and log lines."""
 
-    configured: Configured
+    source: Source
     following: Following
     writer: LedgerWriter
     clock: Clock
@@ -73,25 +71,25 @@ class _Running:
     faults: frozenset[str] = frozenset()
     is_retired: bool = False
 
-    async def found(self, targets: Sequence[TargetSettings]) -> None:
-        items = list(items_of(self.configured.group, targets))
-        await self.following.assign(lambda: {} if self.is_retired else {self.configured.name: items})
+    async def found(self, items: Sequence[Item], *, is_whole: bool) -> None:
+        name = self.source.name
+        await self.following.assign(lambda: {} if self.is_retired else {name: items}, drops=is_whole)
 
     def refreshed(self) -> None:
         self.last_refresh_at = self.clock.wall()
         if self.faults:
             self.faults = frozenset()
-            self.log.info("discovery_recovered", source=self.configured.name)
+            self.log.info("discovery_recovered", source=self.source.name)
 
     def failed(self, *reasons: str) -> None:
-        self.writer.meter(count_refresh_failure(self.configured.group.name, str(self.configured.mechanism)))
+        self.writer.meter(count_refresh_failure(self.source.group, str(self.source.mechanism)))
         for reason in dict.fromkeys(reasons):
             if reason not in self.faults:
-                self.log.warning("discovery_failing", source=self.configured.name, reason=reason)
+                self.log.warning("discovery_failing", source=self.source.name, reason=reason)
         self.faults = frozenset(reasons)
 
 
-def _wanted(settings: Settings) -> dict[str, Configured]:
+def _wanted(settings: Settings) -> dict[str, Source]:
     return {
         source.name: source for group in settings.task_groups for source in configured_sources(group, settings.labels)
     }

@@ -1,10 +1,10 @@
 """What the settings ask for, in the terms of the parts that do it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from exporter.discovery.configured import configured_sources, source_name
-from exporter.discovery.items import items_of, target_labels
-from exporter.discovery.source import Mechanism
+from exporter.discovery import configured_sources
+from exporter.discovery.lists import items_of, target_labels
+from exporter.discovery.source import Mechanism, source_name
 from exporter.registration.registry import Registry, registered_source, registration_limit
 from exporter.settings.model import Settings
 from exporter.tasks.item import Item, TaskLabels
@@ -22,10 +22,10 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def static_lists(settings: Settings) -> dict[str, list[Item]]:
+def static_lists(settings: Settings) -> dict[str, Sequence[Item]]:
     """The items of every group's ``static_configs``, by source."""
     return {
-        source_name(group.name, Mechanism.STATIC): list(items_of(group, group.static_configs))
+        source_name(group.name, Mechanism.STATIC): items_of(group, group.static_configs)
         for group in settings.task_groups
     }
 
