@@ -10,7 +10,7 @@ from glob import has_magic
 from itertools import chain, islice
 from pathlib import Path
 
-from exporter.discovery.errors import DiscoveryError
+from exporter.discovery.source import DiscoveryError
 
 MAX_FILES = 10_000
 """Paths that the globs of one source may match."""

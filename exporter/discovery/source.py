@@ -1,16 +1,35 @@
-"""What a source of tasks is. A new one is a new file beside this, and a line in ``exporter.discovery.configured``."""
+"""What a source of tasks is, what it is given, and how it reports one refresh after the other.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A source runs on the event loop, but whatever grows with the number of its tasks, and whatever may block, happens in a
+thread: the loop is handed finished items, and only when they have changed.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import httpx
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.settings.model import TargetSettings
+from exporter.errors import ExporterError
+from exporter.settings.errors import ConfigError, in_short
+from exporter.tasks.item import Item
+
+T = TypeVar("T")
+
+
+class DiscoveryError(ExporterError):
+    """A refresh that found nothing to go by; what was found last holds."""
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
 
 
 class Mechanism(StrEnum):
@@ -22,25 +41,73 @@ class Mechanism(StrEnum):
     API = "api"
 
 
+MAX_ADDRESS = 160
+"""Characters of the address in a source's name."""
+
+
+def source_name(group: str, mechanism: Mechanism, address: str = "") -> str:
+    """What everybody calls a source, operators too: it says what the source is, never where it stands.
+
+    ``address`` tells it from others of its group and mechanism; the middle of a long one gives way to a digest.
+    """
+    if len(address) > MAX_ADDRESS:
+        end = MAX_ADDRESS // 2 - len(short_digest(address)) // 2 - 1
+        address = f"{address[:end]}…{short_digest(address)}…{address[-end:]}"
+    return "/".join([group, mechanism, *([address] if address else [])])
+
+
+def short_digest(*parts: object) -> str:
+    """Eight hexadecimal digits that tell values apart without showing them."""
+    return blake2b(repr(parts).encode(), digest_size=4).hexdigest()
+
+
+# ---- a source and those around it ------------------------------------------------------------------------------------
+
+
+class Threads:
+    """Runs what blocks, in daemon threads.
+
+    Not in the loop's own pool: a file system that hangs would take its few threads from scrapes and keys, and the
+    process would wait for it at its end. A call whose caller is cancelled runs on, and nobody hears of its result.
+    """
+
+    def __init__(self, *, at_once: int = 16) -> None:
+        self._free = asyncio.Semaphore(at_once)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """What the call returns or raises."""
+        async with self._free:
+            loop = asyncio.get_running_loop()
+            done: asyncio.Future[T] = loop.create_future()
+            threading.Thread(target=_run, args=(call, loop, done), name="discovery", daemon=True).start()
+            return await done
+
+
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SourceDependencies:
     """What a running source needs besides its settings; without a transport it uses the real network."""
 
     clock: Clock
     random: Random
     log: FilteringBoundLogger
     transport: httpx.AsyncBaseTransport | None = None
+    threads: Threads = field(default_factory=Threads)
 
 
 class Listener(Protocol):
     """Whoever a source reports to: at each refresh ``found``, if anything changed, then ``refreshed`` or ``failed``."""
 
-    async def found(self, targets: Sequence[TargetSettings]) -> None:
-        """These are all the targets that the source names now. Raises LedgerError where they cannot be taken yet."""
+    async def found(self, items: Sequence[Item], *, is_whole: bool) -> None:
+        """These are all the items that the source names now.
+
+        ``is_whole`` is false until the source has been read in full once since it was started: what the listener has
+        from an earlier run, and is not among these, may stand in the part that could not be read. Raises LedgerError
+        where they cannot be taken yet; then they are told again at the next refresh.
+        """
         ...
 
     def refreshed(self) -> None:
-        """A refresh was good in every part."""
+        """A refresh was good in every part, and what it found is taken."""
         ...
 
     def failed(self, *reasons: str) -> None:
@@ -49,8 +116,84 @@ class Listener(Protocol):
 
 
 class Source(Protocol):
-    """One place that names tasks of one group."""
+    """One place that names tasks of one group. It is a value: equal ones are one source, and may run on as such."""
 
-    async def run(self, listener: Listener, surroundings: Surroundings) -> None:
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def mechanism(self) -> Mechanism: ...
+
+    @property
+    def name(self) -> str:
+        """As ``source_name`` makes it: unlike those of other sources, and the same whatever surrounds this one."""
+        ...
+
+    async def run(self, listener: Listener, dependencies: SourceDependencies) -> None:
         """Report what is found, again whenever it changes, for ever. A fault is reported, never raised."""
         ...
+
+
+# ---- refreshes -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All items that hold after a refresh, and what is wrong with the parts of it that could not be read.
+
+    Items that have not changed are the very same tuple as last time, so that nobody has to compare them on the loop.
+    """
+
+    items: tuple[Item, ...]
+    faults: tuple[str, ...] = ()
+
+
+class Refreshes:
+    """Tells a listener what is new. What it could not take, it is told again at the next refresh."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._told: tuple[Item, ...] | None = None
+        self._is_whole = False
+
+    async def report(self, reading: Awaitable[Reading]) -> None:
+        """Wait for a reading and report it; a fault, be it of the reading or of the listener, is reported too."""
+        try:
+            read = await reading
+            await self._tell(read)
+        except ConfigError as error:
+            self._listener.failed(in_short(error))
+        except ExporterError as error:
+            self._listener.failed(str(error))
+        except Exception as error:  # noqa: BLE001 (whatever a library raises, no source may end by it)
+            self._listener.failed(f"unforeseen {type(error).__name__}")
+        else:
+            self._conclude(read.faults)
+
+    async def _tell(self, read: Reading) -> None:
+        is_whole = self._is_whole or not read.faults
+        if read.items is not self._told or is_whole is not self._is_whole:
+            await self._listener.found(read.items, is_whole=is_whole)
+            self._told, self._is_whole = read.items, is_whole
+
+    def _conclude(self, faults: tuple[str, ...]) -> None:
+        if faults:
+            self._listener.failed(*faults)
+        else:
+            self._listener.refreshed()
+
+
+def _run(call: Callable[[], T], loop: asyncio.AbstractEventLoop, done: "asyncio.Future[T]") -> None:
+    """Make the call, in a thread, and hand over what comes of it."""
+
+    def hand_over(result: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(lambda: None if done.done() else result())
+
+    try:
+        value = call()
+    except Exception as error:  # noqa: BLE001 (it is the caller's)
+        fault = error
+        hand_over(lambda: done.set_exception(fault))
+    else:
+        hand_over(lambda: done.set_result(value))

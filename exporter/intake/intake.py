@@ -90,8 +90,10 @@ class Intake:
                 memory |= await self._recall(some)
         return memory
 
-    async def replace(self, lists: Lists, memory: Memory | None = None) -> None:
-        """Let each of these sources ask for exactly these items. The caller holds ``changing``.
+    async def replace(self, lists: Lists, memory: Memory | None = None, *, drops: bool = True) -> None:
+        """Let each of these sources ask for exactly these items; without ``drops``, for these besides those it has.
+
+        The caller holds ``changing``.
 
         All wishes are taken before any is dropped, so that a task may move between sources without being forgotten.
         Raises LedgerError where no ``memory`` is given and the ledger cannot be read: then nothing is dropped, and the
@@ -102,7 +104,7 @@ class Intake:
             for some in _slices(items):
                 self._claim(source, some, await self._recall(some) if memory is None else memory, rounds[source])
                 await asyncio.sleep(0)
-        for source, round_ in rounds.items():
+        for source, round_ in rounds.items() if drops else ():
             for refs in _slices(self._tracker.claimed(source)):
                 stays = self._tracker.is_claimed_since
                 self._release(source, [ref for ref in refs if not stays(source, ref, round_=round_)])

@@ -5,9 +5,8 @@ Pure: what is in here is in the ledger, and whoever changes one changes the othe
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.discovery.configured import source_name
-from exporter.discovery.items import target_labels
-from exporter.discovery.source import Mechanism
+from exporter.discovery.lists import target_labels
+from exporter.discovery.source import Mechanism, source_name
 from exporter.settings.model import ApiConfigSettings, GroupSettings, TargetSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.discovery.configured import configured_sources, source_name
-from exporter.discovery.items import items_of, target_labels
-from exporter.discovery.source import Mechanism
+from exporter.discovery import configured_sources
+from exporter.discovery.lists import items_of, target_labels
+from exporter.discovery.source import Mechanism, source_name
 from exporter.intake.intake import Intake, Lists, Memory
 from exporter.registration.registry import Registry, registered_source, registration_limit
 from exporter.registration.registry import items_of as registered_items
@@ -75,7 +75,7 @@ def _lists(
     """The items of every group that is new or not as it was: of its ``static_configs``, and those registered."""
     lists: dict[str, Sequence[Item]] = {}
     for group in _changed(wanted, running):
-        lists[static_source(group)] = tuple(items_of(group, group.static_configs))
+        lists[static_source(group)] = items_of(group, group.static_configs)
         if registration_limit(group):
             lists[registered_source(group.name)] = tuple(registered_items(group, registered[group.name]))
     return lists

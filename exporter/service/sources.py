@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.discovery.configured import Configured, configured_sources
-from exporter.discovery.source import Surroundings
+from exporter.discovery import configured_sources
+from exporter.discovery.source import Source, SourceDependencies
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import SourceView
@@ -34,7 +34,8 @@ class Sources:
         self._loops = loops
         self._clock = dependencies.clock
         self._log = log
-        self._surroundings = Surroundings(dependencies.clock, dependencies.random, log, dependencies.transport)
+        self._dependencies = SourceDependencies(dependencies.clock, dependencies.random, log, dependencies.transport)
+        self._accounts: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
 
     @property
@@ -46,17 +47,18 @@ class Sources:
     def unreported_accounts(self) -> frozenset[str]:
         """The accounts of which a source may still name tasks that nobody knows of: it was not read in full yet."""
         waiting = (running for running in self._running.values() if running.last_refresh_at is None)
-        return frozenset(running.configured.group.account for running in waiting)
+        return frozenset(self._accounts[running.source.group] for running in waiting)
 
     def retire(self, settings: Settings) -> None:
         """Take nothing more from sources that these settings do not ask for."""
         wanted = _wanted(settings)
         for name, running in self._running.items():
-            running.is_retired = name not in wanted or wanted[name].key != running.configured.key
+            running.is_retired = name not in wanted or wanted[name] != running.source
 
     async def keep(self, settings: Settings) -> None:
         """Let exactly the sources of these settings run; those that are the same run on."""
         self.retire(settings)
+        self._accounts = {group.name: group.account for group in settings.task_groups}
         for name in [name for name, running in self._running.items() if running.is_retired]:
             await self._loops.stop(_loop(name))
             del self._running[name]
@@ -67,20 +69,20 @@ class Sources:
     def views(self) -> Iterator[SourceView]:
         """What /metrics shows of each."""
         for running in self._running.values():
-            it = running.configured
-            yield SourceView(it.group.name, str(it.mechanism), running.last_refresh_at)
+            yield SourceView(running.source.group, str(running.source.mechanism), running.last_refresh_at)
 
-    def _start(self, configured: Configured) -> None:
-        running = _Running(configured, self._intake, self._accounting, self._clock, self._log)
-        self._running[configured.name] = running
-        self._loops.start(_loop(configured.name), configured.source.run(running, self._surroundings))
+    def _start(self, source: Source) -> None:
+        self._running[source.name] = running = _Running(
+            source, self._intake, self._accounting, self._clock, self._log
+        )
+        self._loops.start(_loop(source.name), source.run(running, self._dependencies))
 
 
 @dataclass(slots=True)
 class _Running:
     """One source at work: what it reports becomes lists, metrics and log lines."""
 
-    configured: Configured
+    source: Source
     intake: Intake
     accounting: ExporterAccounting
     clock: Clock
@@ -90,28 +92,28 @@ class _Running:
     has_been_tried: bool = False
     is_retired: bool = False
 
-    async def found(self, items: Sequence[Item]) -> None:
+    async def found(self, items: Sequence[Item], *, is_whole: bool) -> None:
         async with self.intake.changing:
             if not self.is_retired:
-                await self.intake.replace({self.configured.name: items})
+                await self.intake.replace({self.source.name: items}, drops=is_whole)
 
     def refreshed(self) -> None:
         self.has_been_tried = True
         self.last_refresh_at = self.clock.wall()
         if self.faults:
             self.faults = frozenset()
-            self.log.info("discovery_recovered", source=self.configured.name)
+            self.log.info("discovery_recovered", source=self.source.name)
 
     def failed(self, *reasons: str) -> None:
         self.has_been_tried = True
-        self.accounting.refresh_failed(self.configured.group.name, str(self.configured.mechanism))
+        self.accounting.refresh_failed(self.source.group, str(self.source.mechanism))
         for reason in dict.fromkeys(reasons):
             if reason not in self.faults:
-                self.log.warning("discovery_failing", source=self.configured.name, reason=reason)
+                self.log.warning("discovery_failing", source=self.source.name, reason=reason)
         self.faults = frozenset(reasons)
 
 
-def _wanted(settings: Settings) -> dict[str, Configured]:
+def _wanted(settings: Settings) -> dict[str, Source]:
     return {
         source.name: source
         for group in settings.task_groups

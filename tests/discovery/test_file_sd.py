@@ -8,19 +8,22 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.discovery.file_sd import FileSource
-from exporter.discovery.parse import Defaults
+from exporter.discovery import file_sd
+from exporter.discovery.file_sd import Files, FileSource, file_sources
+from exporter.discovery.lists import Defaults, ListParser
+from exporter.discovery.source import DiscoveryError, Reading
 from exporter.settings.model import FileSdSettings
 from tests.support.fake_clock import FakeClock
-from tests.support.listening import running
+from tests.support.listening import calls_counted, running
 
-DEFAULTS = Defaults("sora-2", (), frozenset())
+PARSER = ListParser("default", "renders", Defaults("sora-2", (), frozenset()))
 NEVER = 86_400.0
 """With so long a refresh interval, all that is seen is seen by notification."""
 
 
 def source(*patterns: str, refresh_interval: float = NEVER) -> FileSource:
-    return FileSource(FileSdSettings(patterns, refresh_interval), DEFAULTS)
+    [source] = file_sources([FileSdSettings(patterns, refresh_interval)], PARSER)
+    return source
 
 
 @pytest.fixture
@@ -201,6 +204,31 @@ async def test_the_refresh_interval_is_the_backstop(tmp_path: Path) -> None:
         assert len(ears.lists) == 2, "what did not change is not told again"
 
 
+@pytest.mark.parametrize("size", [10, 20_000])
+async def test_the_loop_does_not_walk_the_tasks(tmp_path: Path, size: int) -> None:
+    ids = [f"render-{number}" for number in range(size)]
+    path, clock = tmp_path / "a.txt", FakeClock()
+    with calls_counted() as calls:
+        async with running(source(str(path), refresh_interval=60.0), clock=clock) as ears:
+            await ears.until(lambda: ears.refreshes)
+            for text in ("\n".join(ids), "\n".join([*ids, ""]), "\n".join([*ids, "another"])):
+                path.write_text(text)
+                await ears.after_refresh(clock.advance(60.0))
+            await ears.until(lambda: len(ears.ids) == size + 1)
+    assert calls.count < 1000
+
+
+async def test_a_first_refresh_with_one_bad_file_of_two(folder: Path) -> None:
+    (folder / "a.txt").write_text("no id")
+    async with running(source(f"{folder}/*.txt", f"{folder}/*.yml"), clock=SystemClock()) as ears:
+        await ears.until(lambda: ears.failures)
+        assert (ears.ids, ears.is_whole, ears.refreshes) == (["b"], False, 0)
+
+        (folder / "a.txt").write_text("a")
+        await ears.until(lambda: ears.refreshes)
+        assert (ears.ids, ears.is_whole) == (["a", "b"], True)
+
+
 async def test_a_list_that_could_not_be_taken_is_offered_again(folder: Path) -> None:
     clock = FakeClock()
     async with running(source(f"{folder}/*.txt", refresh_interval=60.0), clock=clock) as ears:
@@ -209,3 +237,138 @@ async def test_a_list_that_could_not_be_taken_is_offered_again(folder: Path) -> 
         ears.is_deaf = False
         await clock.advance(60.5)
         await ears.until(lambda: ears.ids == ["a"])
+
+
+# ---- one reading after the other -------------------------------------------------------------------------------------
+
+
+def ids(found: Reading) -> list[str]:
+    return [str(item.ref.task_id or item.ref.out_task_id) for item in found.items]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files((f"{tmp_path}/*",), PARSER)
+
+
+def test_every_format_in_the_order_of_the_paths(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "b.json").write_text('[{"task_ids": ["one"]}]')
+    (tmp_path / "a.yml").write_text("- task_ids: [two]\n  model: other")
+    (tmp_path / "c.txt").write_text("task_3\n")
+    (tmp_path / "directory").mkdir()
+
+    found = files.read()
+
+    assert found.faults == ()
+    assert ids(found) == ["two", "one", "task_3"]
+    assert [item.labels.model for item in found.items] == ["other", "sora-2", "sora-2"]
+
+
+def test_a_bad_file_keeps_its_last_good_items_while_others_go_on(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+    files.read()
+
+    (tmp_path / "a.txt").write_text("a\nno id\n")
+    (tmp_path / "b.txt").write_text("b\nc\n")
+    found = files.read()
+
+    fault = f"{tmp_path}/a.txt:2: expected an id: printable, without spaces, 200 characters at most"
+    assert (ids(found), found.faults) == (["a", "b", "c"], (fault,))
+    assert files.read() == found, "and as long as it stays so"
+
+    (tmp_path / "a.txt").write_text("d")
+    assert files.read() == Reading(files.read().items, ())
+    assert ids(files.read()) == ["d", "b", "c"]
+
+
+def test_a_bad_file_that_never_was_good(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "a.yml").write_text("- [}")
+    (tmp_path / "b.yml").write_text("- x: 1\n  y: 1\n")
+
+    found = files.read()
+
+    assert ids(found) == []
+    assert [fault.removeprefix(f"{tmp_path}/") for fault in found.faults] == [
+        "a.yml:1: this is not YAML: did not find expected node content",
+        "b.yml:1: [0].x: unknown key; allowed: task_ids, out_task_ids, model, labels, submitted_at (and 2 more)",
+    ]
+
+
+def test_what_names_the_same_is_the_same(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "a.txt").write_text("a\nb")
+    items = files.read().items
+    assert files.read().items is items
+    (tmp_path / "a.txt").write_text("a\n\n# a comment\nb")
+    assert files.read().items is items
+    (tmp_path / "a.txt").rename(tmp_path / "b.txt")
+    assert files.read().items is items
+
+
+def test_what_was_bad_is_forgotten_with_its_file(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    files.read()
+    (tmp_path / "a.txt").write_text("no id")
+    assert ids(files.read()) == ["a"]
+
+    (tmp_path / "a.txt").unlink()
+    assert files.read() == Reading(())
+    (tmp_path / "a.txt").write_text("no id")
+    assert ids(files.read()) == []
+
+
+@pytest.mark.parametrize("kind", ["fifo", "dangling", "loop"])
+def test_what_cannot_be_read_keeps_its_last_good_items(tmp_path: Path, files: Files, kind: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    files.read()
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere" if kind == "dangling" else "a.txt")
+
+    found = files.read()
+
+    reasons = {
+        "fifo": "it is not a regular file",
+        "dangling": "No such file or directory",
+        "loop": "Too many levels of symbolic links",
+    }
+    assert (ids(found), found.faults) == (["a"], (f"{path}: cannot be read: {reasons[kind]}",))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path, files: Files) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    files.read()
+    path.chmod(0)
+
+    found = files.read()
+
+    assert (ids(found), found.faults) == (["a"], (f"{path}: cannot be read: Permission denied",))
+
+
+def test_a_file_that_goes_while_it_is_looked_for(tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_sd, "matching", lambda _patterns: [tmp_path / "gone.txt"])
+
+    assert files.read() == Reading(())
+
+
+def test_a_file_that_is_too_large(tmp_path: Path, files: Files) -> None:
+    with (tmp_path / "a.txt").open("wb") as file:
+        file.truncate(16 * 1024 * 1024 + 1)
+
+    assert files.read().faults == (f"{tmp_path}/a.txt: is larger than 16 MiB, the most that is allowed",)
+
+
+def test_all_files_together_have_a_limit(tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_sd, "MAX_IDS", 3)
+    (tmp_path / "a.txt").write_text("a\nb")
+    (tmp_path / "b.txt").write_text("c")
+    assert len(ids(files.read())) == 3
+
+    (tmp_path / "b.txt").write_text("c\nd")
+    with pytest.raises(DiscoveryError, match=r"^the files name more than 3 tasks, the most that is allowed$"):
+        files.read()

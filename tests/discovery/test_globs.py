@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from exporter.discovery import globs
-from exporter.discovery.errors import DiscoveryError
 from exporter.discovery.globs import directories, matching
+from exporter.discovery.source import DiscoveryError
 
 FILES = ("a.yml", "b.yml", "c.json", ".hidden.yml", "[x].yml", "sub/a.yml", "sub/deep/a.yml", "other/b.yml")
 

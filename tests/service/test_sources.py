@@ -38,8 +38,8 @@ def upstream(request: httpx.Request) -> httpx.Response:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Exporter]:
-    path = write_config(directory, CONFIG)
+async def running(directory: Path, config: str = CONFIG) -> AsyncIterator[Exporter]:
+    path = write_config(directory, config)
     exporter = Exporter(
         load(path),
         config_file=path,
@@ -105,6 +105,38 @@ async def test_a_reload_changes_what_a_source_says(tmp_path: Path) -> None:
         await until(lambda: counts(exporter) == {"second/veo": 1})
 
 
+async def test_removing_one_of_two_sources_leaves_the_other_alone(tmp_path: Path) -> None:
+    (tmp_path / "first.yml").write_text("- {task_ids: [task_1], model: one}")
+    (tmp_path / "second.yml").write_text("- {task_ids: [task_2], model: two}")
+    both = "file_sd_configs: [{files: [first.yml]}, {files: [second.yml]}]"
+    config = CONFIG.replace("file_sd_configs: [{files: [first.txt]}]", both)
+    async with running(tmp_path, config) as exporter:
+        await until(lambda: counts(exporter) == {"first/one/video": 1, "first/two/video": 1})
+        (tmp_path / "second.yml").write_text("- [")  # so that nothing but the name can tell whose tasks are whose
+        write_config(tmp_path, config.replace("{files: [first.yml]}, ", ""))
+        await exporter.reload()
+        assert counts(exporter) == {"first/two/video": 1}
+        await asyncio.sleep(0.5)
+        assert counts(exporter) == {"first/two/video": 1}
+
+
+async def test_a_source_that_starts_anew_drops_nothing_before_it_was_read_in_full(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("- task_ids: [task_1]")
+    (tmp_path / "b.yml").write_text("- task_ids: [task_2, task_3]")
+    config = CONFIG.replace("first.txt", "'?.yml'")
+    async with running(tmp_path, config) as exporter:
+        await until(lambda: counts(exporter) == {"first/sora-2/video": 3})
+        (tmp_path / "a.yml").write_text("- [")
+        (tmp_path / "b.yml").write_text("- task_ids: [task_2]")
+        await until(lambda: counts(exporter) == {"first/sora-2/video": 2})
+
+        write_config(tmp_path, config.replace("team: video", "team: trailers"))
+        await exporter.reload()
+        await until(lambda: counts(exporter) == {"first/sora-2/video": 1, "first/sora-2/trailers": 1})
+        (tmp_path / "a.yml").write_text("[]")
+        await until(lambda: counts(exporter) == {"first/sora-2/trailers": 1})
+
+
 async def test_each_source_tells_when_it_was_last_good(tmp_path: Path) -> None:
     (tmp_path / "first.txt").write_text("no id")
     with capture_logs() as logs:
@@ -120,8 +152,9 @@ async def test_each_source_tells_when_it_was_last_good(tmp_path: Path) -> None:
             await until(lambda: [log for log in logs if log["event"] == "discovery_recovered"])
             assert all(view.last_refresh_at for view in exporter.snapshot().sources)
     fault = f"{tmp_path}/first.txt:1: expected an id: printable, without spaces, 200 characters at most"
+    name = f"first/file_sd/{tmp_path}/first.txt"
     failing = [log for log in logs if log["event"] == "discovery_failing"]
     assert [(log["source"], log["reason"]) for log in failing] == [
-        ("first/file_sd/0", fault),
-        ("first/file_sd/0", f"{fault} (and 1 more)"),
+        (name, fault),
+        (name, f"{fault} (and 1 more)"),
     ]

@@ -1,18 +1,22 @@
-"""A listener for sources, and surroundings to run them in."""
+"""A listener for sources, and what they need to run."""
 
 import asyncio
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from random import Random
+from types import FrameType
 
 import httpx
 import structlog
 
+import exporter
 from exporter.clock import Clock
-from exporter.discovery.source import Source, Surroundings
+from exporter.discovery.source import Source, SourceDependencies
 from exporter.ledger.ledger import LedgerError
-from exporter.settings.model import TargetSettings
+from exporter.tasks.item import Item
 
 PATIENCE = 5.0
 LOOK = 0.01
@@ -22,15 +26,17 @@ class Ears:
     """Notes what a source reports. While ``is_deaf`` it takes nothing, as when the ledger cannot be read."""
 
     def __init__(self) -> None:
-        self.lists: list[tuple[TargetSettings, ...]] = []
+        self.lists: list[tuple[Item, ...]] = []
+        self.is_whole = False
         self.refreshes = 0
         self.failures: list[tuple[str, ...]] = []
         self.is_deaf = False
 
-    async def found(self, targets: Sequence[TargetSettings]) -> None:
+    async def found(self, items: Sequence[Item], *, is_whole: bool) -> None:
         if self.is_deaf:
             raise LedgerError("the disk is gone")
-        self.lists.append(tuple(targets))
+        self.lists.append(tuple(items))
+        self.is_whole = is_whole
 
     def refreshed(self) -> None:
         self.refreshes += 1
@@ -42,7 +48,7 @@ class Ears:
     def ids(self) -> list[str]:
         """Every id that was found last, in order."""
         last = self.lists[-1] if self.lists else ()
-        return [name for target in last for name in (*target.task_ids, *target.out_task_ids)]
+        return [str(item.ref.task_id or item.ref.out_task_id) for item in last]
 
     @property
     def rounds(self) -> int:
@@ -70,10 +76,35 @@ async def running(
     """Run a source; it must not end by itself."""
     ears = Ears()
     log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
-    task = asyncio.create_task(source.run(ears, Surroundings(clock, Random(1), log, transport)))
+    task = asyncio.create_task(source.run(ears, SourceDependencies(clock, Random(1), log, transport)))
     try:
         yield ears
         assert not task.done(), task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+class Calls:
+    """How many calls this thread has made of the exporter's code."""
+
+    count = 0
+
+    def note(self, frame: FrameType, event: str, _: object) -> None:
+        # what a dataclass generates, such as a comparison, has no file
+        if event == "call" and frame.f_code.co_filename.startswith((_OURS, "<string>")):
+            self.count += 1
+
+
+_OURS = str(Path(exporter.__file__).parent)
+
+
+@contextmanager
+def calls_counted() -> Iterator[Calls]:
+    """Count the calls that this thread, be it the event loop's, makes of the exporter's code."""
+    calls = Calls()
+    sys.setprofile(calls.note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from exporter.discovery.parse import Defaults, parse_items
+from exporter.discovery.lists import Defaults, parse_items
 from exporter.settings.errors import ConfigError, Fault, shown
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
 from exporter.tasks.identity import TaskRef

@@ -1,18 +1,20 @@
-"""A list becomes targets, or every mistake in it is told."""
+"""A list becomes items, or every mistake in it is told."""
 
 import json
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discovery import parse as parsing
-from exporter.discovery.parse import Defaults, count_ids, parse_items, parse_list
-from exporter.discovery.written import Format
+from exporter.discovery import lists
+from exporter.discovery.lists import Defaults, Format, ListParser, items_of, parse_items, parse_list, read_written
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import GroupSettings, TargetSettings
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, TaskLabels
 
 GROUP = GroupSettings(name="renders", account="default", model="sora-2-pro", labels=(("team", "video"),))
 DEFAULTS = Defaults.of(GROUP, ["team", "tier"])
@@ -164,10 +166,10 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
     ids=["ids", "items"],
 )
 def test_a_list_has_a_limit(items: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "MAX_IDS", 4)
-    assert count_ids(read(json.dumps(items), Format.JSON)) <= 4
+    monkeypatch.setattr(lists, "MAX_IDS", 4)
+    assert len(items_of(GROUP, read(json.dumps(items), Format.JSON))) <= 4
 
-    monkeypatch.setattr(parsing, "MAX_IDS", 3)
+    monkeypatch.setattr(lists, "MAX_IDS", 3)
     assert faults(json.dumps(items), Format.JSON) == ["ids: has more than 3 items or ids, the most that is allowed"]
     assert faults(yaml.safe_dump(items), Format.YAML) == [
         "ids:1: has more than 3 items or ids, the most that is allowed"
@@ -175,7 +177,7 @@ def test_a_list_has_a_limit(items: list[object], monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_text_has_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "MAX_IDS", 2)
+    monkeypatch.setattr(lists, "MAX_IDS", 2)
 
     assert faults("a\nb\nc", Format.TEXT) == ["ids: has more than 2 items or ids, the most that is allowed"]
 
@@ -231,3 +233,114 @@ def test_every_format_names_the_same_tasks(ids: list[str]) -> None:
 
     assert read(json.dumps([by_kind]), Format.JSON) == read(yaml.safe_dump([by_kind]), Format.YAML)
     assert not ids or text == read(json.dumps([by_kind]), Format.JSON)
+
+
+# ---- formats ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.yml", Format.YAML),
+        ("a.yaml", Format.YAML),
+        ("a.json", Format.JSON),
+        ("a.txt", Format.TEXT),
+        ("a.ids", Format.TEXT),
+        ("a", Format.TEXT),
+        (".yml", Format.TEXT),
+        ("a.yml.bak", Format.TEXT),
+    ],
+)
+def test_the_suffix_tells_the_format(name: str, form: Format) -> None:
+    assert Format.of(PurePath("/tasks") / name) is form
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("", []),
+        ("\n  \n# nothing yet\n", []),
+        ("task_1", [{"task_ids": ["task_1"]}]),
+        ("render-1\r\n", [{"out_task_ids": ["render-1"]}]),
+        (
+            " task_1 \nrender-1\n\n# more\ntask_2\nrender-1\n",
+            [{"task_ids": ["task_1", "task_2"], "out_task_ids": ["render-1"]}],
+        ),
+        ("123\nnull\n'quoted'", [{"out_task_ids": ["123", "null", "'quoted'"]}]),
+    ],
+)
+def test_text_is_one_id_a_line(text: str, items: object) -> None:
+    assert read_written(text, Format.TEXT, name="ids.txt").items == items
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "ids.json:1: this is not JSON: Expecting value"),
+        ('[{"task_ids": ["a"]\n', "ids.json:2: this is not JSON: Expecting ',' delimiter"),
+        ("[] []", "ids.json:1: this is not JSON: Extra data"),
+        ("{}", "ids.json: expected a list of items, as in static_configs"),
+        ("null", "ids.json: expected a list of items, as in static_configs"),
+        ("[NaN]", "ids.json: this is not JSON: NaN is no number"),
+        ("[" + "1" * 5000 + "]", "ids.json: this is not JSON: a number has too many digits"),
+        ('[{"b": 1, "a": 1, "a": 2}]', "ids.json: this is not JSON: a stands twice in one object; keep one"),
+        (
+            json.dumps(dict.fromkeys(range(200_000)))[:-1] + ', "7": 1}',
+            "ids.json: this is not JSON: 7 stands twice in one object; keep one",
+        ),
+        ("[" * 100_000, "ids.json: this is not a list of items: it is nested too deep"),
+    ],
+)
+def test_json_by_the_standard(text: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_written(text, Format.JSON, name="ids.json")
+
+    assert str(caught.value) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "ids.yml:1: is empty; a list without items is []"),
+        ("# nothing yet\n", "ids.yml:1: is empty; a list without items is []"),
+        ("task_ids: [a]", "ids.yml:1: expected a list of items, as in static_configs"),
+        ("- a\n---\n- b", "ids.yml:2: a second document begins here; only one is allowed"),
+        ("- a\n- [}", "ids.yml:2: this is not YAML: did not find expected node content"),
+    ],
+)
+def test_yaml_by_the_rules_of_the_configuration(text: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_written(text, Format.YAML, name="ids.yml")
+
+    assert str(caught.value) == fault
+
+
+# ---- items -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_item_for_each_id() -> None:
+    targets = [
+        TargetSettings(("task_1", "task_2"), ("render-1",), "sora-2", (("team", "video"),), submitted_at=5.0),
+        TargetSettings(out_task_ids=("render-2",)),
+        TargetSettings(),
+    ]
+    labels = TaskLabels("default", "renders", "sora-2", (("team", "video"),))
+
+    assert items_of(GroupSettings(name="renders", account="default"), targets) == (
+        Item(TaskRef("default", task_id="task_1"), labels, 5.0),
+        Item(TaskRef("default", task_id="task_2"), labels, 5.0),
+        Item(TaskRef("default", out_task_id="render-1"), labels, 5.0),
+        Item(TaskRef("default", out_task_id="render-2"), TaskLabels("default", "renders", "")),
+    )
+
+
+def test_a_parser_makes_the_items_of_its_group() -> None:
+    content = json.dumps(FULL).encode()
+
+    assert ListParser.of(GROUP, ["team", "tier"]).parse(content, Format.JSON, name="ids") == items_of(GROUP, TARGETS)
+
+
+def test_tasks_of_the_same_labels_share_them() -> None:
+    targets = [TargetSettings((f"task_{number}",), model="sora-2", submitted_at=number) for number in range(3)]
+
+    assert len({id(item.labels) for item in items_of(GROUP, targets)}) == 1

@@ -1,0 +1,147 @@
+"""What a listener hears of one refresh after the other, and where a reading happens."""
+
+import asyncio
+import threading
+
+import pytest
+
+from exporter.discovery.source import DiscoveryError, Reading, Refreshes, Threads
+from exporter.settings.errors import ConfigError, Fault
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, TaskLabels
+from tests.support.listening import PATIENCE, Ears
+
+
+def items(*ids: str) -> tuple[Item, ...]:
+    return tuple(Item(TaskRef("default", out_task_id=name), TaskLabels("default", "renders")) for name in ids)
+
+
+NONE, ONE, TWO = items(), items("one"), items("two")
+
+
+async def reading(found: Reading | Exception) -> Reading:
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+async def test_a_list_is_told_when_it_is_new() -> None:
+    ears = Ears()
+    refreshes = Refreshes(ears)
+    for found in ((), (), ONE, ONE, TWO, ()):
+        await refreshes.report(reading(Reading(found)))
+
+    assert ears.lists == [(), ONE, TWO, ()]
+    assert ears.refreshes == 6
+
+
+async def test_a_part_that_failed_spoils_the_refresh_but_not_the_list() -> None:
+    ears = Ears()
+    await Refreshes(ears).report(reading(Reading(ONE, ("a: bad", "b: bad"))))
+
+    assert (ears.lists, ears.failures, ears.refreshes) == ([ONE], [("a: bad", "b: bad")], 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DiscoveryError("no connection"), "no connection"),
+        (ConfigError([Fault("a", 1, "k", "is bad"), Fault("a", 2, "", "too")]), "a:1: k: is bad (and 1 more)"),
+        (ZeroDivisionError("a secret"), "unforeseen ZeroDivisionError"),
+    ],
+)
+async def test_a_reading_that_failed_changes_nothing(error: Exception, reason: str) -> None:
+    ears = Ears()
+    refreshes = Refreshes(ears)
+    await refreshes.report(reading(Reading(ONE)))
+    await refreshes.report(reading(error))
+    await refreshes.report(reading(Reading(ONE)))
+
+    assert (ears.lists, ears.failures, ears.refreshes) == ([ONE], [(reason,)], 2)
+
+
+async def test_what_could_not_be_taken_is_told_again() -> None:
+    ears = Ears()
+    refreshes = Refreshes(ears)
+    ears.is_deaf = True
+    await refreshes.report(reading(Reading(ONE, ("a: bad",))))
+    assert (ears.lists, ears.failures) == ([], [("the disk is gone",)])
+
+    ears.is_deaf = False
+    await refreshes.report(reading(Reading(ONE)))
+    assert (ears.lists, ears.refreshes) == ([ONE], 1)
+
+
+async def test_a_list_is_whole_from_the_first_refresh_that_was_good_in_every_part() -> None:
+    ears = Ears()
+    refreshes = Refreshes(ears)
+    await refreshes.report(reading(Reading(ONE, ("a: bad",))))
+    assert (ears.lists, ears.is_whole) == ([ONE], False)
+    await refreshes.report(reading(DiscoveryError("no connection")))
+    await refreshes.report(reading(Reading(TWO, ("a: bad",))))
+    assert (ears.lists, ears.is_whole) == ([ONE, TWO], False)
+
+    await refreshes.report(reading(Reading(TWO)))
+    assert (ears.lists, ears.is_whole) == ([ONE, TWO, TWO], True), "now it tells what there is not"
+    await refreshes.report(reading(Reading(NONE, ("a: bad again",))))
+    assert (ears.lists, ears.is_whole) == ([ONE, TWO, TWO, NONE], True)
+
+
+async def test_a_list_that_was_not_taken_is_not_whole_either() -> None:
+    ears = Ears()
+    refreshes = Refreshes(ears)
+    ears.is_deaf = True
+    await refreshes.report(reading(Reading(ONE)))
+    ears.is_deaf = False
+    await refreshes.report(reading(Reading(ONE, ("a: bad",))))
+
+    assert (ears.lists, ears.is_whole) == ([ONE], False)
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+
+def fail() -> None:
+    raise DiscoveryError("no such thing")
+
+
+async def test_a_call_in_a_thread_comes_back_with_what_it_made() -> None:
+    threads = Threads()
+
+    assert await threads.run(threading.get_ident) != threading.get_ident()
+    with pytest.raises(DiscoveryError, match=r"^no such thing$"):
+        await threads.run(fail)
+
+
+async def test_a_call_that_hangs_keeps_nobody_waiting() -> None:
+    hang = threading.Event()
+    threads = Threads(at_once=2)
+    hanging = [asyncio.create_task(threads.run(hang.wait)) for _ in range(2)]
+    others = asyncio.create_task(threads.run(threading.get_ident))
+    await asyncio.to_thread(threading.get_ident)  # the loop's own pool is free
+    assert not others.done(), "so many at once"
+
+    hanging[0].cancel()
+    await asyncio.wait_for(others, PATIENCE)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "discovery")
+
+    hang.set()
+    assert await asyncio.wait_for(hanging[1], PATIENCE)
+
+
+def test_the_end_of_the_loop_does_not_wait_for_it() -> None:
+    hang, ended = threading.Event(), threading.Event()
+
+    def outlast() -> None:
+        hang.wait()
+        ended.set()
+
+    async def begin() -> None:
+        asyncio.get_running_loop().call_later(0.01, asyncio.current_task().cancel)  # type: ignore[union-attr]
+        await Threads().run(outlast)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(begin())
+    assert not ended.is_set()
+    hang.set()
+    assert ended.wait(PATIENCE)
