@@ -50,9 +50,9 @@ RULES = f"""\
 """
 
 SECTIONS = (
-    ("`bytespike_tasks…`: all tasks of one set of labels", declared(tasks)),
+    (f"`{tasks.BY_STATUS.name}…`: all tasks of one set of labels", declared(tasks)),
     ("`bytespike_task_…`: one task", declared(task)),
-    ("`bytespike_up`, `bytespike_api_…`: the API", declared(api)),
+    (f"`{api.UP.name}`, `bytespike_api_…`: the API", declared(api)),
     ("`bytespike_exporter_…`: the exporter itself", declared(own)),
 )
 
