@@ -158,6 +158,17 @@ def test_each_group_has_its_own_room() -> None:
     assert intake.follow(labels("a"), labels("a", group="stills")) == [labels("a"), labels("a", group="stills")]
 
 
+def test_sets_too_long_are_refused() -> None:
+    def long(team: int, owner: int) -> TaskLabels:
+        return TaskLabels("default", "renders", "x" * 256, (("owner", "x" * owner), ("team", "x" * team)))
+
+    intake = Intake()
+    intake.configure(names="owner team")
+    refused = TaskLabels("default", "renders", "other", (("owner", "other"), ("team", "other")))
+    assert intake.follow(long(128, 128), long(129, 128)) == [long(128, 128), refused]
+    assert intake.overflows() == {SETS: 1}
+
+
 # ---- error codes -----------------------------------------------------------------------------------------------------
 
 
