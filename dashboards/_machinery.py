@@ -113,9 +113,9 @@ SOURCES = Row(
         ),
         lines(
             "At the limits",
-            "Tasks without series of their own, label values that became other (a minute), and tasks named twice.",
+            "Tasks without series of their own, labels that became other (a minute, by limit), and tasks named twice.",
             Query("sum(bytespike_exporter_task_series_dropped)", "without series"),
-            Query(f"60 * sum(rate(bytespike_exporter_label_values_overflowed_total[{RATE}]))", "label values"),
+            Query(f"60 * sum by (limit) (rate(bytespike_exporter_label_values_overflowed_total[{RATE}]))", "{{limit}}"),
             Query("sum(bytespike_exporter_duplicate_tasks)", "named twice"),
             unit="short",
         ),

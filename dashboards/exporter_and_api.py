@@ -81,7 +81,8 @@ STATE = Row(
         ),
         stat(
             "Labels as other",
-            'Label values that became "other" in the last day, for global.label_values.limit is reached.',
+            'Labels that became "other" in the last day, for global.label_values.limit or global.label_sets.limit is '
+            "reached.",
             "sum(increase(bytespike_exporter_label_values_overflowed_total[1d]))",
             unit="short",
             decimals=0,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.families import api, own, task, tasks
 from exporter.metrics.family import Family, Histogram, Scope, declared
+from exporter.metrics.limits import MAX_BYTES, MAX_SET_BYTES
 
 INTRODUCTION = """\
 # Metrics
@@ -37,7 +38,8 @@ RULES = f"""\
   which `model` and every user label of a new one are `other`, and as many combinations of one with an `error_code`,
   beyond which the code is `other`. What the configuration names has its place in any case, and so has what has been
   counted once: such series keep their names. A combination that neither a task nor a total carries any more gives its
-  place back. `{own.LABELS_OVERFLOWED.name}` counts by `limit` what became `other`. Per-task series
+  place back. A value of more than {MAX_BYTES} bytes is `other` too, and so is a combination of more than
+  {MAX_SET_BYTES}. `{own.LABELS_OVERFLOWED.name}` counts by `limit` what became `other`. Per-task series
   exist for at most `global.task_series.limit` tasks; `{own.TASK_SERIES_DROPPED.name}` says how many have
   none.
 - **Retention.** A finished task stays in `{tasks.BY_STATUS.name}` and in its own series for `global.retention`.
@@ -50,9 +52,9 @@ RULES = f"""\
 """
 
 SECTIONS = (
-    ("`bytespike_tasks…`: all tasks of one set of labels", declared(tasks)),
+    (f"`{tasks.BY_STATUS.name}…`: all tasks of one set of labels", declared(tasks)),
     ("`bytespike_task_…`: one task", declared(task)),
-    ("`bytespike_up`, `bytespike_api_…`: the API", declared(api)),
+    (f"`{api.UP.name}`, `bytespike_api_…`: the API", declared(api)),
     ("`bytespike_exporter_…`: the exporter itself", declared(own)),
 )
 

@@ -20,6 +20,9 @@ from exporter.tasks.item import TaskLabels
 MAX_BYTES = 256
 """The longest value, as UTF-8, of a label whose values come from outside: a page is as long as its labels."""
 
+MAX_SET_BYTES = 512
+"""How long the model and the user labels of one set may be together: some twenty labels can be declared."""
+
 OTHER = "other"
 """What a refused value becomes."""
 
@@ -179,7 +182,8 @@ class LabelLimits:
         rest = self._rest(labels)
         if labels in self._places or labels == rest:
             return labels
-        if not self._find_room(lambda: self._places.sets(_group(labels)) < self._max_sets):
+        is_too_long = sum(len(value.encode()) for _, value in _open_values(labels)) > MAX_SET_BYTES
+        if is_too_long or not self._find_room(lambda: self._places.sets(_group(labels)) < self._max_sets):
             self._refused(Limit.LABEL_SETS)
             return rest
         self._given += 1

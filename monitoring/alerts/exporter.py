@@ -115,10 +115,10 @@ ALERTS = (
         severity=Severity.INFO,
         expr="increase(bytespike_exporter_label_values_overflowed_total[1h]) > 0",
         wait="5m",
-        summary="A label has more values than are told apart.",
+        summary="There are more label values, or combinations of them, than are told apart.",
         description=(
-            '{{ $value | printf "%.0f" }} times within an hour {{ $labels.instance }} wrote "other" in place of a '
-            "label value."
+            '{{ $value | printf "%.0f" }} times within an hour {{ $labels.instance }} wrote "other" into labels, for '
+            "global.{{ $labels.limit }}.limit is reached."
         ),
     ),
     Alert(

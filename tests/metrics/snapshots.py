@@ -37,10 +37,15 @@ def task(task_id: str, status: Status, **known: Any) -> TaskState:
 
 def completed(task_id: str, duration: float, **known: Any) -> Outcome:
     """A video that came out as ordered."""
-    usual = {"credits_used": 1.47, "credits_estimated": 1.5, "gap": 4.5, "eta_ratio": duration / 35}
-    output = (Output("video", 8.0),)
+    usual = {
+        "credits_used": 1.47,
+        "credits_estimated": 1.5,
+        "gap": 4.5,
+        "eta_ratio": duration / 35,
+        "outputs": (Output("video", 8.0),),
+    }
     ref = TaskRef("default", task_id)
-    return Outcome(ref, Status.COMPLETED, NOW - 60, duration=duration, outputs=output, **{**usual, **known})
+    return Outcome(ref, Status.COMPLETED, NOW - 60, duration=duration, **{**usual, **known})
 
 
 def failed(task_id: str, error_code: str | None, duration: float = 20.0) -> Outcome:

@@ -1,11 +1,28 @@
 """The catalogue against the contract, which is written out here a second time."""
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import exporter
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
-from exporter.metrics.family import Accumulated, Family, Histogram, Type
+from exporter.metrics.family import (
+    Accumulated,
+    Counter,
+    Family,
+    Gauge,
+    Histogram,
+    Info,
+    Instantaneous,
+    StateSet,
+    Type,
+)
+from exporter.metrics.gauges import gauges
+from exporter.metrics.labelling import Labelling
+from tests.metrics.snapshots import busy
 
 TASKS = "account group model"
 TASK = "account group model task_id out_task_id"
@@ -113,9 +130,10 @@ def test_labels_are_plain_and_distinct(family: Family) -> None:
 
 
 @every_family
-def test_starts_fit_the_labels(family: Family) -> None:
-    assert all(len(start) == len(family.labels) for start in family.starts)
-    assert len(set(family.starts)) == len(family.starts)
+def test_starts_and_what_comes_later_fit_the_labels(family: Family) -> None:
+    values = family.starts + family.later
+    assert len(set(values)) == len(values)
+    assert all(len(value) == len(family.labels) for value in values)
 
 
 @every_family
@@ -138,3 +156,41 @@ def test_buckets_ascend(family: Histogram) -> None:
 def test_user_labels_follow_the_task_labels() -> None:
     names = BY_NAME["bytespike_task_status"].label_names(("owner", "team"))
     assert names == ("account", "group", "model", "owner", "team", "task_id", "out_task_id", "status")
+
+
+# ---- one declaration -------------------------------------------------------------------------------------------------
+
+
+def test_every_instantaneous_family_is_read_and_nothing_else() -> None:
+    snapshot = busy()
+    read = gauges(snapshot, Labelling.of(snapshot), [])
+    assert [family.name for family in FAMILIES if isinstance(family, Instantaneous) and not read[family]] == []
+    assert set(read) <= set(FAMILIES)
+
+
+@every_family
+def test_every_family_is_of_one_kind(family: Family) -> None:
+    kinds = {Counter: "counter", Histogram: "histogram", Gauge: "gauge", Info: "info", StateSet: "stateset"}
+    assert kinds[type(family)] == family.type
+
+
+def test_only_what_adds_up_can_be_counted_or_observed() -> None:
+    kinds = (Counter, Gauge, Histogram, Info, StateSet)
+    assert [kind for kind in kinds if hasattr(kind, "count")] == [Counter]
+    assert [kind for kind in kinds if hasattr(kind, "observe")] == [Histogram]
+
+
+def test_no_name_of_a_family_stands_outside_its_declaration() -> None:
+    """A name written twice can be misspelt once; docstrings may speak of one."""
+    package = Path(exporter.__file__).parent
+    files = [path for path in package.rglob("*.py") if path.parent != package / "metrics" / "families"]
+    assert len(files) > 50
+    assert [f"{path.relative_to(package)}: {name}" for path in files for name in _family_names(path)] == []
+
+
+def _family_names(path: Path) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spoken:
+            yield from (name for name in re.findall(r"bytespike(?:_[a-z]+)+", node.value) if name in BY_NAME)

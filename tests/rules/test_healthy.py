@@ -34,7 +34,8 @@ EVERYTHING_IS_WELL = together(
     series("bytespike_exporter_sd_refresh_failures_total", steady((MINUTES + 1, 0))),
     series("bytespike_exporter_config_last_reload_successful", steady((MINUTES + 1, 1))),
     series("bytespike_exporter_task_series_dropped", steady((MINUTES + 1, 0))),
-    series("bytespike_exporter_label_values_overflowed_total", steady((MINUTES + 1, 0))),
+    series("bytespike_exporter_label_values_overflowed_total", steady((MINUTES + 1, 0)), limit="label_values"),
+    series("bytespike_exporter_label_values_overflowed_total", steady((MINUTES + 1, 0)), limit="label_sets"),
 )
 
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 
 import pytest
 
 from exporter.ledger.ledger import LedgerError
+from exporter.service.exporter import Exporter
 from exporter.settings.errors import ConfigError
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Registration
 from tests.service.rig import Rig
 
 FINISHED = "bytespike_tasks_finished_total"
@@ -353,13 +357,36 @@ async def test_stopping_gives_up_at_its_deadline(rig: Rig, monkeypatch: pytest.M
     assert "stopped_late" in rig.events()
 
 
+async def registered(exporter: Exporter, models: Mapping[str, str]) -> list[Registration]:
+    """Register tasks into the open group, each with its model."""
+    registrations = [
+        Registration("open", TaskRef("default", task_id), registered_at=0.0, model=model)
+        for task_id, model in models.items()
+    ]
+    await exporter.desk.registrar.register(registrations)
+    return registrations
+
+
 async def test_too_many_values_of_a_label_become_other_and_are_counted(rig: Rig) -> None:
     ids, _ = rig.submit(5, latency_seconds=900)
-    targets = [{"task_ids": [task_id], "model": f"model-{i}"} for i, task_id in enumerate(ids)]
-    rig.configure(groups={"renders": {"static_configs": targets}}, **{"global": {"label_values": {"limit": 3}}})
-    await rig.start()
+    configured = {"model": "model-0", "static_configs": [{"task_ids": ids[:1]}], "api_config": {}}
+    rig.configure(groups={"open": configured}, **{"global": {"label_values": {"limit": 3}}})
+    await registered(await rig.start(), {task_id: f"model-{i}" for i, task_id in enumerate(ids) if i})
     await rig.advance(10)
 
     page = rig.page()
     assert page.by("model", "bytespike_tasks") == {"model-0": 1.0, "model-1": 1.0, "model-2": 1.0, "other": 2.0}
-    assert page.sum("bytespike_exporter_label_values_overflowed_total") >= 2
+    assert page.sum("bytespike_exporter_label_values_overflowed_total", limit="label_values") >= 2
+    assert page.sum("bytespike_exporter_label_values_overflowed_total", limit="label_sets") == 0
+
+
+async def test_junk_that_is_gone_pushes_nobody_into_other(rig: Rig) -> None:
+    ids, _ = rig.submit(6, latency_seconds=900)
+    rig.configure(groups={"open": {"api_config": {}}}, **{"global": {"label_values": {"limit": 3}}})
+    exporter = await rig.start()
+    junk = await registered(exporter, {task_id: f"junk-{i}" for i, task_id in enumerate(ids[:5])})
+    await exporter.desk.registrar.unregister(junk)
+    await registered(exporter, {ids[5]: "honest"})
+    await rig.advance(10)
+
+    assert rig.page().by("model", "bytespike_tasks") == {"honest": 1.0}

@@ -47,6 +47,7 @@ CREDITS_USED = Counter(
     labels=("status",),
     unit="credits",
     starts=each(TIMED),
+    later=each([Status.NOT_FOUND]),
     help=f"Credits billed for tasks that ended, in every terminal status that carries them; {AS_GIVEN}.",
 )
 

@@ -33,6 +33,10 @@ def ledger(last_commit: str, pending: str) -> Series:
     )
 
 
+def overflowed(limit: str, values: str) -> Series:
+    return series("bytespike_exporter_label_values_overflowed_total", values, limit=limit)
+
+
 ANOTHER_IS_UP = raw("up", steady((30, 1)), instance="another:9877")
 
 CASES = (
@@ -206,17 +210,21 @@ CASES = (
         "ByteSpikeLabelLimitReached",
         fires=Fires(
             at=15,
-            series=series("bytespike_exporter_label_values_overflowed_total", counted((9, 0), (1, 4), (90, 0))),
-            labels=OWN,
-            description='4 times within an hour exporter:9877 wrote "other" in place of a label value.',
+            series=together(
+                overflowed("label_sets", counted((9, 0), (1, 4), (90, 0))),
+                overflowed("label_values", steady((100, 40))),
+            ),
+            labels={**OWN, "limit": "label_sets"},
+            description=(
+                '4 times within an hour exporter:9877 wrote "other" into labels, for '
+                "global.label_sets.limit is reached."
+            ),
         ),
-        quiet=(
-            Quiet("it was long ago", 60, series("bytespike_exporter_label_values_overflowed_total", steady((60, 40)))),
-        ),
+        quiet=(Quiet("it was long ago", 60, overflowed("label_values", steady((60, 40)))),),
         clears=Clears(
             firing=60,
             over=71,
-            series=series("bytespike_exporter_label_values_overflowed_total", counted((9, 0), (1, 4), (90, 0))),
+            series=overflowed("label_values", counted((9, 0), (1, 4), (90, 0))),
         ),
     ),
 )

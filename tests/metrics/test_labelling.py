@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.metrics.limits import printable
+from exporter.metrics.labelling import printable
 
 
 @pytest.mark.parametrize(
