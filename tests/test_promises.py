@@ -8,6 +8,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ TASKS = 3
 SOURCES = ("one", "two")
 LIVES = ("completed", "failed", "cancelled")
 CREDITS = 1.25
+DAY = 86400.0
+RETENTION = 30 * DAY
 NAMES = [f"{kind}{number}" for kind in "tx" for number in range(TASKS)]
 """What a task can be called: ``t…`` is a task_id, ``x…`` an out_task_id."""
 
@@ -79,6 +82,8 @@ class AnyHistory(RuleBasedStateMachine):
         self.shown: dict[Series, float] = {}
         self.lists: dict[str, list[Item]] = {source: [] for source in SOURCES}
         self.registered: set[str] = set()
+        self.unnamed_since: dict[str, float] = {}
+        self.forgotten: set[str] = set()
         self.start()
 
     def start(self) -> None:
@@ -98,6 +103,7 @@ class AnyHistory(RuleBasedStateMachine):
     def apply(self) -> None:
         refs = [item.ref for items in self.lists.values() for item in items if self.tracker.find(item.ref) is None]
         remembered = self.loop.run_until_complete(self.writer.recall(refs))
+        self.named(map(name_of, refs))
         change = self.tracker.assign(self.lists, now=self.clock.wall(), remembered=remembered)
         for task in change.followed:
             if not task.state.is_terminal:
@@ -117,6 +123,7 @@ class AnyHistory(RuleBasedStateMachine):
             new, wanted = Registration("api", ref_of(name), self.clock.wall()), item(name, "api")
             known = self.loop.run_until_complete(self.writer.register([new], [wanted]))
             self.registered.add(name)
+            self.named([name])
             self.tracker.amend("api", add=[wanted], now=self.clock.wall(), remembered=known)
             self.lists["api"].append(wanted)
 
@@ -178,17 +185,28 @@ class AnyHistory(RuleBasedStateMachine):
     def step_clock(self, seconds: float) -> None:
         self.clock.step_wall(seconds)
 
-    @rule(days=st.sampled_from([0, 20]))
+    @rule(days=st.sampled_from([0, 10, 20]))
     def prune(self, days: int) -> None:
-        """Rows that nobody has looked at for half a retention are looked at, now or after a while."""
-        self.clock.step_wall(days * 86400.0)
+        """Old rows are looked at. One goes when it was seen unnamed before, and its task has not been named since."""
+        self.clock.step_wall(days * DAY)
         self.loop.run_until_complete(self._prune())
 
     async def _prune(self) -> None:
-        aged = await self.writer.aged(retention=30 * 86400.0, except_accounts=())
-        kept = [each for each in aged if self.tracker.find(each.ref) is not None]
-        await self.writer.prune(gone=[each for each in aged if each not in kept], kept=kept)
-        self.clock.step_wall(-1.0)
+        now = self.clock.wall()
+        for aged in await self.writer.aged(retention=RETENTION, except_accounts=()):
+            names = [key[2] for key in aged.ref.ids()]
+            if self.tracker.find(aged.ref) is not None:
+                await self.writer.prune(gone=(), kept=[aged])
+                self.named(names)
+            elif await self.writer.prune(gone=[aged], kept=()):
+                assert all(self.unnamed_since.get(name, now) < now - RETENTION / 2 for name in names)
+                self.forgotten |= {f"task {name[1:]}" for name in names}
+            else:
+                self.unnamed_since |= {name: now for name in names if name not in self.unnamed_since}
+
+    def named(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.unnamed_since.pop(name, None)
 
     # ---- what must hold --------------------------------------------------------------------------------------------
 
@@ -222,6 +240,8 @@ class AnyHistory(RuleBasedStateMachine):
         for series, value in self.shown.items():
             if series.family == family and series.part.startswith(part):
                 model = dict(series.labels)["model"]
+                if model in self.forgotten:
+                    continue  # one that nobody named for so long may count again
                 counted[model] = counted.get(model, 0.0) + value
         return counted
 
@@ -237,8 +257,11 @@ class AnyHistory(RuleBasedStateMachine):
             self.commit(None)
         self.no_counter_goes_down()
         self.everything_is_counted_at_most_once()
-        assert self.by_task("bytespike_tasks_finished_total") == {f"task {n}": 1.0 for n in range(TASKS)}
+        assert self.by_task("bytespike_tasks_finished_total") == {
+            f"task {n}": 1.0 for n in range(TASKS) if f"task {n}" not in self.forgotten
+        }
         billed = {f"task {n}" for n, task in enumerate(self.upstream) if task.status is not Status.FAILED}
+        billed -= self.forgotten
         assert self.by_task("bytespike_tasks_credits_used_total") == dict.fromkeys(billed, CREDITS)
         self.loop.run_until_complete(self.writer.close(deadline=5.0))
         self.loop.close()
