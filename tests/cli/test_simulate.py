@@ -16,7 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from exporter.cli.simulate import command
+from exporter.cli.simulate import ScenarioOption, command, parse_scenario
 
 KEY = {"x-api-key": "sk-byts-demo"}
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -131,3 +131,23 @@ def test_a_callback_arrives(start: Start) -> None:
     [payload] = bodies
     assert json.loads(payload)["task_id"] == said["task_id"]
     assert json.loads(payload)["status"] in ("completed", "failed")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("outage", ScenarioOption("outage")),
+        ("outage@30s", ScenarioOption("outage", 30.0)),
+        ("outage@30s+1m", ScenarioOption("outage", 30.0, 60.0)),
+        ("outage@+1m", ScenarioOption("outage", 0.0, 60.0)),
+        ("garbage@0+2m,ratio=0.5,kind=html", ScenarioOption("garbage", 0.0, 120.0, {"ratio": "0.5", "kind": "html"})),
+    ],
+)
+def test_scenarios(text: str, expected: ScenarioOption) -> None:
+    assert parse_scenario(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "@1s", "outage,ratio", "outage@soon", "outage@1s+x"])
+def test_what_is_no_scenario(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected NAME@START|is not a duration"):
+        parse_scenario(text)
