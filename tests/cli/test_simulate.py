@@ -109,6 +109,26 @@ def test_an_answer_that_breaks_its_promise_drops_the_connection(start: Start) ->
 
 
 @pytest.mark.e2e
+def test_poison_on_the_wire(start: Start) -> None:
+    process, url = start("--scenario", "poison,kind=closed,ratio=0")
+    batch = {"count": 6, "poison": {"kind": "mixed"}, "out_task_id_prefix": "p"}
+    told: list[object] = []
+    with httpx.Client(base_url=url, headers=KEY, trust_env=False) as client:
+        client.post("/sim/tasks", json=batch).raise_for_status()
+        for number in range(6):
+            try:
+                answer = client.post("/v1/tasks/query", json={"out_task_id": f"p{number}"})
+            except httpx.RemoteProtocolError as error:
+                told.append(str(error))
+            else:
+                told.append(answer.status_code)
+        assert client.get("/sim/books").json()["poison"]["closed"]["queries"] == 1
+    assert told == [500, 200, "Server disconnected without sending a response.", 302, 200, 500]
+    process.terminate()
+    assert process.communicate(timeout=10) == ("", "")
+
+
+@pytest.mark.e2e
 def test_a_callback_arrives(start: Start) -> None:
     bodies: list[bytes] = []
 
