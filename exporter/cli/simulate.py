@@ -1,6 +1,7 @@
 """``bytespike-exporter simulate``: the fake dispatcher."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,9 +12,33 @@ from exporter.cli.options import ListenAddress
 from exporter.settings.durations import parse as parse_duration
 from exporter.simulator.answers import ErrorShape
 from exporter.simulator.errors import SimulatorError
-from exporter.simulator.planned import Planned, parse_scenario
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioOption:
+    """A scenario to switch on ``start`` seconds from now; without ``duration`` it stays on."""
+
+    name: str
+    start: float = 0.0
+    duration: float | None = None
+    params: dict[str, str] = field(default_factory=dict)
+
+
+def parse_scenario(text: str) -> ScenarioOption:
+    """``NAME[@START[+DURATION]][,PARAM=VALUE…]``; raises ValueError."""
+    head, *pairs = text.split(",")
+    name, _, when = head.partition("@")
+    start, _, duration = when.partition("+")
+    if not name or not all("=" in pair for pair in pairs):
+        raise ValueError("expected NAME@START+DURATION[,PARAM=VALUE...], such as outage@30s+1m")
+    return ScenarioOption(
+        name=name,
+        start=parse_duration(start) if start else 0.0,
+        duration=parse_duration(duration) if duration else None,
+        params=dict(pair.split("=", 1) for pair in pairs),
+    )
 
 
 class Parsed(click.ParamType[T], Generic[T]):
@@ -99,7 +124,7 @@ def command(
     load_rate: float,
     models_file: Path | None,
     accounts_file: Path | None,
-    scenarios: tuple[Planned, ...],
+    scenarios: tuple[ScenarioOption, ...],
     error_shape: ErrorShape,
     duplicate_status: int,
 ) -> None:
@@ -108,9 +133,9 @@ def command(
     Exit codes: 0 it was ended by SIGTERM or SIGINT, 2 the command line is wrong, 3 it cannot start.
     """
     from exporter.simulator.accounts import load_accounts
+    from exporter.simulator.app import listen as listen_on
+    from exporter.simulator.app import serve
     from exporter.simulator.catalogue import load_catalogue
-    from exporter.simulator.server import listen as listen_on
-    from exporter.simulator.server import serve
     from exporter.simulator.simulator import Options, Simulator
 
     options = Options(
@@ -123,8 +148,8 @@ def command(
     )
     try:
         simulator = Simulator(options, accounts=load_accounts(accounts_file), catalogue=load_catalogue(models_file))
-        for planned in scenarios:
-            simulator.scenario(planned.name, after=planned.start, duration=planned.duration, params=planned.params)
+        for wanted in scenarios:
+            simulator.scenario(wanted.name, after=wanted.start, duration=wanted.duration, params=wanted.params)
         listener = listen_on(listen.host, listen.port, public=public)
     except SimulatorError as error:
         raise CannotStart(str(error)) from error

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
+import yaml
 
-from exporter.demo.child import Child, ourselves
-from exporter.demo.files import write_config, write_key
 from exporter.demo.monitoring import LISTENS, Found, Monitoring, look
-from exporter.demo.ports import free_or_any
+from exporter.demo.processes import Child, free_or_any, ourselves
 from exporter.errors import ExporterError
 from exporter.simulator.accounts import default_accounts
 
@@ -26,6 +26,11 @@ LOAD_RATE_LIMIT = 2.0
 """It keeps the lists of tasks short, however fast time runs."""
 
 REQUEST_SECONDS = 10.0
+
+FORGET_SECONDS = 300
+"""An ended task leaves the list after so long: time enough to see its end, an outage in between."""
+
+REFRESH = "3s"
 
 
 class DemoError(ExporterError):
@@ -133,3 +138,32 @@ async def _post(http: httpx.AsyncClient, url: str, *, json: object) -> None:
         raise DemoError(f"{url} answered {error.response.status_code}: {error.response.text.strip()}") from error
     except httpx.HTTPError as error:
         raise DemoError(f"{url} does not answer ({type(error).__name__})") from error
+
+
+def write_key(directory: Path, account: str, key: str) -> Path:
+    """The file of an account's API key, for its owner alone."""
+    path = directory / f"{account}.key"
+    path.touch(mode=0o600)
+    path.write_text(key)
+    return path
+
+
+def write_config(path: Path, *, simulator: str, keys: Mapping[str, Path]) -> None:
+    """A configuration with one group for each account, whose tasks the simulator itself names."""
+    config = {
+        "global": {"poll": {"min_interval": "1s", "max_interval": "10s"}, "retention": "10m"},
+        "accounts": [
+            {"name": account, "base_url": simulator, "api_key_file": str(key)} for account, key in keys.items()
+        ],
+        "task_groups": [
+            {"name": f"{account}-tasks", "account": account, "http_sd_configs": [_source(simulator, account)]}
+            for account in keys
+        ],
+        "ledger": {"url": f"sqlite:///{path.with_name('ledger.db')}"},
+    }
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _source(simulator: str, account: str) -> dict[str, str]:
+    query = urlencode({"account": account, "finished_within": FORGET_SECONDS})
+    return {"url": f"{simulator}/sim/sd?{query}", "refresh_interval": REFRESH}

@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from exporter.demo.child import Child
-from exporter.demo.ports import free
+from exporter.demo.processes import Child, free
 
 CONFIG = Path(__file__).parents[2] / "config"
 """It is there in a checkout, and not in an installed package."""

@@ -47,14 +47,14 @@ class Admin:
         routes = [
             Route("/books", self.books, methods=["GET"]),
             Route("/traffic", self.traffic, methods=["GET"]),
-            Route("/tasks", _told(self.tasks), methods=["GET"]),
-            Route("/tasks", _told(self.submit), methods=["POST"]),
-            Route("/sd", _told(self.sd), methods=["GET"]),
+            Route("/tasks", _with_errors_as_text(self.tasks), methods=["GET"]),
+            Route("/tasks", _with_errors_as_text(self.submit), methods=["POST"]),
+            Route("/sd", _with_errors_as_text(self.sd), methods=["GET"]),
             Route("/scenarios", self.scenarios, methods=["GET"]),
-            Route("/scenarios", _told(self.switch_on), methods=["POST"]),
+            Route("/scenarios", _with_errors_as_text(self.switch_on), methods=["POST"]),
             Route("/scenarios/{name}", self.switch_off, methods=["DELETE"]),
-            Route("/keys/{name}/revoke", _told(self.revoke), methods=["POST"]),
-            Route("/keys/{name}/restore", _told(self.restore), methods=["POST"]),
+            Route("/keys/{name}/revoke", _with_errors_as_text(self.revoke), methods=["POST"]),
+            Route("/keys/{name}/restore", _with_errors_as_text(self.restore), methods=["POST"]),
         ]
         mount = Mount("/sim", routes=routes, max_body_size=MAX_BODY_BYTES)
         mount.app = LoopbackOnly(mount.app)
@@ -71,7 +71,7 @@ class Admin:
         offset = _number(request, "offset", default=0, least=0, most=1 << 40)
         limit = _number(request, "limit", default=1000, least=1, most=MAX_PAGE)
         page = self._simulator.tasks(offset=offset, limit=limit)
-        total = len(self._simulator.world)
+        total = len(self._simulator.backend)
         after = offset + len(page)
         return json_answer({"tasks": page, "total": total, "next_offset": after if after < total else None})
 
@@ -115,7 +115,7 @@ class Admin:
         return Response(status_code=204)
 
 
-def _told(endpoint: Endpoint) -> Endpoint:
+def _with_errors_as_text(endpoint: Endpoint) -> Endpoint:
     """The endpoint with its errors told as plain text."""
 
     async def told(request: Request) -> Response:

@@ -1,21 +1,28 @@
-"""Many tasks at once with given courses, as tests and demos need them."""
+"""Tasks that no client submits: many at once with a given plan, and a steady load."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from exporter.clock import Clock
 from exporter.simulator.accounts import Caller, Keyring
+from exporter.simulator.backend import Backend
 from exporter.simulator.catalogue import Catalogue, Kind
-from exporter.simulator.errors import SimulatorError
-from exporter.simulator.fate import Course
-from exporter.simulator.orders import Order, default_units
-from exporter.simulator.task import Status
+from exporter.simulator.errors import ApiError, SimulatorError
+from exporter.simulator.scenarios import Poison, Share
+from exporter.simulator.tasks import Plan, Status, Submission, default_units
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
+
+CANCEL_RATIO = 0.03
+"""The share of tasks that their user cancels (invented)."""
+
+NAMED_RATIO = 0.5
+"""The share of tasks that carry an ``out_task_id`` (invented)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,7 @@ class Batch:
     ``eta_seconds`` is what each shows as its estimate (null and 0 are allowed); ``"latency"`` is its own latency.
     Without a model it is the first image or video model, without a key the account's first, without an account the
     first. With ``out_task_id_prefix`` the tasks carry an ``out_task_id``: the prefix and a number from 0.
+    ``poison`` is a fault that sticks to each of them, ``tag`` the name under which the books sum them up.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -41,6 +49,8 @@ class Batch:
     cancel_ratio: Share = 0.0
     error_code: Annotated[str, Field(min_length=1, max_length=100)] = "content_policy_violation"
     out_task_id_prefix: Annotated[str, Field(max_length=200)] = ""
+    poison: Poison | None = None
+    tag: Annotated[str, Field(max_length=100)] = ""
 
 
 def caller_of(batch: Batch, keyring: Keyring) -> Caller:
@@ -51,13 +61,51 @@ def caller_of(batch: Batch, keyring: Keyring) -> Caller:
     return caller
 
 
-def plan(batch: Batch, catalogue: Catalogue, rng: Random) -> Iterator[tuple[Order, Course]]:
-    """Each task's order and course; raises SimulatorError before the first one."""
+def plan(batch: Batch, catalogue: Catalogue, rng: Random) -> Iterator[tuple[Submission, Plan]]:
+    """What each task asks for and how it is to go; raises SimulatorError before the first one."""
     slug = _slug(batch, catalogue)
     model = catalogue[slug]
     for number in range(batch.count):
         name = f"{batch.out_task_id_prefix}{number}" if batch.out_task_id_prefix else None
-        yield Order(slug, model, default_units(model), out_task_id=name), _course(batch, number, rng)
+        yield Submission(slug, model, default_units(model), out_task_id=name), _plan(batch, number, rng)
+
+
+class Load:
+    """A stream of submissions: models by their weight, any key as likely as the other."""
+
+    def __init__(self, backend: Backend, keyring: Keyring, *, seed: int) -> None:
+        self._backend = backend
+        self._callers = keyring.callers
+        self._rng = Random(f"{seed}/load")
+        self._slugs = [slug for slug, model in backend.catalogue.items() if model.kind is not Kind.TEXT]
+        self._weights = [backend.catalogue[slug].weight for slug in self._slugs]
+        self._count = 0
+
+    async def run(self, clock: Clock, *, rate: float, now: Callable[[], float]) -> None:
+        """Submit ``rate`` tasks per second on average, at random intervals, until cancelled."""
+        due = clock.monotonic()
+        while True:
+            due += self._rng.expovariate(rate)
+            await clock.sleep(max(0.0, due - clock.monotonic()))
+            self.submit(now())
+
+    def submit(self, now: float) -> None:
+        """Submit one task; a refusal is the submitter's trouble."""
+        submission, caller = self._submission(), self._rng.choice(self._callers)
+        cancelled, progress = self._rng.random() < CANCEL_RATIO, self._rng.random()
+        with suppress(ApiError):
+            if not cancelled:
+                self._backend.submit(caller, submission, now)
+            else:
+                plan = _cut_short(self._backend.plan(caller, submission), progress)
+                self._backend.insert(caller, submission, plan, now)
+
+    def _submission(self) -> Submission:
+        [slug] = self._rng.choices(self._slugs, self._weights)
+        self._count += 1
+        model = self._backend.catalogue[slug]
+        name = f"load-{self._count:06d}" if self._rng.random() < NAMED_RATIO else None
+        return Submission(slug, model, default_units(model), out_task_id=name)
 
 
 def _slug(batch: Batch, catalogue: Catalogue) -> str:
@@ -68,15 +116,21 @@ def _slug(batch: Batch, catalogue: Catalogue) -> str:
     return slug
 
 
-def _course(batch: Batch, number: int, rng: Random) -> Course:
+def _plan(batch: Batch, number: int, rng: Random) -> Plan:
     share = number / (batch.count - 1) if batch.count > 1 else 0.0
     latency = batch.latency_seconds + batch.spread_seconds * share
     outcome = _outcome(batch, rng.random())
     eta = round(latency) if batch.eta_seconds == "latency" else batch.eta_seconds
-    return Course(latency, eta, outcome, batch.error_code if outcome is Status.FAILED else None)
+    error_code = batch.error_code if outcome is Status.FAILED else None
+    poison = batch.poison and batch.poison.of_task(number)
+    return Plan(latency, eta, outcome, error_code, poison, batch.tag)
 
 
 def _outcome(batch: Batch, chance: float) -> Status:
     if chance < batch.failure_ratio:
         return Status.FAILED
     return Status.CANCELLED if chance < batch.failure_ratio + batch.cancel_ratio else Status.COMPLETED
+
+
+def _cut_short(plan: Plan, progress: float) -> Plan:
+    return replace(plan, latency=plan.latency * progress, outcome=Status.CANCELLED, error_code=None)

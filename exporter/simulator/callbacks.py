@@ -11,7 +11,7 @@ import httpx
 
 from exporter.clock import Clock
 from exporter.simulator.records import Record, record
-from exporter.simulator.task import Task
+from exporter.simulator.tasks import Task
 
 ATTEMPTS = 3
 RETRY_SECONDS = 1.0
@@ -41,7 +41,7 @@ class Callbacks:
             self.counts["not_loopback"] += 1
             return
         try:
-            self._waiting.put_nowait((task.callback_url, record(task, task.fate.end_at)))
+            self._waiting.put_nowait((task.callback_url, record(task, task.lifecycle.end_at)))
         except asyncio.QueueFull:
             self.counts["dropped"] += 1
 

@@ -3,7 +3,7 @@
 The order of the checks is undocumented (here 401, concurrency, scenarios, 413, 400, 404/403, 402, 429: invented).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -14,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.simulator.accounts import Caller
 from exporter.simulator.answers import error_answer, garbage, money_headers
+from exporter.simulator.backend import Backend
+from exporter.simulator.books import UNKNOWN, TrackedRequest
 from exporter.simulator.errors import ApiError
 from exporter.simulator.scenarios import (
     Effect,
@@ -27,7 +29,6 @@ from exporter.simulator.scenarios import (
     SlowAnswers,
 )
 from exporter.simulator.simulator import Simulator
-from exporter.simulator.traffic import UNKNOWN, Visit
 
 MAX_BODY_BYTES = 1 << 20
 CLIENT_GONE = 499
@@ -43,8 +44,16 @@ class Call:
     path_id: str | None
     body: bytes
 
+    @property
+    def backend(self) -> Backend:
+        return self.simulator.backend
 
-Handler = Callable[[Call], Response]
+    def now(self) -> float:
+        """Unix seconds."""
+        return self.simulator.now()
+
+
+Handler = Callable[[Call], Awaitable[Response]]
 
 
 class Gate:
@@ -59,39 +68,39 @@ class Gate:
         simulator, request = self._simulator, Request(scope, receive)
         caller = simulator.keyring.find(secret_of(request.headers))
         account = caller.account.name if caller else UNKNOWN
-        with simulator.traffic.visit(account, self._endpoint, now=simulator.now()) as visit:
-            visit.status = CLIENT_GONE
-            response = await self._respond(request, caller, visit)
+        with simulator.traffic.track(account, self._endpoint, now=simulator.now()) as tracked:
+            tracked.status = CLIENT_GONE
+            response = await self._respond(request, caller, tracked)
             if response is not None:
-                visit.status = response.status_code
+                tracked.status = response.status_code
                 await response(scope, receive, send)
 
-    async def _respond(self, request: Request, caller: Caller | None, visit: Visit) -> Response | None:
+    async def _respond(self, request: Request, caller: Caller | None, tracked: TrackedRequest) -> Response | None:
         try:
-            response = await self._serve(request, caller, visit)
+            response = await self._serve(request, caller, tracked)
         except ApiError as error:
             response = error_answer(error, self._simulator.options.error_shape)
         except ClientDisconnect:
             return None
         if caller is not None:
-            self._simulator.world.advance(self._simulator.now())
-            response.headers.update(money_headers(self._simulator.world, caller))
+            self._simulator.backend.advance(self._simulator.now())
+            response.headers.update(money_headers(self._simulator.backend, caller))
         return response
 
-    async def _serve(self, request: Request, caller: Caller | None, visit: Visit) -> Response:
+    async def _serve(self, request: Request, caller: Caller | None, tracked: TrackedRequest) -> Response:
         simulator = self._simulator
         caller = simulator.keyring.require(caller)
-        if visit.in_flight > caller.account.concurrency:
+        if tracked.in_flight > caller.account.concurrency:
             raise ApiError.concurrency()
         if simulator.options.response_latency:
             await simulator.clock.sleep(simulator.options.response_latency)
-        for effect in simulator.programme.effects(caller.account.name, simulator.now()):
-            if simulator.hits(effect) and (answer := await self._suffer(effect, caller)):
+        for effect in simulator.schedule.effects(caller.account.name, simulator.now()):
+            if simulator.hits(effect) and (answer := await self._apply(effect, caller)):
                 return answer
         body = await read_body(request)
-        return self._handler(Call(simulator, caller, request.path_params.get("task_id"), body))
+        return await self._handler(Call(simulator, caller, request.path_params.get("task_id"), body))
 
-    async def _suffer(self, effect: Effect, caller: Caller) -> Response | None:
+    async def _apply(self, effect: Effect, caller: Caller) -> Response | None:
         match effect:
             case SlowAnswers():
                 await self._simulator.clock.sleep(effect.seconds)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from exporter.simulator.books import TaskQueries
 from exporter.simulator.catalogue import Kind
 from exporter.simulator.money import usd
-from exporter.simulator.task import Status, Task
+from exporter.simulator.tasks import Status, Task
 
 Record = dict[str, Any]
 
@@ -20,7 +21,7 @@ def record(task: Task, now: float) -> Record:
     return {**ids, "status": str(status), **_details(task, status)}
 
 
-def truth(task: Task, now: float) -> Record:
+def truth(task: Task, now: float, queries: TaskQueries) -> Record:
     """All there is to know of a task now, for ``/sim/tasks``; times are Unix seconds."""
     ended = task.ended_by(now)
     return {
@@ -33,9 +34,14 @@ def truth(task: Task, now: float) -> Record:
         "submitted_at": task.submitted_at,
         "estimated_seconds": task.eta,
         "estimated_credits": usd(task.estimate),
-        "ended_at": task.fate.end_at if ended else None,
-        "credits_used": _usd(task.fate.credits_used) if ended else None,
-        "error_code": task.fate.error_code if ended else None,
+        "ended_at": task.lifecycle.end_at if ended else None,
+        "credits_used": _usd(task.lifecycle.credits_used) if ended else None,
+        "error_code": task.lifecycle.error_code if ended else None,
+        "tag": task.tag,
+        "poison": task.poison.kind if task.poison else None,
+        "queries": queries.count,
+        "max_queries_per_minute": queries.most_per_minute,
+        "detection_seconds": queries.detection_seconds,
     }
 
 
@@ -48,11 +54,11 @@ def _details(task: Task, status: Status) -> Record:
     estimates: Record = {"estimated_credits": usd(task.estimate), "estimated_seconds": task.eta}
     match status:
         case Status.COMPLETED:
-            return {"credits_used": _usd(task.fate.credits_used), "output": _output(task)}
+            return {"credits_used": _usd(task.lifecycle.credits_used), "output": _output(task)}
         case Status.FAILED:
-            return {"error_code": task.fate.error_code, "error_message": _error_message(task.fate.error_code)}
-        case Status.CANCELLED if task.fate.credits_used is not None:
-            return {"estimated_seconds": task.eta, "credits_used": usd(task.fate.credits_used)}
+            return {"error_code": task.lifecycle.error_code, "error_message": _error_message(task.lifecycle.error_code)}
+        case Status.CANCELLED if task.lifecycle.credits_used is not None:
+            return {"estimated_seconds": task.eta, "credits_used": usd(task.lifecycle.credits_used)}
     return estimates
 
 
@@ -111,7 +117,7 @@ def _legacy_shape(said: Record, task: Task) -> Record:
     kept["status"] = "queued" if said["status"] == Status.PENDING else said["status"]
     kept["submitted_at"] = _rfc3339(task.submitted_at)
     if said["status"] == Status.COMPLETED:
-        kept["completed_at"] = _rfc3339(task.fate.end_at)
+        kept["completed_at"] = _rfc3339(task.lifecycle.end_at)
         kept["result"] = {f"{task.kind}_url": said["output"][0]["url"]}
     return kept
 

@@ -1,11 +1,12 @@
-"""What can go wrong on demand: the kinds of scenario and the programme that says which are on.
+"""What can go wrong on demand: faults of requests and of tasks, and the schedule that says which are on.
 
 The published pages describe some of these answers (429, 5xx, 401, 402, 403); when and how often they come is invented.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from dataclasses import asdict, dataclass, replace
+from random import Random
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import ConfigDict, Field
 
@@ -16,6 +17,36 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 
 MAX_PLANNED = 100
+
+
+BrokenKind = Literal["http_500", "not_an_object", "closed", "redirect", "cut_json"]
+PoisonKind = Literal[BrokenKind, "slow"]
+
+BROKEN: tuple[BrokenKind, ...] = get_args(BrokenKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A fault that sticks to one task: whoever asks for it meets it, for ever.
+
+    ``mixed`` stands for the broken kinds in turn. ``envelope`` is whether an ``http_500`` comes in the API's envelope,
+    ``seconds`` are how late a ``slow`` answer is, which then is a good one.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    kind: Literal[PoisonKind, "mixed"] = "mixed"
+    envelope: bool = True
+    seconds: Seconds = 30.0
+
+    @property
+    def hides(self) -> bool:
+        """Whether the task's record never comes through."""
+        return self.kind != "slow"
+
+    def of_task(self, number: int) -> Self:
+        """The poison of the task of that number: a mixed one is one of the broken kinds."""
+        return replace(self, kind=BROKEN[number % len(BROKEN)]) if self.kind == "mixed" else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +72,20 @@ class SlowWave(Effect):
     """Tasks submitted meanwhile take ``factor`` times as long as their estimate says."""
 
     factor: Annotated[float, Field(gt=0, le=1000)] = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonWave(Effect):
+    """Tasks submitted meanwhile are poisoned for ever; ``mixed`` draws a broken kind for each."""
+
+    kind: Literal[PoisonKind, "mixed"] = "mixed"
+    envelope: bool = True
+    seconds: Seconds = 30.0
+
+    def draw(self, rng: Random) -> Poison | None:
+        """The poison of one task, None where it is spared."""
+        hit, which = rng.random() < self.ratio, rng.randrange(len(BROKEN))
+        return Poison(self.kind, self.envelope, self.seconds).of_task(which) if hit else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +162,7 @@ E = TypeVar("E", bound=Effect)
 KINDS: Mapping[str, type[Effect]] = {
     "failure_wave": FailureWave,
     "slow_wave": SlowWave,
+    "poison": PoisonWave,
     "rate_limit_storm": RateLimitStorm,
     "outage": Outage,
     "key_revoked": KeyRevoked,
@@ -148,7 +194,7 @@ class Scenario:
         return {"name": self.name, "active": self.holds(now), "start": self.start, "end": self.end, "params": params}
 
 
-class Programme:
+class Schedule:
     """The scenarios that are on or planned. Of several that answer a request, the first one switched on wins."""
 
     def __init__(self) -> None:

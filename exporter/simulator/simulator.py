@@ -1,4 +1,4 @@
-"""The simulator as one object: its world, its traffic, its scenarios, and what an admin can do to them."""
+"""The simulator as one object: its tasks, its traffic, its scenarios, and what an admin can do to them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,14 @@ import httpx
 from exporter.clock import Clock, SystemClock
 from exporter.simulator.accounts import Account, Keyring, default_accounts
 from exporter.simulator.answers import ErrorShape
-from exporter.simulator.batch import Batch, caller_of, plan
+from exporter.simulator.backend import Backend
+from exporter.simulator.batch import Batch, Load, caller_of, plan
+from exporter.simulator.books import Traffic
 from exporter.simulator.callbacks import Callbacks
 from exporter.simulator.catalogue import Catalogue, load_catalogue
-from exporter.simulator.load import Load
 from exporter.simulator.records import truth
-from exporter.simulator.scenarios import Effect, Programme
-from exporter.simulator.task import Task
-from exporter.simulator.traffic import Traffic
-from exporter.simulator.world import World
+from exporter.simulator.scenarios import Effect, Schedule
+from exporter.simulator.tasks import Task
 
 TICK_SECONDS = 0.2
 """How often time is let pass where nobody asks; it bounds how late a callback is."""
@@ -61,15 +60,15 @@ class Simulator:
         self._epoch = self.clock.wall() - self.clock.monotonic()
         self.keyring = Keyring(accounts)
         self.traffic = Traffic()
-        self.programme = Programme()
+        self.schedule = Schedule()
         self.callbacks = Callbacks(clock=self.clock, transport=callback_transport)
-        self.world = World(
+        self.backend = Backend(
             accounts,
             load_catalogue() if catalogue is None else catalogue,
             seed=options.seed,
             now=self.now(),
             time_scale=options.time_scale,
-            programme=self.programme,
+            schedule=self.schedule,
             duplicate_status=options.duplicate_status,
             on_end=self.callbacks.offer,
         )
@@ -93,36 +92,38 @@ class Simulator:
             group.create_task(self._tick())
             group.create_task(self.callbacks.run())
             if self.options.load_rate:
-                load = Load(self.world, self.keyring, seed=self.options.seed)
+                load = Load(self.backend, self.keyring, seed=self.options.seed)
                 group.create_task(load.run(self.clock, rate=self.options.load_rate, now=self.now))
 
     def submit_many(self, batch: Batch) -> list[Task]:
         """Submit a batch of tasks, past every limit; raises SimulatorError, ApiError."""
         caller, now = caller_of(batch, self.keyring), self.now()
-        plans = plan(batch, self.world.catalogue, self._batches)
-        return [self.world.plant(caller, order, course, now) for order, course in plans]
+        plans = plan(batch, self.backend.catalogue, self._batches)
+        return [self.backend.insert(caller, submission, planned, now) for submission, planned in plans]
 
     def books(self) -> dict[str, Any]:
         """What a faithful observer must arrive at, and what the simulator saw of its clients."""
-        self.world.advance(self.now())
+        self.backend.advance(self.now())
         callbacks = dict(self.callbacks.counts)
-        return {**self.world.books.as_json(), "callbacks": callbacks, "traffic": self.traffic.as_json()}
+        return {**self.backend.books.as_json(), "callbacks": callbacks, "traffic": self.traffic.as_json()}
 
     def tasks(self, *, offset: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
         """The truth about tasks, in the order of submission."""
-        self.world.advance(self.now())
-        return [truth(task, self.world.now) for task in self.world.tasks(offset=offset, limit=limit)]
+        self.backend.advance(self.now())
+        backend = self.backend
+        tasks = backend.tasks(offset=offset, limit=limit)
+        return [truth(task, backend.now, backend.books.queries(task.task_id)) for task in tasks]
 
     def sd(self, *, account: str = "", finished_within: float = 3600.0) -> list[dict[str, Any]]:
         """The tasks as items of a target list, by model: open ones and those that ended within so many seconds.
 
         A task is named by its ``out_task_id`` where it has one, else by its ``task_id``.
         """
-        self.world.advance(self.now())
-        since = self.world.now - finished_within
+        self.backend.advance(self.now())
+        since = self.backend.now - finished_within
         items: dict[str, dict[str, Any]] = {}
-        for task in self.world.tasks():
-            if account in ("", task.account) and task.fate.end_at > since:
+        for task in self.backend.tasks():
+            if account in ("", task.account) and task.lifecycle.end_at > since:
                 item = items.setdefault(task.model, {"task_ids": [], "out_task_ids": [], "model": task.model})
                 item["out_task_ids" if task.out_task_id else "task_ids"].append(task.out_task_id or task.task_id)
         return [items[model] for model in sorted(items)]
@@ -145,19 +146,19 @@ class Simulator:
     ) -> dict[str, Any]:
         """Switch a scenario on, in ``after`` seconds and for ``duration`` seconds; raises SimulatorError."""
         now = self.now()
-        scenario = self.programme.switch_on(name, now=now, after=after, duration=duration, params=params)
+        scenario = self.schedule.switch_on(name, now=now, after=after, duration=duration, params=params)
         return scenario.as_json(now)
 
     def end_scenario(self, name: str) -> bool:
         """Switch a scenario off; say whether it was on or planned."""
-        return self.programme.switch_off(name)
+        return self.schedule.switch_off(name)
 
     def scenarios(self) -> list[dict[str, Any]]:
         """What is on or planned."""
         now = self.now()
-        return [scenario.as_json(now) for scenario in self.programme.planned(now)]
+        return [scenario.as_json(now) for scenario in self.schedule.planned(now)]
 
     async def _tick(self) -> None:
         while True:
-            self.world.advance(self.now())
+            self.backend.advance(self.now())
             await self.clock.sleep(TICK_SECONDS)

@@ -1,5 +1,7 @@
 import re
 import signal
+import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -31,6 +33,28 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
             with pytest.raises(httpx.ConnectError):
                 httpx.get(address, trust_env=False)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells a process that its parent has died")
+def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
+    with Running("demo", "--port", "0", log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
+        demo.wait_for_text("Ctrl-C stops everything.")
+        addresses = re.findall(r"^  .*? (http://[^/]+/)", demo.output, re.MULTILINE)
+        assert all(answers(address) for address in addresses)
+        demo.send(signal.SIGKILL)
+        assert demo.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + 15
+    while any(answers(address) for address in addresses):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def answers(address: str) -> bool:
+    try:
+        httpx.get(address, trust_env=False, timeout=5)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def test_it_stops_by_itself(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The demo in this process, its children as real ones."""
 
 import asyncio
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.demo.child import ChildError
-from exporter.demo.demo import Addresses, Demo, DemoError, Plan, _post
+from exporter.demo.demo import Addresses, Demo, DemoError, Plan, _post, write_config, write_key
 from exporter.demo.monitoring import ALERTMANAGER, PROMETHEUS, Found, look
+from exporter.demo.processes import ChildError
+from exporter.settings.load import load
 from tests.support.tools import need_tool
-
-pytestmark = pytest.mark.e2e
 
 PLAN = Plan(seed=7, time_scale=20, port=0)
 ALONE = Found({}, "on their own")
@@ -45,6 +45,7 @@ async def ended(run: asyncio.Task[None]) -> None:
     assert run.cancelled()
 
 
+@pytest.mark.e2e
 async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
     _, run, at = await begun(tmp_path, ALONE)
     assert (at.monitoring, at.remark) == ({}, "on their own")
@@ -58,6 +59,7 @@ async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
     await ended(run)
 
 
+@pytest.mark.e2e
 async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
     demo, run, at = await begun(tmp_path, ALONE)
     demo._children[0]._process.kill()
@@ -68,6 +70,7 @@ async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
             await http.get(at.exporter)
 
 
+@pytest.mark.e2e
 async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanager(tmp_path: Path) -> None:
     need_tool("prometheus")
     need_tool("prometheus-alertmanager")
@@ -108,3 +111,27 @@ async def test_a_simulator_that_does_not_take_the_first_tasks(answer: Any, told:
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
         with pytest.raises(DemoError, match=told):
             await _post(http, "http://test/", json={})
+
+
+def test_a_key_is_its_owners_alone(tmp_path: Path) -> None:
+    path = write_key(tmp_path, "demo", "sk-byts-demo")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() == "sk-byts-demo"
+
+
+def test_the_configuration_is_one_the_exporter_takes(tmp_path: Path) -> None:
+    keys = {name: write_key(tmp_path, name, f"sk-byts-{name}") for name in ("one", "two")}
+    path = tmp_path / "exporter.yml"
+    write_config(path, simulator="http://127.0.0.1:1", keys=keys)
+    settings = load(path)
+    assert [(group.name, group.account) for group in settings.task_groups] == [
+        ("one-tasks", "one"),
+        ("two-tasks", "two"),
+    ]
+    [source] = settings.task_groups[0].http_sd_configs
+    assert (source.url, source.refresh_interval) == (
+        "http://127.0.0.1:1/sim/sd?account=one&finished_within=300",
+        3.0,
+    )
+    assert settings.accounts[1].api_key_file == keys["two"]
+    assert settings.ledger.url == f"sqlite:///{tmp_path}/ledger.db"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from exporter.simulator.batch import Batch
+from exporter.simulator.books import MAX_WINDOWS, Traffic
 from exporter.simulator.simulator import Simulator
-from exporter.simulator.traffic import MAX_WINDOWS, Traffic
 from tests.simulator.manual import START, ManualClock
 
 MakeClient = Callable[..., httpx.AsyncClient]
@@ -37,6 +37,11 @@ async def test_a_batch_is_submitted_and_listed(client: httpx.AsyncClient, clock:
         "estimated_credits": 0.42,
         "ended_at": START + 5,
         "error_code": None,
+        "tag": "",
+        "poison": None,
+        "queries": 0,
+        "max_queries_per_minute": 0,
+        "detection_seconds": None,
     }
     rest = (await client.get("/sim/tasks", params={"offset": 2})).json()
     assert (rest["next_offset"], rest["tasks"][0]["status"], rest["tasks"][0]["ended_at"]) == (None, "running", None)
@@ -135,8 +140,8 @@ async def test_books_and_the_log_of_requests(client: httpx.AsyncClient, clock: M
 def test_the_log_keeps_a_day() -> None:
     traffic = Traffic()
     for number in range(MAX_WINDOWS + 5):
-        with traffic.visit("a", "query", now=number * 10.0) as visit:
-            visit.status = 200
+        with traffic.track("a", "query", now=number * 10.0) as tracked:
+            tracked.status = 200
     assert len(traffic.log()) == MAX_WINDOWS
     assert (traffic.requests("a"), traffic.requests("b")) == (MAX_WINDOWS + 5, 0)
 

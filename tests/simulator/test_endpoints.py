@@ -1,5 +1,7 @@
-"""The published rules of submit, query, cancel and the account, one by one."""
+"""The published rules of submit, query, cancel and the account, one by one; the stream of one task."""
 
+import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,9 @@ import pytest
 
 from exporter.simulator.accounts import Account, Key
 from exporter.simulator.batch import Batch
+from exporter.simulator.catalogue import load_catalogue
+from exporter.simulator.endpoints import parse_body, parse_submission
+from exporter.simulator.errors import ApiError
 from exporter.simulator.simulator import Options, Simulator
 from tests.simulator.manual import ManualClock
 
@@ -250,3 +255,62 @@ async def test_the_account_shows_holds_and_then_the_bill(
     balance = (await client.get("/api/v1/me/account")).json()["balance"]
     assert balance["lifetime_spent_usd"] == simulator.books()["credits_used"] > 0
     assert balance["available_usd"] == pytest.approx(1_000_000 - balance["lifetime_spent_usd"])
+
+
+def test_no_depth_of_nesting_is_too_much() -> None:
+    catalogue, told = load_catalogue(), set()
+    for depth in range(1, 1100):
+        body = b'{"model": "sora-2", "params": {"a": %s%s}}' % (b"[" * depth, b"]" * depth)
+        try:
+            parse_submission(parse_body(body), catalogue)
+        except ApiError as error:
+            told.add((error.code, error.message))
+    assert told <= {
+        ("invalid_param", "The body must be a JSON object."),
+        ("invalid_param", "params is nested too deep."),
+    }
+
+
+def statuses(answer: httpx.Response) -> list[str]:
+    lines = answer.text.splitlines()
+    assert [line for line in lines if line.startswith("event:")] == ["event: status"] * lines.count("event: status")
+    return [json.loads(line.removeprefix("data: "))["status"] for line in lines if line.startswith("data: ")]
+
+
+async def test_a_stream_tells_each_state_once(
+    client: httpx.AsyncClient, simulator: Simulator, clock: ManualClock
+) -> None:
+    [task] = simulator.submit_many(Batch(count=1, latency_seconds=10))
+    request = asyncio.create_task(client.get(f"/v1/tasks/stream/{task.task_id}"))
+    await clock.advance(9.9)
+    assert simulator.books()["traffic"]["demo"]["in_flight"] == 1
+    await clock.advance(0.2)
+    answer = await request
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert statuses(answer) == ["pending", "running", "completed"]
+
+
+async def test_a_stream_of_an_ended_task_is_one_event(
+    client: httpx.AsyncClient, simulator: Simulator, clock: ManualClock
+) -> None:
+    [task] = simulator.submit_many(Batch(count=1, failure_ratio=1.0))
+    clock.pass_by(10)
+    assert statuses(await client.get(f"/v1/tasks/stream/{task.task_id}")) == ["failed"]
+
+
+async def test_a_stream_sees_a_cancellation(
+    client: httpx.AsyncClient, simulator: Simulator, clock: ManualClock
+) -> None:
+    [task] = simulator.submit_many(Batch(count=1, latency_seconds=10_000))
+    request = asyncio.create_task(client.get(f"/v1/tasks/stream/{task.task_id}"))
+    await clock.advance(1)
+    await client.post(f"/v1/tasks/cancel/{task.task_id}")
+    await clock.advance(1)
+    assert statuses(await request) == ["pending", "cancelled"]
+
+
+@pytest.mark.parametrize("task_id", ["task_unknown", None])
+async def test_a_stream_of_an_unknown_task(simulator: Simulator, client_of: MakeClient, task_id: str | None) -> None:
+    [task] = simulator.submit_many(Batch(count=1))
+    stranger = client_of(simulator, {"x-api-key": "sk-byts-second"})
+    assert (await stranger.get(f"/v1/tasks/stream/{task_id or task.task_id}")).status_code == 404

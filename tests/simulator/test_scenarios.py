@@ -9,10 +9,9 @@ import pytest
 
 from exporter.simulator.batch import Batch
 from exporter.simulator.errors import SimulatorError
-from exporter.simulator.orders import Order
-from exporter.simulator.scenarios import MAX_PLANNED, GarbageKind, Programme, SchemaKind
+from exporter.simulator.scenarios import MAX_PLANNED, GarbageKind, Schedule, SchemaKind
 from exporter.simulator.simulator import Simulator
-from exporter.simulator.task import Task
+from exporter.simulator.tasks import Submission, Task
 from tests.simulator.manual import ManualClock
 
 MakeClient = Callable[..., httpx.AsyncClient]
@@ -196,16 +195,16 @@ async def test_a_mixed_schema_change_draws_every_kind(simulator: Simulator, clie
 
 
 def submitted(simulator: Simulator, count: int = 200) -> list[Task]:
-    world = simulator.world
-    order = Order("sora-2", world.catalogue["sora-2"], 5)
+    backend = simulator.backend
+    submission = Submission("sora-2", backend.catalogue["sora-2"], 5)
     caller = simulator.keyring.named("demo")
-    return [world.submit(caller, order, simulator.now()) for _ in range(count)]
+    return [backend.submit(caller, submission, simulator.now()) for _ in range(count)]
 
 
 def test_a_failure_wave_fails_the_tasks_submitted_meanwhile(simulator: Simulator) -> None:
-    before = [task.fate.error_code for task in submitted(simulator)]
+    before = [task.lifecycle.error_code for task in submitted(simulator)]
     simulator.scenario("failure_wave", duration=60)
-    codes = [task.fate.error_code for task in submitted(simulator)]
+    codes = [task.lifecycle.error_code for task in submitted(simulator)]
     assert before.count("sim_upstream_error") == 0
     assert before.count("content_policy_violation") < 20
     assert 130 < codes.count("sim_upstream_error") < 190
@@ -225,7 +224,7 @@ async def test_an_invented_failure_says_that_it_is_one(
 def test_a_slow_wave_outlasts_the_estimate(simulator: Simulator) -> None:
     def ratio() -> float:
         tasks = submitted(simulator)
-        return sum((task.fate.end_at - task.submitted_at) / (task.eta or 1) for task in tasks) / len(tasks)
+        return sum((task.lifecycle.end_at - task.submitted_at) / (task.eta or 1) for task in tasks) / len(tasks)
 
     assert 0.9 < ratio() < 1.2
     simulator.scenario("slow_wave", params={"factor": 4})
@@ -247,15 +246,15 @@ def test_a_slow_wave_outlasts_the_estimate(simulator: Simulator) -> None:
 )
 def test_what_cannot_be_switched_on(name: str, params: dict[str, Any], message: str) -> None:
     with pytest.raises(SimulatorError) as error:
-        Programme().switch_on(name, now=0.0, params=params)
+        Schedule().switch_on(name, now=0.0, params=params)
     assert str(error.value).startswith(message)
 
 
 def test_plans_are_bounded_and_forgotten_when_over() -> None:
-    programme = Programme()
+    schedule = Schedule()
     for _ in range(MAX_PLANNED):
-        programme.switch_on("outage", now=0.0, duration=5)
+        schedule.switch_on("outage", now=0.0, duration=5)
     with pytest.raises(SimulatorError, match="at most 100"):
-        programme.switch_on("outage", now=4.0)
-    programme.switch_on("outage", now=5.0)
-    assert len(programme.planned(5.0)) == 1
+        schedule.switch_on("outage", now=4.0)
+    schedule.switch_on("outage", now=5.0)
+    assert len(schedule.planned(5.0)) == 1

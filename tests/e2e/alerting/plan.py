@@ -131,6 +131,9 @@ ever silent at once, so that there is something to take the share of."""
 OUTAGE = "outage"
 """The scenario that is not among the cases."""
 
+POISON = "poison"
+"""Nor is this one: it is about single tasks, and what concerns an account stays as it is."""
+
 ACCOUNTS = (HEALTHY, *(case.account for case in CASES))
 
 OWN = ("ConfigReloadFailed", "LedgerFailing", "LedgerStalled", "ExporterDown")

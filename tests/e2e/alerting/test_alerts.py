@@ -4,7 +4,7 @@ import pytest
 
 from exporter.simulator.scenarios import KINDS
 from monitoring.alerting import alerts
-from tests.e2e.alerting.plan import CASES, HEALTHY, OUTAGE, OWN, Case
+from tests.e2e.alerting.plan import CASES, HEALTHY, OUTAGE, OWN, POISON, Case
 from tests.e2e.alerting.play import HEALTHY_SECONDS
 from tests.e2e.alerting.story import Story
 from tests.support import pint
@@ -18,7 +18,7 @@ WATCHDOG, DOWN, ABSENT = "ByteSpikeWatchdog", "ByteSpikeExporterDown", "ByteSpik
 
 
 def test_every_scenario_of_the_simulator_is_played() -> None:
-    assert {case.scenario for case in CASES} | {OUTAGE} == set(KINDS)
+    assert {case.scenario for case in CASES} | {OUTAGE, POISON} == set(KINDS)
 
 
 EXPECTED = [(case, f"ByteSpike{alert}") for case in CASES for alert in sorted(case.alerts)]

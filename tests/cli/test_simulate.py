@@ -16,7 +16,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from exporter.cli.simulate import command
+from exporter.cli.simulate import ScenarioOption, command, parse_scenario
 
 KEY = {"x-api-key": "sk-byts-demo"}
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -109,6 +109,26 @@ def test_an_answer_that_breaks_its_promise_drops_the_connection(start: Start) ->
 
 
 @pytest.mark.e2e
+def test_poison_on_the_wire(start: Start) -> None:
+    process, url = start("--scenario", "poison,kind=closed,ratio=0")
+    batch = {"count": 6, "poison": {"kind": "mixed"}, "out_task_id_prefix": "p"}
+    told: list[object] = []
+    with httpx.Client(base_url=url, headers=KEY, trust_env=False) as client:
+        client.post("/sim/tasks", json=batch).raise_for_status()
+        for number in range(6):
+            try:
+                answer = client.post("/v1/tasks/query", json={"out_task_id": f"p{number}"})
+            except httpx.RemoteProtocolError as error:
+                told.append(str(error))
+            else:
+                told.append(answer.status_code)
+        assert client.get("/sim/books").json()["poison"]["closed"]["queries"] == 1
+    assert told == [500, 200, "Server disconnected without sending a response.", 302, 200, 500]
+    process.terminate()
+    assert process.communicate(timeout=10) == ("", "")
+
+
+@pytest.mark.e2e
 def test_a_callback_arrives(start: Start) -> None:
     bodies: list[bytes] = []
 
@@ -131,3 +151,23 @@ def test_a_callback_arrives(start: Start) -> None:
     [payload] = bodies
     assert json.loads(payload)["task_id"] == said["task_id"]
     assert json.loads(payload)["status"] in ("completed", "failed")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("outage", ScenarioOption("outage")),
+        ("outage@30s", ScenarioOption("outage", 30.0)),
+        ("outage@30s+1m", ScenarioOption("outage", 30.0, 60.0)),
+        ("outage@+1m", ScenarioOption("outage", 0.0, 60.0)),
+        ("garbage@0+2m,ratio=0.5,kind=html", ScenarioOption("garbage", 0.0, 120.0, {"ratio": "0.5", "kind": "html"})),
+    ],
+)
+def test_scenarios(text: str, expected: ScenarioOption) -> None:
+    assert parse_scenario(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "@1s", "outage,ratio", "outage@soon", "outage@1s+x"])
+def test_what_is_no_scenario(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected NAME@START|is not a duration"):
+        parse_scenario(text)

@@ -1,7 +1,9 @@
-"""A process of the demo, its output in a file."""
+"""The demo's processes, the output of each in a file, and the ports that they are given."""
 
 import asyncio
+import os
 import re
+import socket
 import sys
 from asyncio.subprocess import Process
 from contextlib import suppress
@@ -16,6 +18,15 @@ STOPPED_SECONDS = 11.0
 TAIL_LINES = 20
 LOOK_SECONDS = 0.05
 LOOKED_AT = 1 << 16
+
+DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+parent, *command = sys.argv[1:]
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: it outlives exec
+if os.getppid() == int(parent):  # else it has died before
+    os.execvp(command[0], command)
+"""
+"""A program that becomes the command, which is then asked to end when the parent dies, however it dies."""
 
 
 class ChildError(ExporterError):
@@ -32,10 +43,17 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, *command: str, log: Path) -> "Child":
-        """Run a command; the terminal's Ctrl-C does not reach it, so that the demo stops its children in order."""
+        """Run a command; the terminal's Ctrl-C does not reach it, so that the demo stops its children in order.
+
+        On Linux it ends with this process, too, where that is killed.
+        """
         with log.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                *_dying_with_us(command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
             )
         return cls(name, process, log)
 
@@ -84,3 +102,25 @@ class Child:
 def ourselves(*arguments: str) -> tuple[str, ...]:
     """The command line that runs a command of this program."""
     return (sys.executable, "-m", "exporter", *arguments)
+
+
+def _dying_with_us(command: tuple[str, ...]) -> tuple[str, ...]:
+    if not sys.platform.startswith("linux"):
+        return command
+    return (sys.executable, "-IS", "-c", DIE_WITH_PARENT, str(os.getpid()), *command)
+
+
+def free_or_any(port: int) -> int:
+    """The port where nothing listens on it, else 0: any free one."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return 0
+    return port
+
+
+def free(port: int) -> int:
+    """The port where nothing listens on it, else another: for programs that do not tell which one they took."""
+    with socket.create_server(("127.0.0.1", free_or_any(port))) as listener:
+        taken: int = listener.getsockname()[1]
+        return taken

@@ -8,15 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.simulator.accounts import Account, Caller, Key, default_accounts
-from exporter.simulator.batch import Batch
+from exporter.simulator.backend import Backend
 from exporter.simulator.catalogue import load_catalogue
 from exporter.simulator.errors import ApiError
-from exporter.simulator.orders import Name, Order
 from exporter.simulator.records import record, truth
-from exporter.simulator.simulator import Simulator
-from exporter.simulator.task import Task
-from exporter.simulator.world import World
-from tests.simulator.manual import START, ManualClock
+from exporter.simulator.tasks import Submission, Task, TaskRef
+from tests.simulator.manual import START
 
 CATALOGUE = load_catalogue()
 CALLERS = [Caller(account, key) for account in default_accounts() for key in account.keys]
@@ -37,12 +34,12 @@ STEPS = st.lists(
 
 
 class Story:
-    """Steps played on a world; ``seen`` are the records it showed, ``final`` the terminal ones by task."""
+    """Steps played on a backend; ``seen`` are the records it showed, ``final`` the terminal ones by task."""
 
     def __init__(self, seed: int) -> None:
         self.ended: list[Task] = []
         self.now = START
-        self.world = World(default_accounts(), CATALOGUE, seed=seed, now=START, on_end=self.ended.append)
+        self.backend = Backend(default_accounts(), CATALOGUE, seed=seed, now=START, on_end=self.ended.append)
         self.seen: list[dict[str, Any]] = []
         self.final: dict[str, dict[str, Any]] = {}
 
@@ -51,21 +48,21 @@ class Story:
             getattr(self, step)(*details)
 
     def submit(self, who: int, slug: str, name: str | None) -> None:
-        order = Order(slug, CATALOGUE[slug], 4, fingerprint=slug.encode(), out_task_id=name)
-        self._show(lambda: self.world.submit(CALLERS[who], order, self.now))
+        submission = Submission(slug, CATALOGUE[slug], 4, fingerprint=slug.encode(), out_task_id=name)
+        self._show(lambda: self.backend.submit(CALLERS[who], submission, self.now))
 
     def query(self, who: int, number: int) -> None:
-        self._show(lambda: self.world.query(CALLERS[who], self._name(number), self.now))
+        self._show(lambda: self.backend.query(CALLERS[who], self._name(number), self.now))
 
     def cancel(self, who: int, number: int) -> None:
-        self._show(lambda: self.world.cancel(CALLERS[who], self._name(number), self.now))
+        self._show(lambda: self.backend.cancel(CALLERS[who], self._name(number), self.now))
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    def _name(self, number: int) -> Name:
-        ids = [task.task_id for task in self.world.tasks()]
-        return Name(task_id=ids[number] if number < len(ids) else "task_unknown")
+    def _name(self, number: int) -> TaskRef:
+        ids = [task.task_id for task in self.backend.tasks()]
+        return TaskRef(task_id=ids[number] if number < len(ids) else "task_unknown")
 
     def _show(self, act: Any) -> None:
         try:
@@ -73,7 +70,7 @@ class Story:
         except ApiError as error:
             self.seen.append({"refused": error.code})
             return
-        said = record(task, self.world.now)
+        said = record(task, self.backend.now)
         self.seen.append(said)
         if said["status"] in ("completed", "failed", "cancelled"):
             assert self.final.setdefault(said["task_id"], said) == said
@@ -101,11 +98,11 @@ def test_another_seed_tells_another_story() -> None:
 def test_the_books_equal_the_sum_over_the_tasks(seed: int, steps: list[Any]) -> None:
     story = Story(seed)
     story.play(steps)
-    world = story.world
-    world.advance(story.now)
-    tasks = [truth(task, world.now) for task in world.tasks()]
+    backend = story.backend
+    backend.advance(story.now)
+    tasks = [truth(task, backend.now, backend.books.queries(task.task_id)) for task in backend.tasks()]
     ended = [task for task in tasks if task["ended_at"] is not None]
-    books = world.books.as_json()
+    books = backend.books.as_json()
 
     assert books["submitted"] == len(tasks)
     assert books["open"] == len(tasks) - len(ended)
@@ -119,7 +116,7 @@ def test_the_books_equal_the_sum_over_the_tasks(seed: int, steps: list[Any]) -> 
     assert round(sum(group["credits_used"] for group in books["groups"]), 2) == books["credits_used"]
     for caller in CALLERS:
         held = sum(round(task["estimated_credits"] * 100) for task in tasks if _open(task, caller))
-        assert world.wallet(caller).held == held
+        assert backend.wallet(caller).held == held
 
 
 def _open(task: dict[str, Any], caller: Caller) -> bool:
@@ -129,7 +126,7 @@ def _open(task: dict[str, Any], caller: Caller) -> bool:
 def test_a_cancelled_task_does_not_end_again_at_its_old_end() -> None:
     story = Story(1)
     story.play([("submit", 0, "sora-2", None), ("cancel", 0, 0), ("wait", 1e6), ("query", 0, 0)])
-    assert story.world.books.as_json()["outcomes"] == {"completed": 0, "failed": 0, "cancelled": 1}
+    assert story.backend.books.as_json()["outcomes"] == {"completed": 0, "failed": 0, "cancelled": 1}
     assert len(story.ended) == 1
 
 
@@ -140,50 +137,36 @@ def test_time_never_runs_backwards() -> None:
 
 
 def test_more_tasks_than_the_limit_are_refused() -> None:
-    world = World(default_accounts(), CATALOGUE, seed=1, now=START, max_tasks=1)
-    order = Order("sora-2", CATALOGUE["sora-2"], 5)
-    world.submit(CALLERS[0], order, START)
+    backend = Backend(default_accounts(), CATALOGUE, seed=1, now=START, max_tasks=1)
+    submission = Submission("sora-2", CATALOGUE["sora-2"], 5)
+    backend.submit(CALLERS[0], submission, START)
     with pytest.raises(ApiError) as refused:
-        world.submit(CALLERS[0], order, START)
+        backend.submit(CALLERS[0], submission, START)
     assert refused.value.status == 503
     with pytest.raises(ApiError):
-        world.plant(CALLERS[0], order, world.course(CALLERS[0], order), START)
+        backend.insert(CALLERS[0], submission, backend.plan(CALLERS[0], submission), START)
 
 
 def test_the_quota_counts_what_is_held_and_what_is_spent() -> None:
     key = Key("small", "sk-byts-small", quota=0.90)
     account = Account("demo", (key,))
-    world = World([account], CATALOGUE, seed=1, now=START)
-    order, caller = Order("sora-2", CATALOGUE["sora-2"], 5), Caller(account, key)
-    world.submit(caller, order, START)
-    world.submit(caller, order, START)
-    assert world.purse(caller).quota_remaining == 90
+    backend = Backend([account], CATALOGUE, seed=1, now=START)
+    submission, caller = Submission("sora-2", CATALOGUE["sora-2"], 5), Caller(account, key)
+    backend.submit(caller, submission, START)
+    backend.submit(caller, submission, START)
+    assert backend.spending(caller).quota_remaining == 90
     with pytest.raises(ApiError) as refused:
-        world.submit(caller, order, START)
+        backend.submit(caller, submission, START)
     assert refused.value.code == "quota_exceeded"
-    world.advance(START + 1e6)
-    spent = world.books.total.credits_used.total()
+    backend.advance(START + 1e6)
+    spent = backend.books.total.credits_used.total()
     assert spent
-    assert world.purse(caller).quota_remaining == 90 - spent
+    assert backend.spending(caller).quota_remaining == 90 - spent
 
 
 def test_the_time_scale_shortens_latency_and_estimate_alike() -> None:
-    order = Order("sora-2", CATALOGUE["sora-2"], 5)
-    slow, fast = (World(default_accounts(), CATALOGUE, seed=3, now=START, time_scale=scale) for scale in (1.0, 10.0))
-    one, other = slow.submit(CALLERS[0], order, START), fast.submit(CALLERS[0], order, START)
+    submission = Submission("sora-2", CATALOGUE["sora-2"], 5)
+    slow, fast = (Backend(default_accounts(), CATALOGUE, seed=3, now=START, time_scale=scale) for scale in (1.0, 10.0))
+    one, other = slow.submit(CALLERS[0], submission, START), fast.submit(CALLERS[0], submission, START)
     assert (one.eta, other.eta) == (85, 8)
-    assert other.fate.end_at - START == pytest.approx((one.fate.end_at - START) / 10)
-
-
-def test_a_batch_is_spread_and_shared_out_as_asked(clock: ManualClock) -> None:
-    simulator = Simulator(clock=clock)
-    batch = Batch(count=400, latency_seconds=5, spread_seconds=60, failure_ratio=0.3, cancel_ratio=0.2)
-    ends = [task.fate.end_at - START for task in simulator.submit_many(batch)]
-    assert (ends[0], ends[-1]) == (5, 65)
-    assert ends == sorted(ends)
-    clock.pass_by(65)
-    outcomes = simulator.books()["outcomes"]
-    assert sum(outcomes.values()) == 400
-    assert 80 < outcomes["failed"] < 160
-    assert 40 < outcomes["cancelled"] < 120
-    assert simulator.books()["credits_used_by_status"].keys() == {"completed", "cancelled"}
+    assert other.lifecycle.end_at - START == pytest.approx((one.lifecycle.end_at - START) / 10)

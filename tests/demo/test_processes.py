@@ -1,11 +1,12 @@
+import socket
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from exporter.demo import child as module
-from exporter.demo.child import Child, ChildError, ourselves
+from exporter.demo import processes as module
+from exporter.demo.processes import Child, ChildError, free, free_or_any, ourselves
 
 
 async def python(tmp_path: Path, program: str) -> Child:
@@ -56,3 +57,18 @@ async def test_a_child_that_does_not_listen_is_killed(tmp_path: Path, monkeypatc
 
 def test_a_command_of_this_program() -> None:
     assert ourselves("serve", "-h") == (sys.executable, "-m", "exporter", "serve", "-h")
+
+
+def test_a_free_port_is_taken_and_a_taken_one_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_or_any(port) == 0
+    assert free_or_any(port) == port
+    assert free_or_any(0) == 0
+
+
+def test_a_port_that_is_named_is_one_that_can_be_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free(port) not in (0, port)
+    assert free(port) == port
