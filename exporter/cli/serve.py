@@ -20,7 +20,7 @@ from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
 from exporter.metrics.snapshot import BuildView
-from exporter.service.dependencies import World
+from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.checks import warnings
 from exporter.settings.load import load
@@ -29,7 +29,7 @@ from exporter.version import revision, version
 from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
 from exporter.web.reload import log_refusal
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 from exporter.web.server import WebServer, address_of, listen
 
 STOP_SECONDS = 10
@@ -81,11 +81,11 @@ async def _serve(
         settings,
         config_file=config_file,
         build=BuildView(version(), revision(), platform.python_version()),
-        world=World(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
+        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log, more=api_routes(exporter.desk, log=log)), listener)
+    server = WebServer(create_app(exporter, log=log, more=api_routes(exporter.api, log=log)), listener)
     try:
         await _run(exporter, server, signals, address_of(listener), log)
     finally:
@@ -93,7 +93,7 @@ async def _serve(
         log.info("stopped")
 
 
-async def _run(exporter: Running, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger) -> None:
+async def _run(exporter: RunningExporter, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger) -> None:
     """Serve and follow signals until one asks to stop."""
     serving = asyncio.create_task(server.serve())
     others = [
@@ -117,7 +117,7 @@ async def _announce(server: WebServer, address: str, log: FilteringBoundLogger) 
     log.info("listening", address=address, version=version())
 
 
-async def _reload_when_asked(exporter: Running, signals: Signals, log: FilteringBoundLogger) -> None:
+async def _reload_when_asked(exporter: RunningExporter, signals: Signals, log: FilteringBoundLogger) -> None:
     """Reload at each SIGHUP; several that come during one reload are one more."""
     while True:
         await signals.reload.wait()

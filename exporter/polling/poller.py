@@ -264,17 +264,22 @@ class Poller:
 
         Only where there is none, it is whichever is due.
         """
-        while (number := next((one for one in self._answered if one in self._schedule), None)) is not None:
-            task = self._tasks.view(number)
-            least = self._cadence_of(task.labels).settings.min_interval if task else 0.0
-            wait = self._answered[number] + least - self._clock.monotonic()
-            if wait <= 0:
-                self._answered.move_to_end(number)  # should it fail, another one is next
-                slot = self._schedule.discard(number)
-                return self._taken((number, slot) if slot else None)
+        while self._answered:
+            wait = None  # for one that is being asked about
+            number = next((one for one in self._answered if one in self._schedule), None)
+            if number is not None:
+                wait = self._answered[number] + self._least(number) - self._clock.monotonic()
+                if wait <= 0:
+                    self._answered.move_to_end(number)  # should it fail, another one is next
+                    slot = self._schedule.discard(number)
+                    return self._taken((number, slot) if slot else None)
             self._changed.clear()
             await self._clock.wait(self._changed, wait)
         return self._to_ask()
+
+    def _least(self, number: int) -> float:
+        task = self._tasks.view(number)
+        return self._cadence_of(task.labels).settings.min_interval if task else 0.0
 
     def _taken(self, popped: tuple[int, Slot] | None) -> tuple[TaskView, Slot] | None:
         if popped is None:

@@ -1,12 +1,13 @@
 """The accounts in use, each with the poller of its tasks."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
 from exporter.dispatcher.account import Account, AccountChange
+from exporter.dispatcher.answer import DispatcherError
 from exporter.dispatcher.report import STREAM_ENDPOINT
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
@@ -15,6 +16,7 @@ from exporter.polling.cadence import Cadence
 from exporter.polling.poller import Poller
 from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
+from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.model import AccountSettings, PollSettings, Settings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, Tracker
@@ -34,8 +36,8 @@ class AccountsPlan:
     """Other accounts, ready to be used: whatever could fail has been done."""
 
     wanted: Settings
-    opened: Sequence[Account]
-    changed: Mapping[str, AccountChange]
+    opened: list[Account] = field(default_factory=list)
+    changed: dict[str, AccountChange] = field(default_factory=dict)
 
     async def discard(self) -> None:
         """Close what was opened, for it is not wanted after all."""
@@ -95,16 +97,15 @@ class Accounts:
     # ---- other settings --------------------------------------------------------------------------------------------
 
     async def prepare(self, wanted: Settings) -> AccountsPlan:
-        """Read the keys and make the clients that these settings need."""
-        opened: list[Account] = []
-        changed: dict[str, AccountChange] = {}
+        """Read the keys and make the clients that these settings need; ConfigError where one cannot be made."""
+        plan = AccountsPlan(wanted)
         for settings in wanted.accounts:
-            polled = self._polled.get(settings.name)
-            if polled is None:
-                opened.append(await self._open(settings))
-            elif polled.account.settings != settings:
-                changed[settings.name] = await polled.account.prepare(settings)
-        return AccountsPlan(wanted, opened, changed)
+            try:
+                await self._prepare(plan, settings)
+            except DispatcherError as error:
+                await plan.discard()
+                raise ConfigError([Fault("", 0, f"account {settings.name}", error.detail)]) from error
+        return plan
 
     def commit(self, plan: AccountsPlan) -> list[str]:
         """Let a plan be so, at once; return the names of the accounts that are to be closed."""
@@ -134,6 +135,13 @@ class Accounts:
         """Ask no more, and let the requests under way come back, that many seconds at most."""
         await self._loops.stop(*map(_poll_loop, self._polled))
         await asyncio.gather(*(polled.poller.stop(deadline=deadline) for polled in self._polled.values()))
+
+    async def _prepare(self, plan: AccountsPlan, settings: AccountSettings) -> None:
+        polled = self._polled.get(settings.name)
+        if polled is None:
+            plan.opened.append(await self._open(settings))
+        elif polled.account.settings != settings:
+            plan.changed[settings.name] = await polled.account.prepare(settings)
 
     async def _open(self, settings: AccountSettings) -> Account:
         dependencies = self._dependencies

@@ -234,6 +234,18 @@ class Exporter:
             config=self._config,
         )
 
+    @property
+    def api(self) -> ApiDependencies:
+        """What the API works with."""
+        return ApiDependencies(
+            settings=self._settings,
+            tasks=self._tracker,
+            registry=self._registry,
+            registrar=self._registrar,
+            accounts=self._accounts,
+            clock=self._clock,
+        )
+
     # ---- loops -----------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:

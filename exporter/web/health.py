@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.web.answers import text
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 
 
 class Health:
     """Answers probes."""
 
-    def __init__(self, exporter: Running) -> None:
+    def __init__(self, exporter: RunningExporter) -> None:
         self._exporter = exporter
 
     async def healthy(self, _request: Request) -> Response:

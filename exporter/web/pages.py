@@ -12,13 +12,13 @@ from exporter.settings.redact import as_yaml
 from exporter.web.answers import html, text
 from exporter.web.landing import landing
 from exporter.web.renders import Renders
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 
 
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: Running, renders: Renders) -> None:
+    def __init__(self, exporter: RunningExporter, renders: Renders) -> None:
         self._exporter = exporter
         self._renders = renders
         loader = PackageLoader("exporter.web")

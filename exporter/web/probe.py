@@ -13,11 +13,9 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.metrics.exposition import Rendered
 from exporter.metrics.probe import Probed, render_probe
-from exporter.service.desk import Desk
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Status
@@ -28,6 +26,7 @@ from exporter.web.api.ids import is_task_id
 from exporter.web.api.places import Places
 from exporter.web.api.refusals import refusal
 from exporter.web.asked import Asked
+from exporter.web.dependencies import ApiDependencies, AskableAccount
 from exporter.web.trace import trace
 
 AT_ONCE = 4
@@ -45,8 +44,8 @@ MARGIN = 0.5
 class Probe:
     """Answers scrapes of single tasks."""
 
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk = desk
+    def __init__(self, dependencies: ApiDependencies, access: Access) -> None:
+        self._dependencies = dependencies
         self._access = access
         self._places = Places(AT_ONCE)
 
@@ -54,8 +53,8 @@ class Probe:
         """200 whatever the task does: whether there was an answer is ``probe_success``."""
         await self._access.check_if_guarded(request)
         params = request.query_params
-        ref = _wanted(params, [account.name for account in self._desk.settings().accounts])
-        account = self._desk.accounts.account(ref.account)
+        ref = _wanted(params, [account.name for account in self._dependencies.settings.value.accounts])
+        account = self._dependencies.accounts.account(ref.account)
         with self._places.one():
             asked = await self._ask(account, ref, _timeout(request.headers))
         probed = self._probed(asked)
@@ -66,8 +65,8 @@ class Probe:
         headers = {**ALWAYS, **encoding, "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
         return Response(page.body, headers=headers)
 
-    async def _ask(self, account: Account, ref: TaskRef, seconds: float) -> Asked:
-        clock = self._desk.clock
+    async def _ask(self, account: AskableAccount, ref: TaskRef, seconds: float) -> Asked:
+        clock = self._dependencies.clock
         began, sent_at = clock.monotonic(), None
         held = account.suspension
         if held is not None and held.until - began > seconds:
@@ -87,11 +86,11 @@ class Probe:
         return Asked(ref, sent_at, clock.monotonic() - began, answer=answer)
 
     def _probed(self, asked: Asked) -> Probed:
-        followed = self._desk.tracker.find(asked.ref)
+        followed = self._dependencies.tasks.find(asked.ref)
         labels = followed.labels if followed else TaskLabels(asked.ref.account, "")
         if asked.answer is None:
             return Probed(success=False, seconds=asked.ended_at, labels=labels)
-        now = self._desk.clock.wall()
+        now = self._dependencies.clock.wall()
         known = followed.state if followed else begin(Item(asked.ref, labels), now=now)
         state = _state(known, asked.answer, now=now)
         has_age = followed is not None or state.submission is not Submission.FIRST_SIGHT
@@ -100,8 +99,8 @@ class Probe:
     def _page(self, probed: Probed, headers: Mapping[str, str]) -> Rendered:
         return render_probe(
             probed,
-            at=self._desk.clock.wall(),
-            label_names=self._desk.settings().globals.labels,
+            at=self._dependencies.clock.wall(),
+            label_names=self._dependencies.settings.value.globals.labels,
             accept=headers.get("accept", ""),
             accept_encoding=headers.get("accept-encoding", ""),
         )

@@ -11,7 +11,7 @@ from exporter.errors import ExporterError
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError
 from exporter.web.answers import as_json
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
@@ -19,7 +19,7 @@ FLAGS = {"1": True, "true": True, "0": False, "false": False}
 class Reload:
     """Answers requests to reload."""
 
-    def __init__(self, exporter: Running, log: FilteringBoundLogger) -> None:
+    def __init__(self, exporter: RunningExporter, log: FilteringBoundLogger) -> None:
         self._exporter = exporter
         self._log = log
 

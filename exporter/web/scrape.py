@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.metrics.exposition import Rendered, render, standard_collectors
 from exporter.web.answers import ALWAYS, text
 from exporter.web.renders import Renders
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 
 MAX_NAMES = 100
 """``name[]`` may be given so many times."""
@@ -20,7 +20,7 @@ MAX_NAMES = 100
 class Scrape:
     """Answers scrapes."""
 
-    def __init__(self, exporter: Running, renders: Renders, log: FilteringBoundLogger) -> None:
+    def __init__(self, exporter: RunningExporter, renders: Renders, log: FilteringBoundLogger) -> None:
         self._exporter = exporter
         self._renders = renders
         self._log = log

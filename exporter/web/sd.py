@@ -3,12 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.service.desk import Desk
-from exporter.tasks.task import Task
+from exporter.tasks.view import TaskView
 from exporter.web.answers import as_json
 from exporter.web.api.access import Access
 from exporter.web.api.listing import Filters, chosen
 from exporter.web.api.refusals import refusal
+from exporter.web.dependencies import ApiDependencies
 
 MAX_TARGETS = 10_000
 """The oldest so many; the rest are counted in a header."""
@@ -19,8 +19,8 @@ LEFT_OUT = "X-Bytespike-Left-Out"
 class ServiceDiscovery:
     """Says what there is to be probed."""
 
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk = desk
+    def __init__(self, dependencies: ApiDependencies, access: Access) -> None:
+        self._tasks = dependencies.tasks
         self._access = access
 
     async def targets(self, request: Request) -> Response:
@@ -29,14 +29,14 @@ class ServiceDiscovery:
         if unknown := set(request.query_params) - {"group", "account"}:
             raise refusal(400, f"the parameters are group and account, not {', '.join(sorted(unknown))[:100]}")
         filters = Filters.of(request.query_params)
-        tasks = [task async for task in chosen(self._desk.tracker, filters) if not task.state.is_terminal]
+        tasks = [task async for task in chosen(self._tasks, filters) if not task.state.is_terminal]
         address = request.url.netloc
         answer = as_json([target_group(task, address) for task in tasks[:MAX_TARGETS]])
         answer.headers[LEFT_OUT] = str(max(0, len(tasks) - MAX_TARGETS))
         return answer
 
 
-def target_group(task: Task, address: str) -> dict[str, object]:
+def target_group(task: TaskView, address: str) -> dict[str, object]:
     """One task; what begins with ``__param_`` becomes a parameter of the scrape, the rest is for relabelling."""
     ref, labels = task.state.ref, task.labels
     name = {"__param_task_id": ref.task_id} if ref.task_id else {"__param_out_task_id": ref.out_task_id or ""}

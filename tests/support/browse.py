@@ -6,12 +6,12 @@ from typing import Protocol
 import httpx
 
 from exporter.web.renders import Renders
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 
 
 class Browse(Protocol):
     """Opens a client of the app before an exporter."""
 
     def __call__(
-        self, exporter: Running, renders: Renders | None = None
+        self, exporter: RunningExporter, renders: Renders | None = None
     ) -> AbstractAsyncContextManager[httpx.AsyncClient]: ...

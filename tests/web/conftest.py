@@ -7,7 +7,7 @@ import structlog
 
 from exporter.web.app import create_app
 from exporter.web.renders import Renders
-from exporter.web.running import Running
+from exporter.web.dependencies import RunningExporter
 from tests.support.browse import Browse
 
 
@@ -16,7 +16,7 @@ def browse() -> Browse:
     """A client of the app before an exporter."""
 
     @asynccontextmanager
-    async def browse(exporter: Running, renders: Renders | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    async def browse(exporter: RunningExporter, renders: Renders | None = None) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(exporter, log=structlog.get_logger(), renders=renders)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter.test") as client:
             yield client

@@ -1,6 +1,5 @@
 """Who may use the API: whoever has the token, and without one only this machine."""
 
-from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from structlog.typing import FilteringBoundLogger
 
-from exporter.settings.model import Settings
+from exporter.settings.reload import CurrentSettings
 from exporter.web.api.refusals import refusal
 from exporter.web.api.secret_files import SecretFiles
 from exporter.web.reload import refuse_cross_site
@@ -17,14 +16,14 @@ from exporter.web.reload import refuse_cross_site
 class Access:
     """The guard of the API. Nothing that a proxy adds to a request is believed."""
 
-    def __init__(self, settings: Callable[[], Settings], secrets: SecretFiles, log: FilteringBoundLogger) -> None:
+    def __init__(self, settings: CurrentSettings, secrets: SecretFiles, log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._secrets = secrets
         self._log = log
 
     async def check(self, request: Request) -> None:
         """Raise a Refusal for anybody who may neither register nor see tasks."""
-        token_file = self._settings().api.token_file
+        token_file = self._settings.value.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
         else:
@@ -33,7 +32,7 @@ class Access:
     async def check_if_guarded(self, request: Request) -> None:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
         refuse_cross_site(request)
-        token_file = self._settings().api.token_file
+        token_file = self._settings.value.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
 

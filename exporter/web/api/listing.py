@@ -1,7 +1,6 @@
 """Pages of followed tasks: in the order in which they came, whatever comes and goes between two pages."""
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -9,13 +8,14 @@ from typing import Self
 from starlette.datastructures import QueryParams
 
 from exporter.tasks.observation import Status
-from exporter.tasks.task import Task
+from exporter.tasks.view import TaskView
 from exporter.web.api.refusals import Refusal
+from exporter.web.dependencies import TaskReader
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
-SLICE = 2000
+SLICE = 500
 """So many tasks are looked at before the event loop comes round again."""
 
 
@@ -32,9 +32,9 @@ class Filters:
         """Those that a query gives."""
         return cls(params.get("group"), params.get("status"), params.get("account"))
 
-    def let(self, task: Task) -> bool:
+    def let(self, task: TaskView) -> bool:
         """Whether a task is among them."""
-        return task.is_followed and (
+        return (
             self.group in (None, task.labels.group)
             and self.account in (None, task.labels.account)
             and self.status in (None, str(task.state.status))
@@ -45,7 +45,7 @@ class Filters:
 class Page:
     """Some tasks, and the number of the last one where there are more."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[TaskView, ...]
     last: int | None
 
 
@@ -69,8 +69,8 @@ class Cursors:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a query asks for: which tasks, how many, and after which one."""
+class PageRequest:
+    """Which tasks a query asks for, how many, and after which one."""
 
     filters: Filters
     limit: int
@@ -78,7 +78,7 @@ class Wish:
 
     @classmethod
     def of(cls, params: QueryParams, cursors: Cursors) -> Self:
-        """The wish in a query; a Refusal names every fault in it."""
+        """What is asked for in a query; a Refusal names every fault in it."""
         faults = _Faults()
         faults.refuse_unknown(params, {"group", "status", "account", "limit", "cursor"})
         status, limit, after = params.get("status"), params.get("limit", str(DEFAULT_LIMIT)), -1
@@ -113,22 +113,20 @@ class _Faults:
             raise Refusal(422, *self._errors)
 
 
-async def page_of(tasks: Iterable[Task], wish: Wish) -> Page:
+async def page_of(tasks: TaskReader, asked: PageRequest) -> Page:
     """The page that is asked for, of tasks in the order of their numbers."""
-    found: list[Task] = []
-    async for task in chosen(tasks, wish.filters, after=wish.after):
-        if len(found) == wish.limit:
+    found: list[TaskView] = []
+    async for task in chosen(tasks, asked.filters, after=asked.after):
+        if len(found) == asked.limit:
             return Page(tuple(found), found[-1].number)
         found.append(task)
     return Page(tuple(found), None)
 
 
-async def chosen(tasks: Iterable[Task], filters: Filters, *, after: int = -1) -> AsyncIterator[Task]:
-    """The tasks that the filters let pass, without holding up the event loop."""
-    everything = list(tasks)
-    begin = bisect_right(everything, after, key=lambda task: task.number)
-    for number, at in enumerate(range(begin, len(everything)), 1):
-        if filters.let(everything[at]):
-            yield everything[at]
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
+async def chosen(tasks: TaskReader, filters: Filters, *, after: int = -1) -> AsyncIterator[TaskView]:
+    """The tasks that the filters let pass, looked at in slices between which the event loop comes round."""
+    while some := tasks.views(after=after, limit=SLICE):
+        for task in filter(filters.let, some):
+            yield task
+        after = some[-1].number
+        await asyncio.sleep(0)

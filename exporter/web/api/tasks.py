@@ -9,19 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.registration.registrar import Result
-from exporter.registration.registry import registered_source
 from exporter.service.desk import Desk
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
-from exporter.tasks.task import Task
+from exporter.tasks.view import TaskView
 from exporter.web.answers import as_json
 from exporter.web.api.access import Access
 from exporter.web.api.ids import is_task_id
 from exporter.web.api.items import read_registrations
-from exporter.web.api.listing import Cursors, Wish, page_of
+from exporter.web.api.listing import Cursors, PageRequest, page_of
 from exporter.web.api.places import Places
 from exporter.web.api.refusals import refusal
 from exporter.web.api.views import task_view, whole_view
+from exporter.web.dependencies import ApiDependencies
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
@@ -32,8 +32,8 @@ AT_ONCE = 32
 class Tasks:
     """The tasks as the API has them."""
 
-    def __init__(self, desk: Desk, access: Access) -> None:
-        self._desk = desk
+    def __init__(self, dependencies: ApiDependencies, access: Access) -> None:
+        self._dependencies = dependencies
         self._access = access
         self._places = Places(AT_ONCE)
         self._cursors = Cursors(secrets.token_hex(4))
@@ -45,15 +45,15 @@ class Tasks:
             raise refusal(415, "the body has to be application/json")
         with self._places.one():
             body = await request.body()
-            read = partial(read_registrations, body, self._desk.settings(), now=self._desk.clock.wall())
+            read = partial(read_registrations, body, self._dependencies.settings.value, now=self._dependencies.clock.wall())
             registrations = await asyncio.to_thread(read)
-            results = await self._desk.registrar.register(registrations) if registrations else []
+            results = await self._dependencies.registrar.register(registrations) if registrations else []
         return as_json({"status": "success", "tasks": list(map(_registered, registrations, results))})
 
     async def page(self, request: Request) -> Response:
         """One page; ``next`` is null on the last one."""
         await self._access.check(request)
-        page = await page_of(self._desk.tracker, Wish.of(request.query_params, self._cursors))
+        page = await page_of(self._dependencies.tasks, PageRequest.of(request.query_params, self._cursors))
         after = None if page.last is None else self._cursors.write(page.last)
         return as_json({"tasks": [task_view(task) for task in page.tasks], "next": after})
 
@@ -70,9 +70,9 @@ class Tasks:
         registrations = self._registrations(refs, tasks)
         _refuse_ambiguous({registration.ref.account for registration in registrations})
         if not registrations:
-            sources = ", ".join(dict.fromkeys(claim.source for claim in _one_of(tasks).claims))
+            sources = ", ".join(_one_of(tasks).sources)
             raise refusal(409, f"it was not registered here, but is named by {sources}; take it out there")
-        await self._desk.registrar.unregister(registrations)
+        await self._dependencies.registrar.unregister(registrations)
         return Response(status_code=204)
 
     def _refs(self, request: Request) -> Iterator[TaskRef]:
@@ -80,25 +80,23 @@ class Tasks:
         name, wanted = request.path_params["id"], request.query_params.get("account")
         if not is_task_id(name):
             raise refusal(404, "no such task is followed")
-        for account in self._desk.settings().accounts:
+        for account in self._dependencies.settings.value.accounts:
             if wanted in (None, account.name):
                 yield TaskRef(account.name, task_id=name)
                 yield TaskRef(account.name, out_task_id=name)
 
-    def _found(self, refs: Sequence[TaskRef]) -> list[Task]:
-        return list(dict.fromkeys(task for ref in refs if (task := self._desk.tracker.find(ref))))
+    def _found(self, refs: Sequence[TaskRef]) -> list[TaskView]:
+        found = (self._dependencies.tasks.find(ref) for ref in refs)
+        return list({task.number: task for task in found if task}.values())
 
-    def _registrations(self, refs: Sequence[TaskRef], tasks: Sequence[Task]) -> Sequence[Registration]:
+    def _registrations(self, refs: Sequence[TaskRef], tasks: Sequence[TaskView]) -> Sequence[Registration]:
         """Those by this id, and those under which the same task was registered by its other id."""
-        found = {(each.group, each.ref): each for each in self._desk.registry.naming(refs)}
-        for task in tasks:
-            for group in self._desk.settings().task_groups:
-                own = [claim.item.ref for claim in task.claims if claim.source == registered_source(group.name)]
-                found |= {(each.group, each.ref): each for each in self._desk.registry.of(group.name, own)}
-        return list(found.values())
+        named = [*refs, *(ref for task in tasks for ref in task.state.ref.each())]
+        registrations = self._dependencies.registry.naming(list(dict.fromkeys(named)))
+        return list({(each.group, each.ref): each for each in registrations}.values())
 
 
-def _one_of(tasks: Sequence[Task]) -> Task:
+def _one_of(tasks: Sequence[TaskView]) -> TaskView:
     """The task that is meant. Within one account what the API calls so comes before what the caller calls so."""
     if not tasks:
         raise refusal(404, "no such task is followed")

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from exporter.tasks.task import Task
+from exporter.tasks.view import TaskView
 
 
-def task_view(task: Task) -> dict[str, object]:
+def task_view(task: TaskView) -> dict[str, object]:
     """What a list shows of a task."""
     state, labels = task.state, task.labels
     return {
@@ -26,7 +26,7 @@ def task_view(task: Task) -> dict[str, object]:
     }
 
 
-def whole_view(task: Task) -> dict[str, object]:
+def whole_view(task: TaskView) -> dict[str, object]:
     """Everything about a task; ``history`` is what this process has seen of it."""
     state = task.state
     return {
@@ -34,8 +34,8 @@ def whole_view(task: Task) -> dict[str, object]:
         "first_seen_at": moment(state.first_seen_at),
         "running_at": moment(state.running_at),
         "duration_seconds": state.duration,
-        "sources": list(dict.fromkeys(claim.source for claim in task.claims)),
-        "history": [{"at": moment(turn.at), "status": str(turn.status)} for turn in task.history],
+        "sources": list(task.sources),
+        "history": [{"at": moment(change.at), "status": str(change.status)} for change in task.history],
     }
 
 
