@@ -1,15 +1,21 @@
 import asyncio
 import math
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import httpx
 import pytest
+import structlog
 
+from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Blame, DispatcherError, Drift, Quota, Reason
 from exporter.tasks.identity import TaskRef
-from tests.dispatcher.bench import KEY, OTHER_KEY, REF, SETTINGS, Bench, bench, running
+from tests.dispatcher.bench import KEY, OTHER_KEY, REF, SETTINGS, Bench, Requests, Upstream, bench, running
+from tests.support.fake_clock import FakeClock
 
 
 async def test_a_fresh_account_has_seen_nothing() -> None:
@@ -98,41 +104,6 @@ async def test_a_request_lasts_as_long_as_it_lasts() -> None:
             await b.clock.advance(2)
             await task
         assert b.requests.finished[0][2] == 1.25
-
-
-async def test_permits_keep_the_rate_and_the_order() -> None:
-    async with bench(replace(SETTINGS, max_in_flight=9)) as b:
-        start, permitted = b.clock.monotonic(), []
-
-        async def ask(number: int) -> None:
-            async with b.account.permit() as permit:
-                permitted.append((number, round(b.clock.monotonic() - start, 6)))
-                await permit.query(REF)
-
-        async with running(*(ask(number) for number in range(4))):
-            await b.clock.advance(1)
-        assert permitted == [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]
-
-
-async def test_never_a_third_request_at_once() -> None:
-    async with bench() as b:
-        b.upstream.go.clear()
-        async with running(*(b.ask() for _ in range(20))) as tasks:
-            await b.clock.advance(10)
-            assert (len(b.upstream.keys), b.account.in_flight) == (2, 2)
-            b.upstream.go.set()
-            await b.clock.advance(10)
-            await asyncio.gather(*tasks)
-        assert len(b.upstream.keys) == 20
-
-
-async def test_a_cancelled_query_gives_its_slot_back_and_counts_for_nothing() -> None:
-    async with bench() as b:
-        b.upstream.go.clear()
-        async with running(b.ask()):
-            await b.clock.settle()
-            assert b.account.in_flight == 1
-        assert (b.account.in_flight, b.requests.finished) == (0, [])
 
 
 async def test_a_revoked_key_is_asked_with_ten_times_a_minute_at_most() -> None:
@@ -242,6 +213,74 @@ async def test_equal_settings_change_nothing() -> None:
         await b.change(replace(SETTINGS))
         await b.ask()
         assert b.events() == []
+
+
+async def test_nothing_changes_before_the_commit_nor_by_what_is_discarded() -> None:
+    async with bench(environ={"KEY": KEY, "OTHER": OTHER_KEY}) as b:
+        other = replace(SETTINGS, base_url="http://other", api_key_env="OTHER", max_in_flight=1)
+        change = await b.account.prepare(other)
+        await b.ask()
+        await change.discard()
+        await b.clock.advance(1)
+        await b.ask()
+        assert (b.account.settings, b.account.max_in_flight) == (SETTINGS, 2)
+        assert (b.upstream.keys, set(b.upstream.urls)) == ([KEY, KEY], {"http://api/v1/tasks/query"})
+        assert b.events() == []
+        change = await b.account.prepare(other)
+        change.commit()
+        await change.discard()
+        await b.clock.advance(1)
+        await b.ask()
+        assert (b.account.settings, b.account.max_in_flight) == (other, 1)
+        assert (b.upstream.keys[-1], b.upstream.urls[-1]) == (OTHER_KEY, "http://other/v1/tasks/query")
+
+
+async def test_who_waits_goes_by_the_new_settings_at_once() -> None:
+    async with bench(replace(SETTINGS, max_requests_per_second=0.01)) as b:
+        await b.ask()
+        async with running(b.ask()) as (waiting,):
+            await b.clock.advance(10)
+            assert not waiting.done()
+            await b.change(SETTINGS)
+            await b.clock.settle()
+            assert waiting.done()
+
+
+async def test_nothing_that_blocks_is_done_on_the_loop() -> None:
+    threads: list[int] = []
+
+    class Environ(dict[str, str]):
+        def get(self, name: str, default: object = None) -> Any:
+            threads.append(threading.get_ident())
+            return super().get(name, default)
+
+    account = await Account.open(
+        SETTINGS,
+        clock=FakeClock(),
+        requests=Requests(),
+        logger=structlog.get_logger(),
+        random=Random(1),
+        transport=httpx.MockTransport(Upstream()),
+        environ=Environ(KEY=KEY, OTHER=OTHER_KEY),
+    )
+    change = await account.prepare(replace(SETTINGS, api_key_env="OTHER"))
+    change.commit()
+    await account.aclose()
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_an_environment_that_allows_no_connection_is_told_before_anything_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    account = await Account.open(
+        SETTINGS, clock=FakeClock(), requests=Requests(), logger=structlog.get_logger(), random=Random(1), environ={}
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    with pytest.raises(DispatcherError, match="certificates that the environment names"):
+        await account.prepare(replace(SETTINGS, base_url="https://other"))
+    assert account.settings is SETTINGS
+    await account.aclose()
 
 
 async def test_no_stream_may_be_opened_before_a_query_was_answered_nor_after_one_failed() -> None:

@@ -148,12 +148,12 @@ def test_poisoned_tasks_never_hold_the_account_while_others_are_answered(
 
 
 def test_twelve_poisoned_tasks_cost_twenty_healthy_ones_little() -> None:
-    asked = []
-    for poisoned in (0, 12):
-        world = World(Random(4), healthy=20, poisoned=poisoned, max_in_flight=4)
-        world.run(120.0)
-        asked.append(sum(request.task.trouble is None for request in world.sent))
-    assert asked[1] > 0.95 * asked[0]
+    alone = World(Random(4), healthy=20, max_in_flight=4)
+    world = World(Random(4), healthy=20, poisoned=12, max_in_flight=4)
+    for each in (alone, world):
+        each.run(120.0)
+    answered = sum(request.task.trouble is None for request in world.sent)
+    assert answered > 0.95 * len(alone.sent)
     a_task = [sum(request.task is task for request in world.sent) for task in world.tasks if task.trouble]
     assert max(a_task) <= 2 * 20, "20 a minute"
 
