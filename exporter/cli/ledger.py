@@ -17,7 +17,7 @@ from exporter.cli import options
 from exporter.ledger.store import SqliteLedger, totals_beside
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.family import TASK_LABELS, Scope
-from exporter.service.wanted import configured_labels
+from exporter.service.reload import configured_labels
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.tasks.item import TaskLabels

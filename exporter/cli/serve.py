@@ -28,8 +28,8 @@ from exporter.settings.model import Settings
 from exporter.version import revision, version
 from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
+from exporter.web.dependencies import ApiDependencies, RunningExporter
 from exporter.web.reload import log_refusal
-from exporter.web.dependencies import RunningExporter
 from exporter.web.server import WebServer, address_of, listen
 
 STOP_SECONDS = 10
@@ -85,7 +85,7 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log, more=api_routes(exporter.api, log=log)), listener)
+    server = WebServer(create_app(exporter, log=log, more=api_routes(ApiDependencies.of(exporter), log=log)), listener)
     try:
         await _run(exporter, server, signals, address_of(listener), log)
     finally:
@@ -93,7 +93,9 @@ async def _serve(
         log.info("stopped")
 
 
-async def _run(exporter: RunningExporter, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger) -> None:
+async def _run(
+    exporter: RunningExporter, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger
+) -> None:
     """Serve and follow signals until one asks to stop."""
     serving = asyncio.create_task(server.serve())
     others = [

@@ -42,7 +42,9 @@ _SENDABLE = re.compile(r"[\x21-\x7e]+")
 def http_sources(entries: Iterable[HttpSdSettings], parser: ListParser) -> Iterator["HttpSource"]:
     """The sources of a group's ``http_sd_configs``."""
     entries = tuple(entries)
-    askers = Counter(url for url, *_ in {(_sent_url(entry), entry.authorization, entry.tls_config) for entry in entries})
+    askers = Counter(
+        url for url, *_ in {(_sent_url(entry), entry.authorization, entry.tls_config) for entry in entries}
+    )
     return (HttpSource(entry, parser, is_named_by_url=askers[_sent_url(entry)] == 1) for entry in entries)
 
 

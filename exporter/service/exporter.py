@@ -38,7 +38,11 @@ HEARTBEAT_LATE = 5.0
 
 
 class Exporter:
-    """One running exporter. All methods belong to the event loop."""
+    """One running exporter. All methods belong to the event loop.
+
+    ``current_settings``, ``tasks``, ``registry``, ``registrar`` and ``accounts`` are its parts that others may ask.
+    ``ledger`` stands in for the one that the settings name.
+    """
 
     def __init__(
         self,
@@ -51,13 +55,13 @@ class Exporter:
         ledger: Ledger | None = None,
     ) -> None:
         clock = dependencies.clock
-        self._clock = clock
+        self.clock = clock
         self._config_file = config_file
         self._build = build
         self._log = log
-        self._settings = CurrentSettings(settings)
-        self._tracker = Tracker(rules_of(settings))
-        self._limits = LabelLimits(in_use=lambda: self._tracker.label_sets)
+        self.current_settings = CurrentSettings(settings)
+        self.tasks = Tracker(rules_of(settings))
+        self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
             ledger or SqliteLedger(settings.ledger.url),
@@ -68,10 +72,10 @@ class Exporter:
             metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
         )
         self._accounting = ExporterAccounting(self._writer.meter)
-        self._intake = Intake(self._tracker, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
+        self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._loops = Loops(log)
-        self._accounts = Accounts(
-            tracker=self._tracker,
+        self.accounts = Accounts(
+            tracker=self.tasks,
             intake=self._intake,
             accounting=self._accounting,
             loops=self._loops,
@@ -81,41 +85,39 @@ class Exporter:
         self._sources = Sources(
             intake=self._intake, accounting=self._accounting, loops=self._loops, dependencies=dependencies, log=log
         )
-        self._registry = Registry()
-        self._registrar = Registrar(
-            settings=self._settings,
-            registry=self._registry,
+        self.registry = Registry()
+        self.registrar = Registrar(
+            settings=self.current_settings,
+            registry=self.registry,
             intake=self._intake,
-            tracker=self._tracker,
+            tracker=self.tasks,
             ledger=self._writer,
-            hurry=self._accounts.hurry,
+            hurry=self.accounts.hurry,
             refused=self._accounting.refresh_failed,
             clock=clock,
             log=log,
         )
         self._retirement = Retirement(
-            settings=self._settings,
-            registry=self._registry,
-            registrar=self._registrar,
+            settings=self.current_settings,
+            registry=self.registry,
+            registrar=self.registrar,
             flush=self._writer.flush,
             clock=clock,
             log=log,
         )
         self._pruning = Pruning(
-            settings=self._settings,
-            tracker=self._tracker,
-            registry=self._registry,
+            settings=self.current_settings,
+            tracker=self.tasks,
+            registry=self.registry,
             sources=self._sources,
             intake=self._intake,
             ledger=self._writer,
             clock=clock,
             log=log,
         )
-        self._planner = Planner(
-            accounts=self._accounts, intake=self._intake, tracker=self._tracker, registry=self._registry
-        )
+        self._planner = Planner(accounts=self.accounts, intake=self._intake, tracker=self.tasks, registry=self.registry)
         self._intake.subscribe(TaskAccounting(ledger=self._writer, limits=self._limits, log=log).take)
-        self._intake.subscribe(self._accounts.take)
+        self._intake.subscribe(self.accounts.take)
         self._intake.subscribe(self._retirement.take)
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
@@ -128,25 +130,25 @@ class Exporter:
         """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
         await self._writer.open()
         self._limits.restore(self._totals.view())
-        self._registry.add(await self._writer.registrations())
-        await self._put_in_force(self._settings.value, running=None)
+        self.registry.add(await self._writer.registrations())
+        await self._put_in_force(self.current_settings.value, running=None)
         self._loops.start("ledger", self._writer.run())
-        self._loops.start("registrations", self._registrar.run())
+        self._loops.start("registrations", self.registrar.run())
         self._loops.start("retirement", self._retirement.run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._pruning.run())
 
     async def stop(self, *, deadline: float) -> None:
         """Let requests under way come back, commit what is known, close everything; that many seconds at most."""
-        ends_at = self._clock.monotonic() + deadline
+        ends_at = self.clock.monotonic() + deadline
         try:
             async with asyncio.timeout(deadline):
-                await self._accounts.drain(deadline=deadline / 2)
+                await self.accounts.drain(deadline=deadline / 2)
                 await self._loops.stop()
         except TimeoutError:
             self._log.error("stopped_late", deadline_seconds=deadline)
-        await self._writer.close(deadline=max(0.0, ends_at - self._clock.monotonic()))
-        await self._accounts.close()
+        await self._writer.close(deadline=max(0.0, ends_at - self.clock.monotonic()))
+        await self.accounts.close()
 
     async def reload(self, *, dry_run: bool = False) -> Difference:
         """Read the configuration again and apply what differs; say what that is.
@@ -161,11 +163,11 @@ class Exporter:
                     self._config = replace(self._config, last_reload_successful=False)
                 raise
             if not dry_run:
-                self._config = ConfigView(last_reload_success_at=self._clock.wall())
+                self._config = ConfigView(last_reload_success_at=self.clock.wall())
             return difference
 
     async def _reload(self, *, dry_run: bool) -> Difference:
-        running = self._settings.value
+        running = self.current_settings.value
         wanted, difference = await asyncio.to_thread(_read, self._config_file, running)
         if not dry_run:
             await self._put_in_force(wanted, running=running)
@@ -179,13 +181,13 @@ class Exporter:
             closing = self._commit(plan)
             await self._intake.replace(plan.lists, plan.memory)
             await self._sources.keep(wanted)
-        await self._accounts.close(closing)
+        await self.accounts.close(closing)
         if running is not None:
             await self._intake.recount()
 
     def _commit(self, plan: Plan) -> list[str]:
         wanted = plan.wanted
-        self._settings.replace(wanted)
+        self.current_settings.replace(wanted)
         self._known = self._limits.configure(
             configured_labels(wanted),
             label_names=wanted.globals.labels,
@@ -193,28 +195,28 @@ class Exporter:
             label_sets=wanted.globals.label_sets.limit,
         )
         self._sources.retire(wanted)
-        self._tracker.apply(rules_of(wanted))
-        return self._accounts.commit(plan.accounts)
+        self.tasks.apply(rules_of(wanted))
+        return self.accounts.commit(plan.accounts)
 
     # ---- views -----------------------------------------------------------------------------------------------------
 
     @property
     def settings(self) -> Settings:
         """The configuration in force."""
-        return self._settings.value
+        return self.current_settings.value
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Why the exporter does not live as it should; empty where it does."""
         dead = tuple(f"the {name} loop has died" for name in sorted(self._loops.dead))
-        late = self._clock.monotonic() - self._beat_at
+        late = self.clock.monotonic() - self._beat_at
         return (*dead, f"the event loop is {late:.0f} s late") if late > HEARTBEAT_LATE else dead
 
     @property
     def unready(self) -> tuple[str, ...]:
         """What is still missing before the metrics mean something; empty where nothing is."""
         unread = tuple(f"source {name} has not been read yet" for name in self._sources.untried)
-        untried = tuple(f"account {name} has not been polled yet" for name in self._accounts.untried)
+        untried = tuple(f"account {name} has not been polled yet" for name in self.accounts.untried)
         failing = ("the ledger does not take commits",) if self._writer.view.failing else ()
         return (*unread, *untried, *failing)
 
@@ -222,38 +224,26 @@ class Exporter:
         """Everything one scrape shows, at this instant."""
         ledger = self._writer.view
         return Snapshot(
-            census=self._tracker.census(now=self._clock.wall()),
+            census=self.tasks.census(now=self.clock.wall()),
             build=self._build,
             label_names=self.settings.globals.labels,
             known=self._known,
             totals=Joined(self._totals.view(), self._meters.view(live=ledger.failing)),
             exemplars=self._totals.exemplars(),
-            accounts=tuple(self._accounts.views()),
+            accounts=tuple(self.accounts.views()),
             ledger=ledger,
-            sources=(*self._sources.views(), *self._registrar.views()),
+            sources=(*self._sources.views(), *self.registrar.views()),
             config=self._config,
-        )
-
-    @property
-    def api(self) -> ApiDependencies:
-        """What the API works with."""
-        return ApiDependencies(
-            settings=self._settings,
-            tasks=self._tracker,
-            registry=self._registry,
-            registrar=self._registrar,
-            accounts=self._accounts,
-            clock=self._clock,
         )
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
         while True:
-            self._beat_at = self._clock.monotonic()
-            self._tracker.retire(now=self._clock.wall())
+            self._beat_at = self.clock.monotonic()
+            self.tasks.retire(now=self.clock.wall())
             self._accounting.labels_refused(self._limits.take_overflows())
-            await self._clock.sleep(HEARTBEAT)
+            await self.clock.sleep(HEARTBEAT)
 
 
 def _read(config_file: Path, running: Settings) -> tuple[Settings, Difference]:

@@ -72,9 +72,7 @@ class Sources:
             yield SourceView(running.source.group, str(running.source.mechanism), running.last_refresh_at)
 
     def _start(self, source: Source) -> None:
-        self._running[source.name] = running = _Running(
-            source, self._intake, self._accounting, self._clock, self._log
-        )
+        self._running[source.name] = running = _Running(source, self._intake, self._accounting, self._clock, self._log)
         self._loops.start(_loop(source.name), source.run(running, self._dependencies))
 
 

@@ -11,18 +11,22 @@ from starlette.routing import BaseRoute, Route
 from structlog.typing import FilteringBoundLogger
 
 from exporter.web.answers import text
+from exporter.web.dependencies import RunningExporter
 from exporter.web.health import Health
 from exporter.web.pages import Pages
 from exporter.web.reload import Reload
 from exporter.web.renders import BusyError, Renders
-from exporter.web.dependencies import RunningExporter
 from exporter.web.scrape import Scrape
 
 MAX_BODY_BYTES = 1 << 16
 
 
 def create_app(
-    exporter: RunningExporter, *, log: FilteringBoundLogger, renders: Renders | None = None, more: Sequence[BaseRoute] = ()
+    exporter: RunningExporter,
+    *,
+    log: FilteringBoundLogger,
+    renders: Renders | None = None,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The HTTP face of a running exporter; ``more`` are the routes of its API."""
     renders = renders or Renders()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from exporter.clock import Clock
 from exporter.dispatcher.account import Permit
@@ -11,6 +11,7 @@ from exporter.dispatcher.gate import Suspension
 from exporter.metrics.snapshot import Snapshot
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
+from exporter.service.exporter import Exporter
 from exporter.settings.model import AccountSettings, Settings
 from exporter.settings.reload import CurrentSettings, Difference
 from exporter.tasks.identity import TaskRef
@@ -82,3 +83,15 @@ class ApiDependencies:
     registrar: Registrar
     accounts: AskableAccounts
     clock: Clock
+
+    @classmethod
+    def of(cls, exporter: Exporter) -> Self:
+        """Those of a whole exporter."""
+        return cls(
+            exporter.current_settings,
+            exporter.tasks,
+            exporter.registry,
+            exporter.registrar,
+            exporter.accounts,
+            exporter.clock,
+        )

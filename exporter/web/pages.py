@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from exporter.settings.redact import as_yaml
 from exporter.web.answers import html, text
+from exporter.web.dependencies import RunningExporter
 from exporter.web.landing import landing
 from exporter.web.renders import Renders
-from exporter.web.dependencies import RunningExporter
 
 
 class Pages:

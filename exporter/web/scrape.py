@@ -10,8 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.metrics.exposition import Rendered, render, standard_collectors
 from exporter.web.answers import ALWAYS, text
-from exporter.web.renders import Renders
 from exporter.web.dependencies import RunningExporter
+from exporter.web.renders import Renders
 
 MAX_NAMES = 100
 """``name[]`` may be given so many times."""

@@ -12,7 +12,7 @@ from structlog.testing import CapturingLogger
 
 from exporter.metrics.exposition import render
 from exporter.metrics.snapshot import BuildView
-from exporter.service.dependencies import World
+from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
 from exporter.simulator.app import create_app
@@ -57,7 +57,7 @@ class Rig:
         self.config_file.write_text(json.dumps(config | parts))
 
     async def start(self) -> Exporter:
-        world = World(
+        world = Dependencies(
             clock=self.clock,
             random=Random(3),
             environ={},
@@ -67,7 +67,7 @@ class Rig:
             load(self.config_file),
             config_file=self.config_file,
             build=BuildView("1.2.3", "abc", "3.11"),
-            world=world,
+            dependencies=world,
             log=structlog.wrap_logger(self.lines, processors=[]),
         )
         await self.exporter.start()
@@ -79,7 +79,7 @@ class Rig:
             await self.exporter._loops.stop()
             await self.exporter._writer._call(self.exporter._writer._ledger.close)
             self.exporter._writer._thread.shutdown()
-            await self.exporter._accounts.close()
+            await self.exporter.accounts.close()
             self.exporter = None
 
     async def advance(self, seconds: float, *, step: float = STEP) -> None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from exporter.clock import SystemClock
 from exporter.metrics.snapshot import BuildView
-from exporter.service.dependencies import World
+from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
 from exporter.tasks.item import TaskLabels
@@ -44,7 +44,7 @@ async def running(directory: Path, config: str = CONFIG) -> AsyncIterator[Export
         load(path),
         config_file=path,
         build=BuildView("1", "abc", "3"),
-        world=World(SystemClock(), Random(1), {"KEY": "sk-byts-key"}, httpx.MockTransport(upstream)),
+        dependencies=Dependencies(SystemClock(), Random(1), {"KEY": "sk-byts-key"}, httpx.MockTransport(upstream)),
         log=structlog.get_logger(),
     )
     await exporter.start()

@@ -14,7 +14,7 @@ from structlog.testing import CapturingLogger
 from exporter.accounting.series import Series, labels_of
 from exporter.clock import SystemClock
 from exporter.metrics.snapshot import BuildView
-from exporter.service.dependencies import World
+from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
 
@@ -72,7 +72,7 @@ class Bench:
             load(self.file),
             config_file=self.file,
             build=BuildView("1", "2", "3"),
-            world=World(SystemClock(), Random(1), {"KEY": "sk-byts-0123456789"}, httpx.MockTransport(self.upstream)),
+            dependencies=Dependencies(SystemClock(), Random(1), {"KEY": "sk-byts-0123456789"}, httpx.MockTransport(self.upstream)),
             log=structlog.wrap_logger(
                 self.logged, processors=[], wrapper_class=structlog.make_filtering_bound_logger(0)
             ),

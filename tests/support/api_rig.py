@@ -12,11 +12,12 @@ import httpx
 import structlog
 
 from exporter.metrics.snapshot import BuildView
-from exporter.service.dependencies import World
+from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
 from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
+from exporter.web.dependencies import ApiDependencies
 from tests.support.fake_clock import FakeClock
 
 CONFIG = """\
@@ -105,11 +106,13 @@ async def api_rig(
         load(directory / "exporter.yml"),
         config_file=directory / "exporter.yml",
         build=BuildView("1", "abc", "3"),
-        world=World(clock, Random(1), {"KEY": "sk-byts-of-the-rig"}, httpx.MockTransport(upstream.answer)),
+        dependencies=Dependencies(
+            clock, Random(1), {"KEY": "sk-byts-of-the-rig"}, httpx.MockTransport(upstream.answer)
+        ),
         log=structlog.get_logger(),
     )
     await exporter.start()
-    routes = api_routes(exporter.desk, log=structlog.get_logger())
+    routes = api_routes(ApiDependencies.of(exporter), log=structlog.get_logger())
     app = create_app(exporter, log=structlog.get_logger(), more=routes)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:9877")
     try:

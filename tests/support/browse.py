@@ -5,8 +5,8 @@ from typing import Protocol
 
 import httpx
 
-from exporter.web.renders import Renders
 from exporter.web.dependencies import RunningExporter
+from exporter.web.renders import Renders
 
 
 class Browse(Protocol):

@@ -6,8 +6,8 @@ import pytest
 import structlog
 
 from exporter.web.app import create_app
-from exporter.web.renders import Renders
 from exporter.web.dependencies import RunningExporter
+from exporter.web.renders import Renders
 from tests.support.browse import Browse
 
 

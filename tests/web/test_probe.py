@@ -83,7 +83,7 @@ async def test_it_gives_up_before_the_scrape_does(
     tmp_path: Path, slots: int, for_what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with api_rig(tmp_path) as rig:
-        account = rig.exporter.desk.accounts.account("one")
+        account = rig.exporter.accounts.account("one")
 
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
@@ -107,7 +107,7 @@ def test_how_long_a_probe_may_take(told: str, seconds: float) -> None:
 
 async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
-        account = rig.exporter.desk.accounts.account("one")
+        account = rig.exporter.accounts.account("one")
         monkeypatch.setattr(account, "permit", never_permitted)
         probes = [asyncio.create_task(rig.client.get("/probe?task_id=t1")) for _ in range(probe.AT_ONCE)]
         await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from exporter.metrics.snapshot import BuildView
-from exporter.service.dependencies import World
+from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
 from exporter.simulator.accounts import Account, Key
@@ -70,7 +70,7 @@ def running(clock: FakeClock, simulator: Simulator, config: WriteConfig) -> Run:
             load(path),
             config_file=path,
             build=BuildView("1.2.3", "abc", "3.13"),
-            world=World(clock, AtOnce(), {"KEY": KEY}, httpx.ASGITransport(create_simulator_app(simulator))),
+            dependencies=Dependencies(clock, AtOnce(), {"KEY": KEY}, httpx.ASGITransport(create_simulator_app(simulator))),
             log=structlog.get_logger(),
         )
         await exporter.start()

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.registration.registrar import Result
-from exporter.service.desk import Desk
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.view import TaskView
@@ -45,7 +44,9 @@ class Tasks:
             raise refusal(415, "the body has to be application/json")
         with self._places.one():
             body = await request.body()
-            read = partial(read_registrations, body, self._dependencies.settings.value, now=self._dependencies.clock.wall())
+            read = partial(
+                read_registrations, body, self._dependencies.settings.value, now=self._dependencies.clock.wall()
+            )
             registrations = await asyncio.to_thread(read)
             results = await self._dependencies.registrar.register(registrations) if registrations else []
         return as_json({"status": "success", "tasks": list(map(_registered, registrations, results))})
