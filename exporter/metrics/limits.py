@@ -8,7 +8,6 @@ hold for good. Where only the others did and do no more, the place is taken back
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 
 from exporter.accounting.series import SUM, VALUE, Series
@@ -61,10 +60,12 @@ class LabelLimits:
         self._max_values = 0
         self._max_sets = 0
         self._names: tuple[str, ...] = ()
+        self._rest_of_names: tuple[tuple[str, str], ...] = ()
         self._reserved: frozenset[TaskLabels] = frozenset()
         self._counted: set[TaskLabels] = set()
         self._counted_codes: set[tuple[TaskLabels, str]] = set()
         self._promised: set[TaskLabels] = set()
+        self._answers: dict[TaskLabels, tuple[TaskLabels, Counter[Limit]]] = {}
         self._overflows: Counter[Limit] = Counter()
         self._admitting = 0
         self._given = 0
@@ -84,6 +85,7 @@ class LabelLimits:
         """
         self._max_values, self._max_sets = label_values, label_sets
         self._names = tuple(sorted(label_names))
+        self._rest_of_names = tuple((name, OTHER) for name in self._names)
         reserved = tuple(dict.fromkeys(map(self._fitted, configured)))
         self._reserved = frozenset(reserved)
         self._place_everything()
@@ -111,7 +113,8 @@ class LabelLimits:
     @contextmanager
     def admission(self) -> Iterator[Callable[[TaskLabels], TaskLabels]]:
         """Admit the labels of tasks: yields what says which labels they get. When the block ends, those tasks are
-        followed, or never will be; until then no place that it has given out is taken back.
+        followed, or never will be; until then no place that it has given out is taken back, and what was refused once
+        (thousands of tasks may share it) is refused.
         """
         before = self._given
         self._admitting += 1
@@ -121,6 +124,7 @@ class LabelLimits:
             self._admitting -= 1
             if not self._admitting:
                 self._promised.clear()
+                self._answers.clear()
             if self._given > before:  # perhaps not each of their tasks came to be followed
                 self._has_changed = True
 
@@ -154,22 +158,30 @@ class LabelLimits:
 
     def _admit(self, labels: TaskLabels) -> TaskLabels:
         self._admitted += 1
-        if labels not in self._places:
-            labels = self._within_sets(self._within_values(self._fitted(labels)))
-        self._promised.add(labels)
-        return labels
+        if labels in self._places:
+            self._promised.add(labels)
+            return labels
+        if labels not in self._answers:
+            before = self._overflows.copy()
+            admitted = self._within_sets(self._within_values(self._fitted(labels)))
+            self._promised.add(admitted)
+            self._answers[labels] = admitted, self._overflows - before
+            return admitted
+        admitted, overflows = self._answers[labels]
+        self._overflows += overflows
+        return admitted
 
     def _fitted(self, labels: TaskLabels) -> TaskLabels:
         """The labels as series carry them: only declared ones that are not empty, in text that can be written."""
         given = dict(labels.user)
-        user = ((name, printable(value)) for name in self._names if (value := given.get(name)))
-        return replace(labels, model=printable(labels.model), user=tuple(user))
+        user = tuple([(name, printable(value)) for name in self._names if (value := given.get(name))])
+        return TaskLabels(labels.account, labels.group, printable(labels.model), user)
 
     def _within_values(self, labels: TaskLabels) -> TaskLabels:
         if labels in self._places:
             return labels
-        user = tuple((name, self._within_value(name, value)) for name, value in labels.user)
-        return replace(labels, model=self._within_value("model", labels.model), user=user)
+        user = tuple([(name, self._within_value(name, value)) for name, value in labels.user])
+        return TaskLabels(labels.account, labels.group, self._within_value("model", labels.model), user)
 
     def _within_value(self, name: str, value: str) -> str:
         if value in ("", OTHER) or self._places.has_value(name, value):
@@ -182,8 +194,8 @@ class LabelLimits:
         rest = self._rest(labels)
         if labels in self._places or labels == rest:
             return labels
-        is_too_long = sum(len(value.encode()) for _, value in _open_values(labels)) > MAX_SET_BYTES
-        if is_too_long or not self._find_room(lambda: self._places.sets(_group(labels)) < self._max_sets):
+        group = _group(labels)
+        if not self._find_room(lambda: self._places.sets(group) < self._max_sets) or _is_too_long(labels):
             self._refused(Limit.LABEL_SETS)
             return rest
         self._given += 1
@@ -193,7 +205,7 @@ class LabelLimits:
 
     def _rest(self, labels: TaskLabels) -> TaskLabels:
         """The set that takes what finds no room in a group; there is one for each, and it takes no place."""
-        return replace(labels, model=OTHER, user=tuple((name, OTHER) for name in self._names))
+        return TaskLabels(labels.account, labels.group, OTHER, self._rest_of_names)
 
     def _refused(self, limit: Limit) -> str:
         self._overflows[limit] += 1
@@ -203,6 +215,7 @@ class LabelLimits:
 
     def _place_everything(self) -> None:
         """Hand out all places anew, by the limits and the label names that hold now."""
+        self._answers.clear()
         shown = {_group(labels) for labels in self._reserved}
         counted = {self._fitted(labels) for labels in self._counted if _group(labels) in shown}
         used = {self._fitted(labels) for labels in (*self._in_use(), *self._promised)}
@@ -306,6 +319,10 @@ def _group(labels: TaskLabels) -> _Group:
 def _open_values(labels: TaskLabels) -> Iterator[tuple[str, str]]:
     """The values that strangers choose and that are told apart."""
     return ((name, value) for name, value in (("model", labels.model), *labels.user) if value not in ("", OTHER))
+
+
+def _is_too_long(labels: TaskLabels) -> bool:
+    return sum(len(value.encode()) for _, value in _open_values(labels)) > MAX_SET_BYTES
 
 
 def _labels_of(series: Series, own: frozenset[str]) -> TaskLabels:

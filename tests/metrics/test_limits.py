@@ -88,6 +88,12 @@ def test_each_label_has_its_own_room() -> None:
     assert intake.limits.admit_error_code(labels("a", "b"), "c") == "c"
 
 
+def test_each_task_of_a_list_counts_whose_labels_are_refused() -> None:
+    intake = Intake(values=0, sets=1)
+    assert intake.follow(*[labels("a", "x")] * 3) == [labels("other", "other")] * 3
+    assert intake.overflows() == {VALUES: 6}
+
+
 def test_only_what_is_too_much_becomes_other() -> None:
     intake = Intake(values=1)
     intake.follow(labels("a", "video"))
