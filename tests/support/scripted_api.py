@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from tests.support.raw_server import read_request
@@ -47,15 +47,16 @@ def runs(*, eta: float = 6.0) -> Behaviour:
     return lambda name: record(name, status="running", estimated_seconds=eta, estimated_credits=1.0)
 
 
-def has_ended(**fields: Any) -> Behaviour:
-    """A task that has completed."""
-    output = [{"type": "video", "duration_seconds": 2.0}]
-    return lambda name: record(name, **{"status": "completed", "credits_used": 1.0, "output": output, **fields})
+def has_ended(*, after: float = 0.0, **fields: Any) -> Behaviour:
+    """A task that has completed, which it takes so many seconds to say."""
+    told = {"status": "completed", "credits_used": 1.0, "output": [{"type": "video", "duration_seconds": 2.0}]}
+    return lambda name: replace(record(name, **{**told, **fields}), after=after)
 
 
 def ends(at: float, *, eta: float = 6.0) -> Behaviour:
     """A task that runs until then (monotonic seconds), and has completed from then on."""
-    return lambda name: (has_ended() if time.monotonic() >= at else runs(eta=eta))(name)
+    before, after = runs(eta=eta), has_ended()
+    return lambda name: after(name) if time.monotonic() >= at else before(name)
 
 
 def always(reply: Reply) -> Behaviour:
@@ -189,9 +190,11 @@ class ScriptedApi:
         return await self._query(json.loads(body), writer)
 
     async def _page(self, path: str) -> Reply:
-        while (reply := self.pages.get(path, lambda: Reply(status="404 Not Found"))()) is None:
+        while True:
+            reply = self.pages.get(path, lambda: Reply(status="404 Not Found"))()
+            if reply is not None:
+                return reply
             await asyncio.sleep(LOOK_SECONDS)
-        return reply
 
     async def _query(self, body: Mapping[str, str], writer: asyncio.StreamWriter) -> bool:
         name, at = body.get("task_id") or body["out_task_id"], time.monotonic()
