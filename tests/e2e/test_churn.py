@@ -119,7 +119,7 @@ def test_a_task_that_proves_to_be_another_and_has_ended_is_not_asked_about_again
     with ScriptedApi() as api:
         for number in tasks:
             ids = {"task_id": f"task-{number}", "out_task_id": f"render-{number}"}
-            api.script |= dict.fromkeys(ids.values(), has_ended(**ids))
+            api.script |= dict.fromkeys(ids.values(), has_ended(ids))
         names = {
             "task_ids": [f"task-{number}" for number in tasks],
             "out_task_ids": [f"render-{number}" for number in tasks],

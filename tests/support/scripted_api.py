@@ -47,10 +47,10 @@ def runs(*, eta: float = 6.0) -> Behaviour:
     return lambda name: record(name, status="running", estimated_seconds=eta, estimated_credits=1.0)
 
 
-def has_ended(*, after: float = 0.0, **fields: Any) -> Behaviour:
-    """A task that has completed, which it takes so many seconds to say."""
+def has_ended(fields: Mapping[str, object] | None = None, *, after: float = 0.0) -> Behaviour:
+    """A task that has completed, which it takes so many seconds to say; ``fields`` are more of its record."""
     told = {"status": "completed", "credits_used": 1.0, "output": [{"type": "video", "duration_seconds": 2.0}]}
-    return lambda name: replace(record(name, **{**told, **fields}), after=after)
+    return lambda name: replace(record(name, **{**told, **(fields or {})}), after=after)
 
 
 def ends(at: float, *, eta: float = 6.0) -> Behaviour:
