@@ -106,7 +106,7 @@ def code_of(exporter: RunningExporter) -> int | None:
     return exporter.process.poll()
 
 
-DISGUISES = (symlinked, symlinked_directory, hard_linked, unlocked, by_another_path)
+DISGUISES = (symlinked, symlinked_directory, hard_linked, by_another_path, unlocked)
 
 
 def test_a_second_exporter_does_not_start_on_the_same_ledger(tmp_path: Path) -> None:
