@@ -1,4 +1,4 @@
-"""Killed at any instant, the exporter counts everything once, and nothing it has shown goes down."""
+"""Stopped or killed at any instant, the exporter counts everything once, and nothing it has shown goes down."""
 
 import random
 import threading
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 TASKS = 500
 FINISH_WITHIN = 50.0
-KILLS = 10
+ENDS = 10
 
 
 class Sampler(threading.Thread):
@@ -35,7 +35,7 @@ class Sampler(threading.Thread):
             try:
                 page = Scraped.of(self.url) if self.url else None
             except httpx.HTTPError:
-                continue  # it has just been killed
+                continue  # it has just ended
             if page:
                 self.take(page)
 
@@ -52,7 +52,7 @@ class Sampler(threading.Thread):
         self.join()
 
 
-def test_every_task_counts_once_however_often_the_exporter_is_killed(tmp_path: Path, upstream: Upstream) -> None:
+def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, upstream: Upstream) -> None:
     ids, out_ids = upstream.submit(
         TASKS,
         latency_seconds=2,
@@ -69,16 +69,16 @@ def test_every_task_counts_once_however_often_the_exporter_is_killed(tmp_path: P
         out_task_ids=out_ids[TASKS // 2 :],
         account='{"max_in_flight": 4, "max_requests_per_second": 300}',
     )
-    chance, sampler, kills = random.Random(5), Sampler(), 0
+    chance, sampler, ends = random.Random(5), Sampler(), 0
     sampler.start()
     exporter = start_exporter(config)
     try:
-        while kills < KILLS:
+        while ends < ENDS:
             sampler.url = exporter.url
-            time.sleep(chance.uniform(0.3, 2 * FINISH_WITHIN / KILLS - 2.0))
-            exporter.kill()
-            kills += 1
-            exporter = start_exporter(config, log=f"serve-{kills}.log")
+            time.sleep(chance.uniform(0.3, 2 * FINISH_WITHIN / ENDS - 2.0))
+            end(exporter, is_asked_to=ends % 2 == 0)
+            ends += 1
+            exporter = start_exporter(config, log=f"serve-{ends}.log")
         sampler.url = exporter.url
         wait_until_all_are_counted(exporter)
         time.sleep(1.0)  # should anything be counted again, it would be now
@@ -90,7 +90,16 @@ def test_every_task_counts_once_however_often_the_exporter_is_killed(tmp_path: P
         exporter.kill()
 
     assert sampler.went_down == []
-    assert sampler.scrapes > KILLS
+    assert sampler.scrapes > ENDS
+
+
+def end(exporter: RunningExporter, *, is_asked_to: bool) -> None:
+    """By SIGTERM, which it obeys, or by SIGKILL."""
+    if is_asked_to:
+        assert exporter.stop() == 0, exporter.output[-2000:]
+        assert "Traceback" not in exporter.output
+    else:
+        exporter.kill()
 
 
 def wait_until_all_are_counted(exporter: RunningExporter) -> None:

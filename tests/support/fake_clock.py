@@ -56,6 +56,12 @@ class FakeClock:
         self._move_to(target)
         await self.settle()
 
+    async def leap(self, seconds: float) -> None:
+        """Let that many seconds pass at once, as on a machine that was suspended: who sleeps wakes late."""
+        await self.settle()
+        self._move_to(self._monotonic + seconds)
+        await self.advance()
+
     async def settle(self) -> None:
         """Let every task run that can."""
         for _ in range(_TURNS):

@@ -48,3 +48,11 @@ async def test_no_time_passes_in_a_sleep_of_none() -> None:
     await clock.sleep(0)
     clock.step_wall(-3600.0)
     assert clock.monotonic() == before
+
+
+async def test_who_sleeps_through_a_leap_wakes_late() -> None:
+    clock = FakeClock(wall=0.0, monotonic=0.0)
+    sleeping = asyncio.create_task(clock.sleep(5))
+    await clock.leap(3600)
+    assert sleeping.done()
+    assert (clock.monotonic(), clock.wall(), clock.sleeping) == (3600.0, 3600.0, 0)
