@@ -6,10 +6,10 @@
 from prometheus_client import CollectorRegistry, Gauge
 
 from benchmarks._rounds import compare
+from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
-from exporter.tasks.task import Rules
 from exporter.tasks.tracker import Tracker
 
 TASKS = 2000
@@ -21,11 +21,12 @@ def tracked() -> None:
     """Tasks that live through the answers in the tracker."""
     tracker = Tracker(Rules())
     items = [Item(TaskRef("default", f"task_{number}"), LABELS) for number in range(TASKS)]
-    followed = tracker.assign({"static": items}, now=0.0).followed
+    for item in items:
+        tracker.claim("static", item, now=0.0)
     for at, status in enumerate(ANSWERS):
         answer = Observation(status, estimated_credits=1.5, estimated_seconds=35)
-        for task in followed:
-            tracker.observe(task, answer, now=float(at))
+        for item in items:
+            tracker.observe(item.ref, answer, now=float(at))
 
 
 def gauged() -> None:

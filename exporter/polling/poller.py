@@ -19,11 +19,11 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.dispatcher.account import Permit
 from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
+from exporter.polling.streams import Permit
 from exporter.tasks.identity import IdKey
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, ChangeKind

@@ -6,7 +6,7 @@ of an end, or ends in any other way, has the task queried at once and streamed n
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +14,6 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.dispatcher.account import Permit
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
@@ -91,6 +90,15 @@ TURNED_AWAY = frozenset(
     {Reason.INVALID_API_KEY, Reason.FORBIDDEN, Reason.PAYMENT, Reason.RATE_LIMITED, Reason.CONCURRENCY}
 )
 """What the API says when it does not want the account's requests now: open streams are such requests."""
+
+
+class Permit(Protocol):
+    """Leave for one request, within the block that gave it."""
+
+    @property
+    def is_probe(self) -> bool: ...
+    async def query(self, ref: TaskRef) -> Answer: ...
+    def stream(self, ref: TaskRef) -> AbstractAsyncContextManager[AsyncIterator[Answer]]: ...
 
 
 class Account(Protocol):

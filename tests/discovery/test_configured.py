@@ -9,6 +9,7 @@ import pytest
 from exporter.discovery import configured_sources
 from exporter.discovery.source import MAX_ADDRESS, Mechanism, Source, source_name
 from exporter.settings.model import (
+    AuthorizationSettings,
     FileSdSettings,
     GroupSettings,
     HttpSdSettings,
@@ -99,8 +100,9 @@ def test_a_query_tells_sources_apart_but_is_not_shown() -> None:
 
 def test_one_url_with_the_tokens_of_two_is_two_sources() -> None:
     url = "http://app/tasks"
-    first, second = (HttpSdSettings(url, credentials_file=Path(f"/run/{name}")) for name in ("first", "second"))
-    certified = HttpSdSettings(url, tls=TlsSettings(cert_file=Path("/c"), key_file=Path("/k")))
+    tokens = (AuthorizationSettings(credentials_file=Path(f"/run/{name}")) for name in ("first", "second"))
+    first, second = (HttpSdSettings(url, authorization=token) for token in tokens)
+    certified = HttpSdSettings(url, tls_config=TlsSettings(cert_file=Path("/c"), key_file=Path("/k")))
 
     assert len({*http_names(first, second, certified)}) == 3
     assert all(re.fullmatch(f"renders/http_sd/{url}#{DIGEST}", name) for name in http_names(first, second, certified))
@@ -149,7 +151,7 @@ def test_what_its_items_are_made_of_makes_it_another(group: GroupSettings, decla
 
 
 def test_a_change_of_one_leaves_the_others_alone() -> None:
-    rotated = HttpSdSettings("http://app/tasks", credentials_file=Path("/t"))
+    rotated = HttpSdSettings("http://app/tasks", authorization=AuthorizationSettings(credentials_file=Path("/t")))
     changed = sources(replace(GROUP, http_sd_configs=(rotated,)))
 
     assert [name for name, source in sources(GROUP).items() if changed[name] != source] == [

@@ -17,7 +17,7 @@ from exporter.discovery import http_sd
 from exporter.discovery.http_sd import TIMEOUT, HttpSource, fetch, http_sources, prepare, shown_url
 from exporter.discovery.lists import Defaults, ListParser
 from exporter.discovery.source import DiscoveryError
-from exporter.settings.model import HttpSdSettings, TlsSettings
+from exporter.settings.model import AuthorizationSettings, HttpSdSettings, TlsSettings
 from exporter.version import version
 from tests.support.fake_clock import FakeClock
 from tests.support.listening import calls_counted, running
@@ -28,8 +28,12 @@ PARSER = ListParser("default", "renders", Defaults("sora-2", (), frozenset()))
 URL = "http://app/tasks?token=hunter2"
 
 
-def source(credentials_file: Path | None = None) -> HttpSource:
-    [source] = http_sources([HttpSdSettings(URL, 30.0, credentials_file)], PARSER)
+def bearer(token: Path) -> AuthorizationSettings:
+    return AuthorizationSettings(credentials_file=token)
+
+
+def source(token: Path | None = None) -> HttpSource:
+    [source] = http_sources([HttpSdSettings(URL, 30.0, bearer(token) if token else None)], PARSER)
     return source
 
 
@@ -152,7 +156,7 @@ async def test_what_is_sent(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{SECRET}\n")
     async with raw_server(GOOD) as server:
         url = f"{server.url}/tasks?kind=video"
-        assert await ask(url, refresh_interval=90.5, credentials_file=tmp_path / "token") == LIST
+        assert await ask(url, refresh_interval=90.5, authorization=bearer(tmp_path / "token")) == LIST
 
     request = server.requests[0].decode()
     assert request.startswith("GET /tasks?kind=video HTTP/1.1\r\n")
@@ -268,14 +272,14 @@ async def test_without_its_token_nothing_is_sent(tmp_path: Path, content: str | 
     if content is not None:
         path.write_text(content)
     async with raw_server(GOOD) as server:
-        assert await fault(server.url, credentials_file=path) == reason.format(path=path)
+        assert await fault(server.url, authorization=bearer(path)) == reason.format(path=path)
         assert server.requests == []
 
 
 def test_a_request_shows_no_secret(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(SECRET)
 
-    request = prepare(HttpSdSettings(f"http://app/tasks?key={SECRET}", credentials_file=tmp_path / "token"))
+    request = prepare(HttpSdSettings(f"http://app/tasks?key={SECRET}", authorization=bearer(tmp_path / "token")))
 
     assert SECRET not in repr(request)
     assert request.name == "http://app/tasks"
@@ -331,18 +335,18 @@ async def tls_server(pki: Path, *, wants_certificate: bool = False) -> AsyncIter
 
 async def test_a_server_that_is_known_by_our_authority_and_name(pki: Path) -> None:
     async with tls_server(pki) as url:
-        assert await ask(url, tls=TlsSettings(ca_file=pki / "cert.pem", server_name="app.internal")) == LIST
+        assert await ask(url, tls_config=TlsSettings(ca_file=pki / "cert.pem", server_name="app.internal")) == LIST
 
 
 async def test_a_server_that_anyone_may_be(pki: Path) -> None:
     async with tls_server(pki) as url:
-        assert await ask(url, tls=TlsSettings(insecure_skip_verify=True)) == LIST
+        assert await ask(url, tls_config=TlsSettings(insecure_skip_verify=True)) == LIST
 
 
 async def test_a_server_that_wants_to_know_us(pki: Path) -> None:
     ours = TlsSettings(pki / "cert.pem", pki / "cert.pem", pki / "key.pem", "app.internal")
     async with tls_server(pki, wants_certificate=True) as url:
-        assert await ask(url, tls=ours) == LIST
+        assert await ask(url, tls_config=ours) == LIST
 
 
 @pytest.mark.parametrize(
@@ -360,7 +364,7 @@ async def test_a_server_that_wants_to_know_us(pki: Path) -> None:
 async def test_a_server_that_is_not_known(pki: Path, has_authority: bool, name: str | None, reason: str) -> None:
     tls = TlsSettings(ca_file=pki / "cert.pem" if has_authority else None, server_name=name)
     async with tls_server(pki) as url:
-        assert await fault(url, tls=tls) == f"{url}: {reason}"
+        assert await fault(url, tls_config=tls) == f"{url}: {reason}"
 
 
 async def test_a_server_without_tls() -> None:
@@ -385,4 +389,4 @@ async def test_a_server_without_tls() -> None:
 async def test_files_that_cannot_be_used(pki: Path, tls: dict[str, str], reason: str) -> None:
     settings = TlsSettings(**{key: pki / name for key, name in tls.items()})  # type: ignore[arg-type] # files alone
 
-    assert (await fault("https://app", tls=settings)).startswith(f"tls_config: {reason}")
+    assert (await fault("https://app", tls_config=settings)).startswith(f"tls_config: {reason}")

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from exporter.accounting.totals import Aggregates
+from exporter.accounting.totals import Totals
 from exporter.dispatcher.answer import Drift, Quota, Reason
 from exporter.metrics.catalogue import BY_NAME, lines_of
 from exporter.metrics.events import count_outcome, count_queue, count_request
@@ -43,7 +43,7 @@ def lines(snapshot: Snapshot) -> Counter[str]:
 @pytest.fixture(scope="module")
 def crowded() -> Snapshot:
     """All these tasks, of which every other one failed with a code that few share, and the rest came out well."""
-    limits, aggregates = LabelLimits(), Aggregates()
+    limits, aggregates = LabelLimits(), Totals()
     known = limits.configure(GROUPS, label_names=("team", "tier"), label_values=VALUES, label_sets=SETS)
     with limits.admission() as admit:
         admitted = [admit(labels) for labels in PRODUCT]
@@ -86,7 +86,7 @@ def test_all_that_happened_is_still_counted(crowded: Snapshot) -> None:
 
 def test_lines_of_one_label_set_are_those_of_the_catalogue() -> None:
     """All that can happen happened to one set of labels: it has exactly as many lines as the catalogue says."""
-    labels, aggregates = GROUPS[0], Aggregates()
+    labels, aggregates = GROUPS[0], Totals()
     outputs = tuple(map(Output, ("video", "image", "audio", "hologram")))
     for status in Status:
         outcome = completed("task_A", 31.0, outputs=outputs)
@@ -114,7 +114,7 @@ def test_lines_of_one_label_set_are_those_of_the_catalogue() -> None:
 
 
 def test_lines_of_an_account_and_of_a_source_are_those_of_the_catalogue() -> None:
-    aggregates = Aggregates()
+    aggregates = Totals()
     for endpoint, reason in product(("tasks/query", "tasks/stream"), Reason):
         aggregates.publish(count_request("default", endpoint, seconds=0.1, failure=reason, drift=Drift))
     snapshot = Snapshot(

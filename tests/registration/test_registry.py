@@ -30,7 +30,8 @@ def test_what_is_given_up() -> None:
     registry.add([registration("t"), registration("t", "images")])
     registry.discard([registration("t"), registration("nothing"), registration("t", "nowhere")])
     assert registry.naming([TaskRef("one", "t")]) == [registration("t", "images")]
-    assert list(registry.ids()) == [("one", "task_id", "t")]
+    assert registry.keeps(TaskRef("one", "t", "x"))
+    assert not registry.keeps(TaskRef("one", None, "t"))
 
 
 def test_items_say_what_the_group_says_where_they_say_nothing() -> None:
@@ -49,7 +50,7 @@ def test_items_say_what_the_group_says_where_they_say_nothing() -> None:
 def test_another_accounts_registrations_are_passed_over() -> None:
     registry = Registry()
     registry.add([registration("t"), registration("u", account="two")])
-    assert [item.ref.task_id for item in registry.items(GROUP)] == ["t"]
+    assert [item.ref.task_id for item in items_of(GROUP, registry.registered(GROUP))] == ["t"]
 
 
 @pytest.mark.parametrize(

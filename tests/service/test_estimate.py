@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.samples import Sample
 
-from exporter.accounting.totals import Aggregates
+from exporter.accounting.totals import Totals
 from exporter.dispatcher.answer import Quota
 from exporter.metrics.events import count_no_requests, count_outcome
 from exporter.metrics.exposition import render, standard_collectors
@@ -195,7 +195,7 @@ def full(wanted: Settings) -> Snapshot:
     named = tuple(configured_labels(wanted))
     others = [("sora", "a"), ("veo", "a"), ("other", "other")]
     sets = [*named, *(TaskLabels("default", "renders", model, (("team", team),)) for model, team in others)]
-    aggregates = Aggregates()
+    aggregates = Totals()
     aggregates.publish(count_no_requests("default", "tasks/stream"))
     for labels in sets:
         outputs = tuple(Output(kind, 1.0) for kind in ("video", "image", "audio", "hologram"))

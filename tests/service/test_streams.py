@@ -72,7 +72,9 @@ class Bench:
             load(self.file),
             config_file=self.file,
             build=BuildView("1", "2", "3"),
-            dependencies=Dependencies(SystemClock(), Random(1), {"KEY": "sk-byts-0123456789"}, httpx.MockTransport(self.upstream)),
+            dependencies=Dependencies(
+                SystemClock(), Random(1), {"KEY": "sk-byts-0123456789"}, httpx.MockTransport(self.upstream)
+            ),
             log=structlog.wrap_logger(
                 self.logged, processors=[], wrapper_class=structlog.make_filtering_bound_logger(0)
             ),

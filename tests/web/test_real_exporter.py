@@ -70,7 +70,9 @@ def running(clock: FakeClock, simulator: Simulator, config: WriteConfig) -> Run:
             load(path),
             config_file=path,
             build=BuildView("1.2.3", "abc", "3.13"),
-            dependencies=Dependencies(clock, AtOnce(), {"KEY": KEY}, httpx.ASGITransport(create_simulator_app(simulator))),
+            dependencies=Dependencies(
+                clock, AtOnce(), {"KEY": KEY}, httpx.ASGITransport(create_simulator_app(simulator))
+            ),
             log=structlog.get_logger(),
         )
         await exporter.start()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from exporter.web.api.openapi import openapi
 from exporter.web.api.routes import api_routes
+from exporter.web.dependencies import ApiDependencies
 from tests.support.api_rig import api_rig
 
 
