@@ -40,7 +40,8 @@ async def query(call: Call) -> Response:
     said = shown(call, task)
     if task.poison is not None and task.is_hidden:
         return poisoned(task.poison, said, call.simulator.options.error_shape)
-    _book_end(call, task, said)
+    if not await call.has_left():
+        _book_end(call, task, said)
     return json_answer(said)
 
 

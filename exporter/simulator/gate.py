@@ -37,12 +37,13 @@ CLIENT_GONE = 499
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that may be served: whose it is, its path and its body."""
+    """One request that may be served: whose it is, its path, its body, and whether its client has left since."""
 
     simulator: Simulator
     caller: Caller
     path_id: str | None
     body: bytes
+    has_left: Callable[[], Awaitable[bool]]
 
     @property
     def backend(self) -> Backend:
@@ -98,7 +99,9 @@ class Gate:
             if simulator.hits(effect) and (answer := await self._apply(effect, caller)):
                 return answer
         body = await read_body(request)
-        return await self._handler(Call(simulator, caller, request.path_params.get("task_id"), body))
+        return await self._handler(
+            Call(simulator, caller, request.path_params.get("task_id"), body, request.is_disconnected)
+        )
 
     async def _apply(self, effect: Effect, caller: Caller) -> Response | None:
         match effect:

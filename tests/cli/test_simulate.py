@@ -129,6 +129,23 @@ def test_poison_on_the_wire(start: Start) -> None:
 
 
 @pytest.mark.e2e
+def test_an_end_is_not_noticed_by_a_client_that_has_left(start: Start) -> None:
+    _, url = start()
+    batch = {"count": 1, "latency_seconds": 0, "poison": {"kind": "slow", "seconds": 0.5}, "out_task_id_prefix": "s"}
+    with httpx.Client(base_url=url, headers=KEY, trust_env=False) as client:
+        client.post("/sim/tasks", json=batch).raise_for_status()
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/tasks/query", json={"out_task_id": "s0"}, timeout=0.1)
+        counts = []
+        for _ in range(2):
+            while client.get("/sim/books").json()["traffic"]["demo"]["in_flight"]:
+                time.sleep(0.05)
+            counts.append(client.get("/sim/books").json()["detection"]["count"])
+            client.post("/v1/tasks/query", json={"out_task_id": "s0"}).raise_for_status()
+    assert counts == [0, 1]
+
+
+@pytest.mark.e2e
 def test_a_callback_arrives(start: Start) -> None:
     bodies: list[bytes] = []
 
