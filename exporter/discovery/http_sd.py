@@ -25,6 +25,7 @@ from exporter.discovery.source import (
     source_name,
 )
 from exporter.secrets import SecretSource
+from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import HttpSdSettings, TlsSettings
 from exporter.settings.reader import MAX_BYTES
 from exporter.tasks.item import Item
@@ -90,22 +91,33 @@ class HttpSource:
 
 
 class _Answers:
-    """What the last good answer named. It blocks."""
+    """What the last good answer named, and what is wrong with the last one. It blocks."""
 
     def __init__(self, parser: ListParser, name: str) -> None:
         self._parser = parser
         self._name = name
         self._digest = b""
+        self._fault: str | None = None
         self._items: tuple[Item, ...] = ()
 
     def read(self, content: bytes) -> Reading:
-        """What an answer names; raises ConfigError. One of the same bytes as the last is not parsed again."""
+        """What an answer names; raises DiscoveryError. One of the same bytes as the last is not parsed again."""
         digest = blake2b(content).digest()
         if digest != self._digest:
-            items = self._parser.parse(content, Format.JSON, name=self._name)
-            self._digest = digest
-            self._items = self._items if items == self._items else items
+            self._digest, self._fault = digest, self._parse(content)
+        if self._fault:
+            raise DiscoveryError(self._fault)
         return Reading(self._items)
+
+    def _parse(self, content: bytes) -> str | None:
+        """Take what an answer names, or say what is wrong with it."""
+        try:
+            items = self._parser.parse(content, Format.JSON, name=self._name)
+        except ConfigError as error:
+            return in_short(error)
+        if items != self._items:
+            self._items = items
+        return None
 
 
 # ---- one request -----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ A list is read (YAML, JSON, or plain text with one id a line), its items are che
 a target becomes an item that is followed. All of it blocks: 16 MiB, the most that is taken, need some seconds.
 """
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from exporter.tasks.item import Item, TaskLabels
 
 MAX_IDS = 100_000
 """What one list may hold; it may have as many items."""
+
+MAX_FAULTS = 1000
+"""After so many in one list no more are looked for."""
 
 API_PREFIX = "task_"
 """Where an id stands alone, one that begins so is the API's own; any other is the caller's."""
@@ -121,6 +125,7 @@ def _targets(written: "Written", defaults: Defaults) -> tuple[TargetSettings, ..
         declared=defaults.declared,
         fault=written.fault,
         faults=written.faults,
+        most_faults=MAX_FAULTS,
     )
 
 
@@ -193,9 +198,12 @@ def _no_constant(name: str) -> object:
 def _text(text: str, name: str) -> Written:
     """A line that stands twice counts once: a script that appends need not look first."""
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
+    # line by line, since millions at once would be made without a pause for other threads
+    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
         if (word := line.strip()) and not word.startswith("#"):
             lines.setdefault(word, number)
+        if len(lines) > MAX_IDS:
+            break  # it is refused
     ids: dict[str, list[str]] = {}
     for word in lines:
         ids.setdefault("task_ids" if word.startswith(API_PREFIX) else "out_task_ids", []).append(word)

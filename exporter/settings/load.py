@@ -43,11 +43,13 @@ def parse_targets(
     declared: frozenset[str],
     fault: Callable[[KeyPath, str], Fault],
     faults: Iterable[Fault] = (),
+    most_faults: int | None = None,
 ) -> tuple[TargetSettings, ...]:
     """The targets of items that stand elsewhere, by the rules of ``static_configs``.
 
     ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``. ``fault``
-    says where an item stands; ``faults`` are known already. Raises ConfigError with every fault.
+    says where an item stands; ``faults`` are known already. Raises ConfigError with every fault, or with about
+    ``most_faults`` of them.
     """
     targets: list[TargetSettings] = []
     wrong: list[Complaint] = []
@@ -56,6 +58,9 @@ def parse_targets(
             targets.append(target)
         if isinstance(item, Mapping):
             wrong += check_item((at,), item, declared)
+        if most_faults is not None and len(wrong) > most_faults:
+            wrong[most_faults:] = [((at,), f"more than {most_faults} faults; no more are looked for")]
+            break
     if found := [*faults, *(fault(*complaint) for complaint in wrong)]:
         raise ConfigError(in_order(found))
     return tuple(_narrowed(target, inherited.model, inherited.labels) for target in targets)

@@ -25,6 +25,7 @@ from tests.support.raw_server import free_port, raw_server, read_request, reset,
 from tests.support.tools import need_tool
 
 PARSER = ListParser("default", "renders", Defaults("sora-2", (), frozenset()))
+NO_ID = "expected an id: printable, without spaces, 200 characters at most"
 URL = "http://app/tasks?token=hunter2"
 
 
@@ -88,6 +89,17 @@ async def test_the_loop_does_not_walk_the_tasks(size: int) -> None:
                 await ears.after_refresh(clock.advance(30.0))
             assert [len(items) for items in ears.lists] == [size, size + 1]
     assert calls.count < 1000
+
+
+async def test_an_answer_stays_as_bad_as_it_was() -> None:
+    app, clock = App(named("a")), FakeClock()
+    async with running(source(), clock=clock, transport=app.transport) as ears:
+        await ears.after_refresh(clock.advance(1.0))
+        for answer in (named("a b"), named("a b"), named("a"), named("a b")):
+            app.answer = answer
+            await ears.after_refresh(clock.advance(30.0))
+    assert ears.failures == [(f"http://app/tasks: [0].out_task_ids[0]: {NO_ID}",)] * 3
+    assert (len(ears.lists), ears.refreshes) == (1, 2)
 
 
 async def test_sources_do_not_all_start_at_once() -> None:

@@ -182,6 +182,18 @@ def test_a_text_has_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert faults("a\nb\nc", Format.TEXT) == ["ids: has more than 2 items or ids, the most that is allowed"]
 
 
+def test_the_faults_that_are_told_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "MAX_FAULTS", 3)
+    bad = {"task_ids": ["a b", "c d"]}
+    found = faults(json.dumps([bad] * 3), Format.JSON)
+
+    assert [fault.partition(":")[2].partition(":")[0].strip() for fault in found] == [
+        *("[0].task_ids[0]", "[0].task_ids[1]", "[1].task_ids[0]", "[1]")
+    ]
+    assert found[3] == "ids: [1]: more than 3 faults; no more are looked for"
+    assert len(faults(json.dumps([bad]), Format.JSON)) == 2
+
+
 def answer(content: bytes, form: Format) -> object:
     """Whatever stands there, it names tasks or it has faults; nothing else is raised."""
     try:
