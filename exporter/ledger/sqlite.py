@@ -20,7 +20,8 @@ from exporter.ledger.ledger import LedgerError
 from exporter.ledger.rows import DamagedRowError
 from exporter.ledger.tables import migrate
 
-BUSY_TIMEOUT_MS = 2000
+BUSY_TIMEOUT = 2.0
+"""Seconds that a call waits for another process that holds the file."""
 
 ADVICE = (
     ("locked", "another process holds it: stop that process, or give this exporter a ledger of its own"),
@@ -42,8 +43,9 @@ LOST = (
 class SqliteFile:
     """One database file, this process's alone for as long as it is open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._url = make_url(url)
+        self._busy_timeout = busy_timeout
         self._path = Path(self._url.database or "").absolute()
         self._held: _HeldFile | None = None
         self._engine: Engine | None = None
@@ -66,7 +68,9 @@ class SqliteFile:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._held = _HeldFile(self._path)
                 self._held.lock()
-                self._engine = _engine(self._url.set(database=str(self._held.real_path)))
+                self._engine = _engine(
+                    self._url.set(database=str(self._held.real_path)), busy_timeout=self._busy_timeout
+                )
                 self._connection = self._engine.connect()
                 with self._connection.begin():
                     migrate(self._connection)
@@ -207,13 +211,17 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 def _engine(
-    url: URL, *, begin: str = "BEGIN IMMEDIATE", pragmas: tuple[str, ...] = ("journal_mode=WAL", "synchronous=FULL")
+    url: URL,
+    *,
+    busy_timeout: float = BUSY_TIMEOUT,
+    begin: str = "BEGIN IMMEDIATE",
+    pragmas: tuple[str, ...] = ("journal_mode=WAL", "synchronous=FULL"),
 ) -> Engine:
     """``begin``: the one writer takes its lock first, so that it cannot fail half-way."""
 
     def on_connect(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own: on_begin does
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", *pragmas):
+        for pragma in (f"busy_timeout={round(1000 * busy_timeout)}", *pragmas):
             connection.execute(f"PRAGMA {pragma}")
 
     def on_begin(connection: Connection) -> None:

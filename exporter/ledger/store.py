@@ -42,7 +42,7 @@ from exporter.ledger.rows import (
     state_of_open,
     state_of_outcome,
 )
-from exporter.ledger.sqlite import SqliteFile, reading_beside
+from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile, reading_beside
 from exporter.ledger.tables import batches, meters, open_tasks, outcomes, registrations, totals
 from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import Item, Registration
@@ -59,10 +59,13 @@ _ROWID: ColumnElement[int] = literal_column("rowid", Integer)
 
 
 class SqliteLedger:
-    """``exporter.ledger.ledger.Ledger`` on one SQLite file. ``owner`` tells this process's ledger from any other's."""
+    """``exporter.ledger.ledger.Ledger`` on one SQLite file. ``owner`` tells this process's ledger from any other's.
 
-    def __init__(self, url: str, *, owner: str | None = None) -> None:
-        self._file = SqliteFile(url)
+    ``busy_timeout`` is the seconds that a call waits for another process that holds the file.
+    """
+
+    def __init__(self, url: str, *, owner: str | None = None, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self._file = SqliteFile(url, busy_timeout=busy_timeout)
         self._owner = owner or token_hex(8)
 
     def open(self) -> None:

@@ -127,11 +127,15 @@ class Exporter:
     # ---- life ------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the ledger and poll; raise LedgerError where the ledger cannot be used."""
+        """Open the ledger and poll; raise LedgerError or ConfigError, with all closed again, where that cannot be."""
         await self._writer.open()
-        self._limits.restore(self._totals.view())
-        self.registry.add(await self._writer.registrations())
-        await self._put_in_force(self.current_settings.value, running=None)
+        try:
+            self._limits.restore(self._totals.view())
+            self.registry.add(await self._writer.registrations())
+            await self._put_in_force(self.current_settings.value, running=None)
+        except Exception:
+            await self.stop(deadline=0.0)
+            raise
         self._loops.start("ledger", self._writer.run())
         self._loops.start("registrations", self.registrar.run())
         self._loops.start("retirement", self._retirement.run())
@@ -139,16 +143,16 @@ class Exporter:
         self._loops.start("prune", self._pruning.run())
 
     async def stop(self, *, deadline: float) -> None:
-        """Let requests under way come back, commit what is known, close everything; that many seconds at most."""
+        """Let requests under way come back, commit what is known, close everything; about that many seconds at most."""
         ends_at = self.clock.monotonic() + deadline
-        try:
-            async with asyncio.timeout(deadline):
-                await self.accounts.drain(deadline=deadline / 2)
-                await self._loops.stop()
-        except TimeoutError:
-            self._log.error("stopped_late", deadline_seconds=deadline)
+        await self.accounts.drain(deadline=deadline / 2)
+        await self._loops.stop()
         await self._writer.close(deadline=max(0.0, ends_at - self.clock.monotonic()))
         await self.accounts.close()
+
+    async def flush(self) -> bool:
+        """Make durable everything that has been recorded so far; say whether the ledger took it."""
+        return await self._writer.flush()
 
     async def reload(self, *, dry_run: bool = False) -> Difference:
         """Read the configuration again and apply what differs; say what that is.

@@ -9,7 +9,6 @@ import pytest
 
 from exporter.ledger.ledger import LedgerError
 from exporter.registration import registrar
-from exporter.registration import retirement as retiring
 from exporter.registration.registrar import ClosedError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
@@ -95,7 +94,7 @@ async def test_nothing_leaves_before_its_outcome_is_durable(tmp_path: Path, monk
         def fail(*_args: object, **_kwargs: object) -> None:
             raise LedgerError("full")
 
-        monkeypatch.setattr(rig.exporter._writer._ledger, "commit", fail)
+        monkeypatch.setattr(rig.ledger, "commit", fail)
         for _ in range(10):
             await rig.clock.advance(2)
             await asyncio.sleep(0.01)
@@ -114,7 +113,6 @@ async def until(rig: Rig, followed: list[str]) -> None:
 
 
 async def test_a_ledger_that_cannot_give_up_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retiring, "SLICE", 1)
     upstream = Upstream({"t1": {"status": "completed"}})
     async with api_rig(tmp_path, CONFIG.replace("retention: 1h", "retention: 1s"), upstream=upstream) as rig:
         await rig.register("t1")
@@ -122,7 +120,7 @@ async def test_a_ledger_that_cannot_give_up_is_asked_again(tmp_path: Path, monke
         def fail(*_args: object, **_kwargs: object) -> None:
             raise RuntimeError("a driver's fault")
 
-        monkeypatch.setattr(rig.exporter._writer._ledger, "unregister", fail)
+        monkeypatch.setattr(rig.ledger, "unregister", fail)
         for _ in range(10):
             await rig.clock.advance(2)
             await asyncio.sleep(0.01)
@@ -134,7 +132,7 @@ async def test_a_ledger_that_cannot_give_up_is_asked_again(tmp_path: Path, monke
 
 async def test_requests_at_once_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
-        ledger = rig.exporter._writer._ledger
+        ledger = rig.ledger
         commits: list[int] = []
         register = ledger.register
 
@@ -187,7 +185,7 @@ async def test_a_fault_below_is_an_answer_and_the_loop_goes_on(tmp_path: Path, m
         def fail(*_args: object, **_kwargs: object) -> None:
             raise RuntimeError("unforeseen")
 
-        monkeypatch.setattr(rig.exporter._writer._ledger, "register", fail)
+        monkeypatch.setattr(rig.ledger, "register", fail)
         answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t1"]})
         assert (answer.status_code, answer.json()["errors"][0]["message"]) == (503, "unexpected RuntimeError")
         monkeypatch.undo()

@@ -10,6 +10,7 @@ import httpx
 import structlog
 from structlog.testing import CapturingLogger
 
+from exporter.ledger.store import SqliteLedger
 from exporter.metrics.exposition import render
 from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import Dependencies
@@ -18,8 +19,8 @@ from exporter.settings.load import load
 from exporter.simulator.app import create_app
 from exporter.simulator.batch import Batch
 from exporter.simulator.simulator import Simulator
-from exporter.tasks.identity import TaskRef
 from tests.support.fake_clock import FakeClock
+from tests.support.faulty_ledger import Fault, FaultyLedger
 from tests.support.scraped import Scraped
 
 STEP = 0.5
@@ -63,12 +64,14 @@ class Rig:
             environ={},
             transport=httpx.ASGITransport(create_app(self.simulator)),
         )
+        self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{self.directory}/ledger.db", busy_timeout=0.01))
         self.exporter = Exporter(
             load(self.config_file),
             config_file=self.config_file,
             build=BuildView("1.2.3", "abc", "3.11"),
             dependencies=world,
             log=structlog.wrap_logger(self.lines, processors=[]),
+            ledger=self.ledger,
         )
         await self.exporter.start()
         return self.exporter
@@ -76,10 +79,8 @@ class Rig:
     async def kill(self) -> None:
         """End it without a farewell: what was not committed is gone."""
         if self.exporter:
-            await self.exporter._loops.stop()
-            await self.exporter._writer._call(self.exporter._writer._ledger.close)
-            self.exporter._writer._thread.shutdown()
-            await self.exporter.accounts.close()
+            self.ledger.fault = Fault.BEFORE
+            await self.exporter.stop(deadline=0.0)
             self.exporter = None
 
     async def advance(self, seconds: float, *, step: float = STEP) -> None:
@@ -89,7 +90,7 @@ class Rig:
             for _ in range(3):
                 await asyncio.sleep(0.001)
                 if self.exporter:
-                    await self.exporter._writer.recall([TaskRef("default", "nothing")])
+                    await asyncio.to_thread(self.ledger.is_idle.wait, 5.0)
 
     @property
     def requests(self) -> int:

@@ -272,8 +272,6 @@ async def test_polling_goes_on_while_the_ledger_is_locked_and_nothing_counts_twi
     rig.configure(groups={"renders": ids + more})
     exporter = await rig.start()
     await rig.advance(3)
-    exporter._writer._ledger._file.connection.exec_driver_sql("PRAGMA busy_timeout = 10")  # type: ignore[attr-defined]
-    exporter._writer._ledger._file.connection.rollback()  # type: ignore[attr-defined]
     intruder = sqlite3.connect(rig.directory / "ledger.db", isolation_level=None)
     intruder.execute("BEGIN EXCLUSIVE")
     await asyncio.sleep(0.05)
@@ -316,7 +314,7 @@ async def test_a_ledger_that_cannot_be_opened_is_an_error_at_start(rig: Rig) -> 
 async def test_a_dead_loop_is_seen(rig: Rig) -> None:
     rig.configure()
     exporter = await rig.start()
-    exporter._loops._tasks["heartbeat"].cancel()
+    next(task for task in asyncio.all_tasks() if task.get_name() == "heartbeat").cancel()
     await rig.advance(1)
 
     assert "the heartbeat loop has died" in exporter.faults
@@ -344,17 +342,24 @@ async def test_stopping_commits_what_is_known(rig: Rig) -> None:
     assert rig.page().sum(FINISHED) == 3
 
 
-async def test_stopping_gives_up_at_its_deadline(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.configure()
+async def test_stopping_gives_up_at_its_deadline(rig: Rig) -> None:
+    ids, _ = rig.submit(1, latency_seconds=900)
+    rig.configure(groups={"renders": ids})
     exporter = await rig.start()
+    rig.ledger.hold()
+    stopping = asyncio.create_task(exporter.stop(deadline=5.0))
+    for _ in range(10):
+        await rig.clock.advance(1.0)
+    assert "ledger_closed_with_pending" in rig.events()
 
-    async def never(*, deadline: float) -> None:
-        await asyncio.Event().wait()
+    rig.ledger.release()
+    await asyncio.gather(stopping, advance_until(stopping, rig))
+    rig.exporter = None
 
-    monkeypatch.setattr(exporter._writer, "close", never)
-    await exporter.stop(deadline=0.05)
 
-    assert "stopped_late" in rig.events()
+async def advance_until(task: asyncio.Task[None], rig: Rig) -> None:
+    while not task.done():
+        await rig.clock.advance(1.0)
 
 
 async def registered(exporter: Exporter, models: Mapping[str, str]) -> list[Registration]:

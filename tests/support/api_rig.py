@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import structlog
 
+from exporter.ledger.store import SqliteLedger
 from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
@@ -19,6 +20,7 @@ from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
 from exporter.web.dependencies import ApiDependencies
 from tests.support.fake_clock import FakeClock
+from tests.support.faulty_ledger import FaultyLedger
 
 CONFIG = """\
 global: {labels: [team], retention: 1h, not_found_grace: 0s}
@@ -57,6 +59,7 @@ class Rig:
     clock: FakeClock
     upstream: Upstream
     directory: Path
+    ledger: FaultyLedger
 
     def client_from(self, host: str, *, base_url: str = "http://localhost:9877") -> httpx.AsyncClient:
         """A client of the same app that comes from another address."""
@@ -80,7 +83,7 @@ class Rig:
     async def metrics(self) -> str:
         """The page of metrics, once everything has been committed: the ledger's thread follows no clock of ours."""
         await self.clock.advance(1)
-        while not await self.exporter._writer.flush():
+        while not await self.exporter.flush():
             await self.clock.advance(1)
         return (await self.client.get("/metrics")).text
 
@@ -102,6 +105,7 @@ async def api_rig(
     """A running exporter; its ledger stays in the directory for the next one."""
     write_config(directory, config)
     upstream, clock = upstream or Upstream(), clock or FakeClock()
+    ledger = FaultyLedger(SqliteLedger(f"sqlite:///{directory}/ledger.db"))
     exporter = Exporter(
         load(directory / "exporter.yml"),
         config_file=directory / "exporter.yml",
@@ -110,6 +114,7 @@ async def api_rig(
             clock, Random(1), {"KEY": "sk-byts-of-the-rig"}, httpx.MockTransport(upstream.answer)
         ),
         log=structlog.get_logger(),
+        ledger=ledger,
     )
     await exporter.start()
     routes = api_routes(ApiDependencies.of(exporter), log=structlog.get_logger())
@@ -117,6 +122,6 @@ async def api_rig(
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:9877")
     try:
         async with client:
-            yield Rig(exporter, client, clock, upstream, directory)
+            yield Rig(exporter, client, clock, upstream, directory, ledger)
     finally:
         await exporter.stop(deadline=5.0)

@@ -1,7 +1,8 @@
 """A ledger that fails when it is told to: put in front of the real one, never in place of it."""
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 from exporter.ledger.ledger import Aged, Batch, Books, Committed, Ledger, LedgerError
@@ -21,7 +22,7 @@ class Fault(StrEnum):
 class FaultyLedger:
     """``fault`` holds until it is taken away. ``error`` is what is raised then.
 
-    ``held`` makes the next call wait in the ledger's thread, and all others behind it, until ``release``.
+    ``hold`` makes the next call wait in the ledger's thread, and all others behind it, until ``release``.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -32,6 +33,8 @@ class FaultyLedger:
         self._may_go = threading.Event()
         self._may_go.set()
         self.is_held = threading.Event()
+        self.is_idle = threading.Event()
+        self.is_idle.set()
 
     def hold(self) -> None:
         """Let the next call wait before it begins."""
@@ -43,56 +46,62 @@ class FaultyLedger:
         self._may_go.set()
 
     def open(self) -> None:
-        self._wait()
-        self.real.open()
+        with self._call():
+            self.real.open()
 
     def close(self) -> None:
-        self._wait()
-        self.real.close()
+        with self._call():
+            self.real.close()
 
     def books(self) -> Books:
-        self._wait()
-        if self.fault is Fault.SUMS:
-            raise self.error
-        return self.real.books()
+        with self._call():
+            if self.fault is Fault.SUMS:
+                raise self.error
+            return self.real.books()
 
     def recall(self, refs: Sequence[TaskRef], *, now: float) -> Mapping[TaskRef, TaskState]:
-        self._wait()
-        return self.real.recall(refs, now=now)
+        with self._call():
+            return self.real.recall(refs, now=now)
 
     def commit(self, batch: Batch, *, now: float) -> Committed:
-        self._wait()
-        self.commits += 1
-        if self.fault is Fault.BEFORE:
-            raise self.error
-        committed = self.real.commit(batch, now=now)
-        if self.fault is Fault.AFTER or (self.fault is Fault.SUMS and not committed.is_repeat):
-            raise self.error
-        return committed
+        with self._call():
+            self.commits += 1
+            if self.fault is Fault.BEFORE:
+                raise self.error
+            committed = self.real.commit(batch, now=now)
+            if self.fault is Fault.AFTER or (self.fault is Fault.SUMS and not committed.is_repeat):
+                raise self.error
+            return committed
 
     def registrations(self) -> Sequence[Registration]:
-        self._wait()
-        return self.real.registrations()
+        with self._call():
+            return self.real.registrations()
 
     def register(
         self, new: Sequence[Registration], items: Sequence[Item], *, now: float
     ) -> Mapping[TaskRef, TaskState]:
-        self._wait()
-        return self.real.register(new, items, now=now)
+        with self._call():
+            return self.real.register(new, items, now=now)
 
     def unregister(self, gone: Sequence[Registration]) -> None:
-        self._wait()
-        self.real.unregister(gone)
+        with self._call():
+            self.real.unregister(gone)
 
     def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> Sequence[Aged]:
-        self._wait()
-        return self.real.aged(before=before, except_accounts=except_accounts, limit=limit)
+        with self._call():
+            return self.real.aged(before=before, except_accounts=except_accounts, limit=limit)
 
     def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float) -> int:
-        self._wait()
-        return self.real.prune(gone=gone, kept=kept, now=now)
+        with self._call():
+            return self.real.prune(gone=gone, kept=kept, now=now)
 
-    def _wait(self) -> None:
-        if not self._may_go.is_set():
-            self.is_held.set()
-            self._may_go.wait()
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self.is_idle.clear()
+        try:
+            if not self._may_go.is_set():
+                self.is_held.set()
+                self._may_go.wait()
+            yield
+        finally:
+            self.is_idle.set()

@@ -267,7 +267,7 @@ async def test_a_ledger_that_fails_registers_nothing(tmp_path: Path, monkeypatch
         def fail(*_args: object, **_kwargs: object) -> None:
             raise LedgerError("ledger x: full")
 
-        monkeypatch.setattr(rig.exporter._writer._ledger, "register", fail)
+        monkeypatch.setattr(rig.ledger, "register", fail)
         answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t1"]})
         assert (answer.status_code, answer.json()["errors"]) == (503, [{"message": "ledger x: full"}])
         assert await rig.followed() == []
