@@ -16,13 +16,14 @@ from exporter.accounting.series import Series
 from exporter.cli import options
 from exporter.ledger.store import SqliteLedger, totals_beside
 from exporter.metrics.catalogue import BY_NAME
+from exporter.metrics.families import tasks
 from exporter.metrics.family import TASK_LABELS, Scope
 from exporter.service.reload import configured_labels
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.tasks.item import TaskLabels
 
-OUTCOMES = "bytespike_tasks_finished_total"
+OUTCOMES = tasks.FINISHED.name
 
 
 @dataclass(frozen=True, slots=True)

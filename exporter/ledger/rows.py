@@ -156,11 +156,11 @@ def numbers_of(table: str, rows: Iterable[Row]) -> dict[Series, float]:
 
 
 def number_of(row: Row) -> tuple[Series, float]:
-    """The series of a row and what it has added up to; ValueError where a row says none."""
-    number = _number(row, "value")
-    if number < 0:
-        raise ValueError(f"value is {number}, and nothing that is added up is negative")
-    return Series(_text(row, "family"), _labels(row), _text(row, "part")), number
+    """The series of a row and what it has added up to; ValueError, which names it, where a row says none."""
+    try:
+        return Series(_text(row, "family"), _labels(row), _text(row, "part")), _amount(row)
+    except ValueError as error:
+        raise ValueError(f"{row['family']}{row['labels']} {row['part']}".rstrip() + f": {error}") from None
 
 
 def batch_of(row: Row) -> int:
@@ -173,6 +173,13 @@ def batch_of(row: Row) -> int:
 
 def _labels_text(labels: Labels) -> str:
     return json.dumps(dict(labels), separators=(",", ":"), ensure_ascii=False)
+
+
+def _amount(row: Row) -> float:
+    number = _number(row, "value")
+    if number < 0:
+        raise ValueError(f"value is {number}, and nothing that is added up is negative")
+    return number
 
 
 # ---- single columns --------------------------------------------------------------------------------------------------
