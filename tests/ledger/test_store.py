@@ -386,7 +386,7 @@ def test_a_damaged_sum_is_named_with_what_to_do(
 ) -> None:
     spoil(path, f"INSERT INTO {table} VALUES ({values})")
 
-    with pytest.raises(LedgerError, match=rf"row 1 of table {table} is damaged: {reason}") as caught:
+    with pytest.raises(LedgerError, match=rf"row 1 of table {table} is damaged: .*: {reason}") as caught:
         ledger.books()
     mend_as_told(path, caught.value)
     assert totals(ledger) == {}
