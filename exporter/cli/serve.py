@@ -26,10 +26,9 @@ from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.warnings import warnings
 from exporter.version import revision, version
-from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
-from exporter.web.reload import log_refusal
-from exporter.web.running import Running
+from exporter.web.interfaces import RunningExporter
+from exporter.web.operations import log_refusal
 from exporter.web.server import WebServer, address_of, listen
 
 STOP_SECONDS = 10
@@ -85,7 +84,7 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log, more=api_routes(exporter.desk, log=log)), listener)
+    server = WebServer(create_app(exporter, log=log), listener)
     try:
         await _run(exporter, server, signals, address_of(listener), log)
     finally:
@@ -93,7 +92,9 @@ async def _serve(
         log.info("stopped")
 
 
-async def _run(exporter: Running, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger) -> None:
+async def _run(
+    exporter: RunningExporter, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger
+) -> None:
     """Serve and follow signals until one asks to stop."""
     serving = asyncio.create_task(server.serve())
     others = [
@@ -117,7 +118,7 @@ async def _announce(server: WebServer, address: str, log: FilteringBoundLogger) 
     log.info("listening", address=address, version=version())
 
 
-async def _reload_when_asked(exporter: Running, signals: Signals, log: FilteringBoundLogger) -> None:
+async def _reload_when_asked(exporter: RunningExporter, signals: Signals, log: FilteringBoundLogger) -> None:
     """Reload at each SIGHUP; several that come during one reload are one more."""
     while True:
         await signals.reload.wait()

@@ -16,7 +16,7 @@ from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retiring
 from exporter.service.accounts import Accounts
 from exporter.service.dependencies import World
-from exporter.service.desk import Desk
+from exporter.service.desk import Registrations, TrackedTasks
 from exporter.service.following import Following, Lists
 from exporter.service.hints import Hints
 from exporter.service.journal import Journal
@@ -75,6 +75,10 @@ class Exporter:
             clock=world.clock,
             log=log,
         )
+        hints = Hints(tracker=self._tracker, accounts=self._accounts, registrar=self._registrar, clock=world.clock)
+        self.clock = world.clock
+        self.tasks = TrackedTasks(self._tracker)
+        self.registrations = Registrations(self._registrar, self._registry, hints)
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=world.clock.wall())
@@ -169,19 +173,14 @@ class Exporter:
         )
 
     @property
-    def desk(self) -> Desk:
-        """What the API works with."""
-        return Desk(
-            settings=lambda: self._settings,
-            tracker=self._tracker,
-            registry=self._registry,
-            registrar=self._registrar,
-            hints=Hints(
-                tracker=self._tracker, accounts=self._accounts, registrar=self._registrar, clock=self._world.clock
-            ),
-            accounts=self._accounts,
-            clock=self._world.clock,
-        )
+    def accounts(self) -> Accounts:
+        """The accounts in use."""
+        return self._accounts
+
+    @property
+    def registrar(self) -> Registrar:
+        """The way into the registry and out of it."""
+        return self._registrar
 
     # ---- what is followed ------------------------------------------------------------------------------------------
 

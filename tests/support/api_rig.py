@@ -15,7 +15,6 @@ from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import World
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
-from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
 from tests.support.fake_clock import FakeClock
 
@@ -110,8 +109,7 @@ async def api_rig(
         log=structlog.get_logger(),
     )
     await exporter.start()
-    routes = api_routes(exporter.desk, log=structlog.get_logger())
-    app = create_app(exporter, log=structlog.get_logger(), more=routes)
+    app = create_app(exporter, log=structlog.get_logger())
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:9877")
     try:
         async with client:

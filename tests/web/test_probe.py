@@ -75,7 +75,7 @@ async def test_it_gives_up_before_the_scrape_does(
     tmp_path: Path, slots: int, for_what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with api_rig(tmp_path) as rig:
-        account = rig.exporter.desk.accounts.account("one")
+        account = rig.exporter.accounts.account("one")
 
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
@@ -99,7 +99,7 @@ def test_how_long_a_probe_may_take(told: str, seconds: float) -> None:
 
 async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
-        account = rig.exporter.desk.accounts.account("one")
+        account = rig.exporter.accounts.account("one")
         monkeypatch.setattr(account, "admit", asyncio.Event().wait)
         probes = [asyncio.create_task(rig.client.get("/probe?task_id=t1")) for _ in range(probe.AT_ONCE)]
         await asyncio.sleep(0.01)
@@ -108,6 +108,21 @@ async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for task in probes:
             task.cancel()
         await asyncio.gather(*probes, return_exceptions=True)
+
+
+async def test_an_account_that_is_taken_out_while_a_probe_waits(tmp_path: Path) -> None:
+    two = 'accounts: [{name: one, base_url: "http://upstream.test", api_key_env: KEY, max_requests_per_second: 1}, '
+    two += '{name: two, base_url: "http://upstream.test", api_key_env: KEY}]\n'
+    async with api_rig(tmp_path, two) as rig:
+        assert (await rig.client.get("/probe?account=one&task_id=t1")).status_code == 200
+        waiting = asyncio.create_task(rig.client.get("/probe?account=one&task_id=t2"))
+        await rig.clock.settle()
+        assert not waiting.done()
+        await rig.reload(two.replace("{name: one, ", "{name: three, "))
+        await rig.clock.advance(5)
+        answer = await waiting
+        assert answer.status_code == 200
+        assert samples(answer.text)["probe_success"] == 0
 
 
 @pytest.mark.parametrize(
@@ -146,7 +161,7 @@ async def test_a_trace_for_people(tmp_path: Path) -> None:
         assert "sk-byts" not in answer.text
         upstream.records.clear()
         await rig.clock.advance(1)
-        assert "answered: the API does not know the task" in (await rig.client.get("/probe?task_id=t1&debug=true")).text
+        assert "answered: the API does not know the task" in (await rig.client.get("/probe?task_id=t1")).text
 
 
 async def test_formats_and_gzip(tmp_path: Path) -> None:

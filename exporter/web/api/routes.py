@@ -7,22 +7,25 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
-from exporter.service.desk import Desk
 from exporter.web.api import callbacks, tasks
-from exporter.web.api.access import Access
+from exporter.web.api.access import Access, SecretFiles
 from exporter.web.api.callbacks import Callbacks
+from exporter.web.api.listing import TaskWalk
 from exporter.web.api.refusals import Endpoint, answered
-from exporter.web.api.secret_files import SecretFiles
+from exporter.web.api.sd import ServiceDiscovery
 from exporter.web.api.tasks import Tasks
+from exporter.web.interfaces import RunningExporter
 from exporter.web.probe import Probe
-from exporter.web.sd import ServiceDiscovery
+from exporter.web.responses import RenderSlots
 
 
-def api_routes(desk: Desk, *, log: FilteringBoundLogger) -> list[Route]:
+def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[Route]:
     """All of them. Ids and secrets may hold a slash, so they are paths."""
-    secrets = SecretFiles(desk.clock)
-    access = Access(desk.settings, secrets, log)
-    some, hints = Tasks(desk, access), Callbacks(desk, secrets)
+    secrets = SecretFiles(exporter.clock)
+    access = Access(lambda: exporter.settings, secrets, log)
+    walk = TaskWalk(exporter.tasks)
+    slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
+    some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)
 
     def route(path: str, endpoints: Mapping[str, Endpoint], max_body_size: int | None = None) -> Route:
         endpoint = answered(_by_method(endpoints), log)
@@ -32,8 +35,8 @@ def api_routes(desk: Desk, *, log: FilteringBoundLogger) -> list[Route]:
         route("/api/v1/tasks", {"GET": some.page, "POST": some.register}, tasks.MAX_BODY_BYTES),
         route("/api/v1/tasks/{id:path}", {"GET": some.show, "DELETE": some.remove}),
         route("/api/v1/callbacks/{group}/{secret:path}", {"POST": hints.take}, callbacks.MAX_BODY_BYTES),
-        route("/sd", {"GET": ServiceDiscovery(desk, access).targets}),
-        route("/probe", {"GET": Probe(desk, access).probe}),
+        route("/sd", {"GET": ServiceDiscovery(walk, access, slots).targets}),
+        route("/probe", {"GET": Probe(exporter, access).probe}),
     ]
 
 

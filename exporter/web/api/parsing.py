@@ -1,11 +1,15 @@
-"""From the body of a registration to what is to be registered: pure, and fit for a thread."""
+"""What comes in from outside: ids, and the body of a registration. Pure, and fit for a thread."""
 
 import json
 import re
 from collections.abc import Sequence
+from typing import TypeGuard
+
+from pydantic import TypeAdapter, ValidationError
 
 from exporter.discovery.parse import Defaults, parse_items
 from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.fields import TaskId
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
 from exporter.settings.paths import shown
 from exporter.tasks.identity import TaskRef
@@ -15,7 +19,20 @@ from exporter.web.api.refusals import Refusal, refusal
 MAX_IDS = 10_000
 """One request may name so many ids, in as many items at most."""
 
-_PLACE = re.compile(r"\[(\d+)\]\.?(.*)", re.DOTALL)
+_INDEXED_KEY = re.compile(r"\[(\d+)\]\.?(.*)", re.DOTALL)
+
+_TASK_ID: TypeAdapter[str] = TypeAdapter(TaskId)
+
+
+def is_task_id(value: object) -> TypeGuard[str]:
+    """Whether this may be the id of a task, by the rules of the configuration."""
+    if not isinstance(value, str):
+        return False
+    try:
+        _TASK_ID.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[Registration]:
@@ -73,6 +90,6 @@ def _registrations(group: GroupSettings, target: TargetSettings, now: float) -> 
 
 
 def _error(fault: Fault) -> dict[str, object]:
-    place = _PLACE.fullmatch(fault.key)
-    where = {"index": int(place[1]), "key": place[2]} if place else {}
+    key = _INDEXED_KEY.fullmatch(fault.key)
+    where = {"index": int(key[1]), "key": key[2]} if key else {}
     return {**where, "message": fault.message}
