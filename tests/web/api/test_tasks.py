@@ -120,6 +120,27 @@ async def test_too_much_at_once(tmp_path: Path) -> None:
         assert len((await rig.register(*(f"t{n}" for n in range(10_000))))["tasks"]) == 10_000
 
 
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        {f"k{number}": 1 for number in range(300_000)},
+        {"task_ids": ["t"], "labels": {f"k{number}": "v" for number in range(300_000)}},
+        {"task_ids": [""] * 10_000},
+        [{}] * 10_000,
+        [{"x" * 300: 1}] * 10_000,
+        [{f"k{number}": 1 for number in range(90)}] * 4_000,
+    ],
+    ids=["keys", "labels", "ids", "items", "long keys", "keys of items"],
+)
+async def test_an_answer_stays_small_however_much_is_wrong(browse: Browse, faulty: object) -> None:
+    async with browse(FakeExporter(OPEN)) as client:
+        answer = await client.post(URL, json=faulty)
+    assert answer.status_code == 422
+    assert len(answer.content) < 500_000
+    errors = answer.json()["errors"]
+    assert len(errors) == 1 or errors[1000:] == [{"message": "there is more: these are the first 1000"}]
+
+
 async def test_a_group_is_needed_where_several_take_registrations(tmp_path: Path) -> None:
     async with api_rig(tmp_path, TWO_GROUPS) as rig:
         answer = await rig.client.post("/api/v1/tasks", json=[{"task_ids": ["t"]}, {"task_ids": [], "group": "closed"}])
