@@ -1,5 +1,6 @@
-"""The Starlette app. Every path is a Route: a Mount would answer /metrics with a redirect."""
+"""The Starlette app and every path that it answers. Each is a Route: a Mount would answer /metrics with a redirect."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from starlette.applications import Starlette
@@ -9,10 +10,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
-from exporter.web.api.routes import api_routes
+from exporter.web.api import callbacks, tasks
+from exporter.web.api.access import Access, SecretFiles
+from exporter.web.api.callbacks import Callbacks
+from exporter.web.api.listing import TaskWalk
+from exporter.web.api.refusals import Endpoint, answered
+from exporter.web.api.sd import ServiceDiscovery
+from exporter.web.api.tasks import Tasks
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import Health, Reload
 from exporter.web.pages import Pages
+from exporter.web.probe import Probe
 from exporter.web.responses import BusyError, RenderSlots, text
 from exporter.web.scrape import Scrape
 
@@ -38,6 +46,34 @@ def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: R
     )
     app.router.redirect_slashes = False  # a scrape of /metrics/ is a mistake that should show
     return app
+
+
+def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[Route]:
+    """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
+    secrets = SecretFiles(exporter.clock)
+    access = Access(lambda: exporter.settings, secrets, log)
+    walk = TaskWalk(exporter.tasks)
+    slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
+    some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)
+
+    def route(path: str, endpoints: Mapping[str, Endpoint], max_body_size: int | None = None) -> Route:
+        endpoint = answered(_by_method(endpoints), log)
+        return Route(path, endpoint, methods=list(endpoints), max_body_size=max_body_size)
+
+    return [
+        route("/api/v1/tasks", {"GET": some.page, "POST": some.register}, tasks.MAX_BODY_BYTES),
+        route("/api/v1/tasks/{id:path}", {"GET": some.show, "DELETE": some.remove}),
+        route("/api/v1/callbacks/{group}/{secret:path}", {"POST": hints.take}, callbacks.MAX_BODY_BYTES),
+        route("/sd", {"GET": ServiceDiscovery(walk, access, slots).targets}),
+        route("/probe", {"GET": Probe(exporter, access).probe}),
+    ]
+
+
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -161,7 +161,7 @@ async def test_a_trace_for_people(tmp_path: Path) -> None:
         assert "sk-byts" not in answer.text
         upstream.records.clear()
         await rig.clock.advance(1)
-        assert "answered: the API does not know the task" in (await rig.client.get("/probe?task_id=t1")).text
+        assert "answered: the API does not know the task" in (await rig.client.get("/probe?task_id=t1&debug=true")).text
 
 
 async def test_formats_and_gzip(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from exporter.web.api.openapi import openapi
-from exporter.web.api.routes import api_routes
+from exporter.web.app import api_routes
 from tests.support.api_rig import api_rig
 
 
