@@ -26,10 +26,9 @@ from exporter.settings.checks import warnings
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.version import revision, version
-from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
-from exporter.web.dependencies import ApiDependencies, RunningExporter
-from exporter.web.reload import log_refusal
+from exporter.web.interfaces import RunningExporter
+from exporter.web.operations import log_refusal
 from exporter.web.server import WebServer, address_of, listen
 
 STOP_SECONDS = 10
@@ -85,7 +84,7 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log, more=api_routes(ApiDependencies.of(exporter), log=log)), listener)
+    server = WebServer(create_app(exporter, log=log), listener)
     try:
         await _run(exporter, server, signals, address_of(listener), log)
     finally:

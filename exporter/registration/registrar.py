@@ -165,19 +165,22 @@ class Registrar:
         request.done.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._requests.put_nowait(request)
 
-    def hint(self, group: GroupSettings, *, task_id: str | None, out_task_id: str | None) -> None:
+    def naming(self, refs: Sequence[TaskRef]) -> list[Registration]:
+        """The registrations, of any group, that were made under one of these references, each of a single id."""
+        return self._registry.naming(refs)
+
+    def hint(self, group: GroupSettings, ref: TaskRef) -> None:
         """A callback of a group named a task, by one id or both: it is asked about at once.
 
         The word of a callback is a hint, only the API's answer is believed. Nothing is asked or written here, so that a
         flood of hints costs next to nothing.
         """
-        task = self._tracker.find(TaskRef(group.account, task_id, out_task_id))
+        task = self._tracker.find(ref)
         if task is not None:
             self._hurry(task)
         elif group.callback_config and group.callback_config.register_unknown:
             # one id alone: that the two belong together is for the API to say
-            ref = TaskRef(group.account, task_id) if task_id else TaskRef(group.account, out_task_id=out_task_id)
-            self.offer(Registration(group.name, ref, self._clock.wall()))
+            self.offer(Registration(group.name, next(ref.each()), self._clock.wall()))
 
     def views(self) -> Iterator[SourceView]:
         """What /metrics shows of the groups that take registrations."""

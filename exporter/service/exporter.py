@@ -40,8 +40,8 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``current_settings``, ``tasks``, ``registry``, ``registrar`` and ``accounts`` are its parts that others may ask.
-    ``ledger`` stands in for the one that the settings name.
+    ``clock``, ``tasks``, ``registrations`` and ``accounts`` are its parts that others may ask. ``ledger`` stands in for
+    the one that the settings name.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Exporter:
         self._config_file = config_file
         self._build = build
         self._log = log
-        self.current_settings = CurrentSettings(settings)
+        self._settings = CurrentSettings(settings)
         self.tasks = Tracker(rules_of(settings))
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
@@ -85,10 +85,10 @@ class Exporter:
         self._sources = Sources(
             intake=self._intake, accounting=self._accounting, loops=self._loops, dependencies=dependencies, log=log
         )
-        self.registry = Registry()
-        self.registrar = Registrar(
-            settings=self.current_settings,
-            registry=self.registry,
+        self._registry = Registry()
+        self.registrations = Registrar(
+            settings=self._settings,
+            registry=self._registry,
             intake=self._intake,
             tracker=self.tasks,
             ledger=self._writer,
@@ -98,24 +98,26 @@ class Exporter:
             log=log,
         )
         self._retirement = Retirement(
-            settings=self.current_settings,
-            registry=self.registry,
-            registrar=self.registrar,
+            settings=self._settings,
+            registry=self._registry,
+            registrar=self.registrations,
             flush=self._writer.flush,
             clock=clock,
             log=log,
         )
         self._pruning = Pruning(
-            settings=self.current_settings,
+            settings=self._settings,
             tracker=self.tasks,
-            registry=self.registry,
+            registry=self._registry,
             sources=self._sources,
             intake=self._intake,
             ledger=self._writer,
             clock=clock,
             log=log,
         )
-        self._planner = Planner(accounts=self.accounts, intake=self._intake, tracker=self.tasks, registry=self.registry)
+        self._planner = Planner(
+            accounts=self.accounts, intake=self._intake, tracker=self.tasks, registry=self._registry
+        )
         self._intake.subscribe(TaskAccounting(ledger=self._writer, limits=self._limits, log=log).take)
         self._intake.subscribe(self.accounts.take)
         self._intake.subscribe(self._retirement.take)
@@ -131,13 +133,13 @@ class Exporter:
         await self._writer.open()
         try:
             self._limits.restore(self._totals.view())
-            self.registry.add(await self._writer.registrations())
-            await self._put_in_force(self.current_settings.value, running=None)
+            self._registry.add(await self._writer.registrations())
+            await self._put_in_force(self._settings.value, running=None)
         except Exception:
             await self.stop(deadline=0.0)
             raise
         self._loops.start("ledger", self._writer.run())
-        self._loops.start("registrations", self.registrar.run())
+        self._loops.start("registrations", self.registrations.run())
         self._loops.start("retirement", self._retirement.run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._pruning.run())
@@ -171,7 +173,7 @@ class Exporter:
             return difference
 
     async def _reload(self, *, dry_run: bool) -> Difference:
-        running = self.current_settings.value
+        running = self._settings.value
         wanted, difference = await asyncio.to_thread(_read, self._config_file, running)
         if not dry_run:
             await self._put_in_force(wanted, running=running)
@@ -191,7 +193,7 @@ class Exporter:
 
     def _commit(self, plan: Plan) -> list[str]:
         wanted = plan.wanted
-        self.current_settings.replace(wanted)
+        self._settings.replace(wanted)
         self._known = self._limits.configure(
             configured_labels(wanted),
             label_names=wanted.globals.labels,
@@ -207,7 +209,7 @@ class Exporter:
     @property
     def settings(self) -> Settings:
         """The configuration in force."""
-        return self.current_settings.value
+        return self._settings.value
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -236,7 +238,7 @@ class Exporter:
             exemplars=self._totals.exemplars(),
             accounts=tuple(self.accounts.views()),
             ledger=ledger,
-            sources=(*self._sources.views(), *self.registrar.views()),
+            sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
         )
 

@@ -1,51 +1,79 @@
-"""The Starlette app. Every path is a Route: a Mount would answer /metrics with a redirect."""
+"""The Starlette app and every path that it answers. Each is a Route: a Mount would answer /metrics with a redirect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
-from exporter.web.answers import text
-from exporter.web.dependencies import RunningExporter
-from exporter.web.health import Health
+from exporter.web.api import callbacks, tasks
+from exporter.web.api.access import Access, SecretFiles
+from exporter.web.api.callbacks import Callbacks
+from exporter.web.api.listing import TaskWalk
+from exporter.web.api.refusals import Endpoint, answered
+from exporter.web.api.sd import ServiceDiscovery
+from exporter.web.api.tasks import Tasks
+from exporter.web.interfaces import RunningExporter
+from exporter.web.operations import Health, Reload
 from exporter.web.pages import Pages
-from exporter.web.reload import Reload
-from exporter.web.renders import BusyError, Renders
+from exporter.web.probe import Probe
+from exporter.web.responses import BusyError, RenderSlots, text
 from exporter.web.scrape import Scrape
 
 MAX_BODY_BYTES = 1 << 16
 
 
-def create_app(
-    exporter: RunningExporter,
-    *,
-    log: FilteringBoundLogger,
-    renders: Renders | None = None,
-    more: Sequence[BaseRoute] = (),
-) -> Starlette:
-    """The HTTP face of a running exporter; ``more`` are the routes of its API."""
-    renders = renders or Renders()
-    pages, health = Pages(exporter, renders), Health(exporter)
+def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: RenderSlots | None = None) -> Starlette:
+    """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered."""
+    slots = slots or RenderSlots()
+    pages, health = Pages(exporter, slots), Health(exporter)
     app = Starlette(
         routes=[
             Route("/", pages.landing),
             Route("/config", pages.config),
-            Route("/metrics", Scrape(exporter, renders, log).metrics),
+            Route("/metrics", Scrape(exporter, slots, log).metrics),
             *(Route(path, health.healthy) for path in ("/-/healthy", "/healthz", "/livez")),
             *(Route(path, health.ready) for path in ("/-/ready", "/readyz")),
             Route("/-/reload", Reload(exporter, log).reload, methods=["POST", "PUT"]),
-            *more,
+            *api_routes(exporter, log=log),
         ],
-        exception_handlers={HTTPException: _refused, BusyError: _busy},
+        exception_handlers={HTTPException: _refused, BusyError: _busy, ClientDisconnect: _gone},
         max_body_size=MAX_BODY_BYTES,
     )
     app.router.redirect_slashes = False  # a scrape of /metrics/ is a mistake that should show
     return app
+
+
+def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[Route]:
+    """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
+    secrets = SecretFiles(exporter.clock)
+    access = Access(lambda: exporter.settings, secrets, log)
+    walk = TaskWalk(exporter.tasks)
+    slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
+    some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)
+
+    def route(path: str, endpoints: Mapping[str, Endpoint], max_body_size: int | None = None) -> Route:
+        endpoint = answered(_by_method(endpoints), log)
+        return Route(path, endpoint, methods=list(endpoints), max_body_size=max_body_size)
+
+    return [
+        route("/api/v1/tasks", {"GET": some.page, "POST": some.register}, tasks.MAX_BODY_BYTES),
+        route("/api/v1/tasks/{id:path}", {"GET": some.show, "DELETE": some.remove}),
+        route("/api/v1/callbacks/{group}/{secret:path}", {"POST": hints.take}, callbacks.MAX_BODY_BYTES),
+        route("/sd", {"GET": ServiceDiscovery(walk, access, slots).targets}),
+        route("/probe", {"GET": Probe(exporter, access).probe}),
+    ]
+
+
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
@@ -55,3 +83,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _busy(_request: Request, _error: Exception) -> Response:
     return text("too many requests at once: try again", 503, {"Retry-After": "1"})
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Whoever hangs up within a request is no fault of ours; nobody reads this answer."""
+    return text("the request has ended too soon", 400)

@@ -3,24 +3,33 @@
 import asyncio
 import base64
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.ledger.ledger import LedgerView
+from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot
+from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
-from exporter.web.answers import html, text
-from exporter.web.dependencies import RunningExporter
-from exporter.web.landing import landing
-from exporter.web.renders import Renders
+from exporter.tasks.observation import Status
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import RenderSlots, html, text
+
+MODELS_SHOWN = 4
 
 
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: RunningExporter, renders: Renders) -> None:
+    def __init__(self, exporter: RunningExporter, slots: RenderSlots) -> None:
         self._exporter = exporter
-        self._renders = renders
+        self._slots = slots
         loader = PackageLoader("exporter.web")
         environment = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -33,7 +42,7 @@ class Pages:
 
     async def landing(self, _request: Request) -> Response:
         """What runs, and how it does."""
-        async with self._renders.place():
+        async with self._slots.slot():
             exporter = self._exporter
             page = await asyncio.to_thread(
                 landing,
@@ -46,8 +55,190 @@ class Pages:
 
     async def config(self, request: Request) -> Response:
         """The configuration in force, without secrets."""
-        async with self._renders.place():
+        async with self._slots.slot():
             shown = await asyncio.to_thread(as_yaml, self._exporter.settings)
             if "text/html" not in request.headers.get("accept", ""):
                 return text(shown.rstrip("\n"), headers={"Vary": "Accept"})
             return html(await asyncio.to_thread(self._config.render, yaml=shown), style_hash=self._style_hash)
+
+
+# ---- what the landing page says, in words ---------------------------------------------------------------------------
+
+
+class Mood(StrEnum):
+    """How good a state is; the style sheet has a colour and a sign for each."""
+
+    GOOD = "good"
+    WAITING = "waiting"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state in words and its mood."""
+
+    words: str
+    mood: Mood
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time, absolute and as an age."""
+
+    utc: str
+    age: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """One account; what is not known is None."""
+
+    name: str
+    state: State
+    last_success: Moment | None
+    due: int
+    in_flight: int
+    quota: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One group; ``counts`` are its tasks in the order of ``Status``."""
+
+    name: str
+    account: str
+    models: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Everything on the page."""
+
+    now: str
+    build: BuildView
+    summary: State
+    problems: tuple[str, ...]
+    accounts: tuple[AccountRow, ...]
+    statuses: tuple[str, ...]
+    groups: tuple[GroupRow, ...]
+    ledger: State
+    ledger_pending: int
+    ledger_commit: Moment | None
+    config: State
+    config_loaded: Moment
+
+
+def landing(
+    snapshot: Snapshot, groups: Iterable[GroupSettings], *, faults: Sequence[str], unready: Sequence[str]
+) -> Landing:
+    """The page of one instant."""
+    now = snapshot.census.at
+    accounts = tuple(_account_row(account, now) for account in snapshot.accounts)
+    ledger, config = _ledger(snapshot.ledger), _config(snapshot.config)
+    return Landing(
+        now=as_utc(now),
+        build=snapshot.build,
+        summary=_summary(faults, unready, [*(account.state for account in accounts), ledger, config]),
+        problems=(*faults, *unready),
+        accounts=accounts,
+        statuses=tuple(Status),
+        groups=_group_rows(groups, snapshot),
+        ledger=ledger,
+        ledger_pending=snapshot.ledger.pending,
+        ledger_commit=_moment(snapshot.ledger.last_commit_at, now),
+        config=config,
+        config_loaded=_at(snapshot.config.last_reload_success_at, now),
+    )
+
+
+def _summary(faults: Sequence[str], unready: Sequence[str], parts: Iterable[State]) -> State:
+    """The worst first: who looks at nothing else must not miss it."""
+    if faults:
+        return State("unhealthy", Mood.BAD)
+    troubles = sum(part.mood is Mood.BAD for part in parts)
+    if troubles:
+        return State(f"in trouble: {troubles} {'place' if troubles == 1 else 'places'} below", Mood.BAD)
+    return State("not ready", Mood.WAITING) if unready else State("healthy and ready", Mood.GOOD)
+
+
+def _ledger(ledger: LedgerView) -> State:
+    return State("failing", Mood.BAD) if ledger.failing else State("working", Mood.GOOD)
+
+
+def _config(config: ConfigView) -> State:
+    if config.last_reload_successful:
+        return State("in force", Mood.GOOD)
+    return State("the last reload failed: an older one goes on", Mood.BAD)
+
+
+def _account_row(account: AccountView, now: float) -> AccountRow:
+    remaining = account.quota.remaining_credits
+    return AccountRow(
+        name=account.name,
+        state=_account_state(account),
+        last_success=_moment(account.last_success_at, now),
+        due=account.tasks_due,
+        in_flight=account.requests_in_flight,
+        quota=None if remaining is None else f"{remaining:,.2f}",
+    )
+
+
+def _account_state(account: AccountView) -> State:
+    if account.suspended:
+        return State(f"suspended: {account.suspended}", Mood.BAD)
+    if account.up:
+        return State("up", Mood.GOOD)
+    if account.last_success_at is None:
+        return State("no answer yet", Mood.WAITING)
+    return State("down", Mood.BAD)
+
+
+def _group_rows(groups: Iterable[GroupSettings], snapshot: Snapshot) -> tuple[GroupRow, ...]:
+    """Every label set is looked at once, however many groups there are."""
+    rows = list(groups)
+    counts: Mapping[str, Counter[Status]] = {group.name: Counter() for group in rows}
+    models: Mapping[str, set[str]] = {group.name: set() for group in rows}
+    for labels in snapshot.known:
+        if labels.group in models:
+            models[labels.group].add(labels.model)
+    for (labels, status), count in snapshot.census.counts.items():
+        if labels.group in models:
+            models[labels.group].add(labels.model)
+            counts[labels.group][status] += count
+    return tuple(_group_row(group, models[group.name], counts[group.name]) for group in rows)
+
+
+def _group_row(group: GroupSettings, models: set[str], counts: Mapping[Status, int]) -> GroupRow:
+    return GroupRow(group.name, group.account, _listed(models - {""}), tuple(counts[status] for status in Status))
+
+
+def _listed(models: Iterable[str]) -> str:
+    names = sorted(models)
+    rest = len(names) - MODELS_SHOWN
+    return ", ".join(names[:MODELS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _moment(at: float | None, now: float) -> Moment | None:
+    return None if at is None else _at(at, now)
+
+
+def _at(at: float, now: float) -> Moment:
+    return Moment(as_utc(at), as_age(now - at))
+
+
+def as_utc(at: float) -> str:
+    """Unix seconds as a date and time of day."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def as_age(seconds: float) -> str:
+    """Seconds in the two largest units that matter: ``4 s``, ``3 min 20 s``, ``2 d 5 h``."""
+    minutes, s = divmod(max(0, int(seconds)), 60)
+    hours, m = divmod(minutes, 60)
+    d, h = divmod(hours, 24)
+    if d:
+        return f"{d} d {h} h"
+    if h:
+        return f"{h} h {m} min"
+    return f"{m} min {s} s" if m else f"{s} s"

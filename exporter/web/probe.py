@@ -6,28 +6,28 @@ of a probe can never disturb the books.
 
 import asyncio
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.metrics.exposition import Rendered
 from exporter.metrics.probe import Probed, render_probe
+from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState, begin, observe, with_ref
-from exporter.web.answers import ALWAYS, text
 from exporter.web.api.access import Access
-from exporter.web.api.ids import is_task_id
-from exporter.web.api.places import Places
-from exporter.web.api.refusals import refusal
-from exporter.web.asked import Asked
-from exporter.web.dependencies import ApiDependencies, AskableAccount
-from exporter.web.trace import trace
+from exporter.web.api.parsing import is_task_id
+from exporter.web.api.refusals import ConcurrencyLimit, refusal
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import text
+from exporter.web.scrape import answer_of
 
 AT_ONCE = 4
 """So many probes at once: they share the account's budget with the polls."""
@@ -41,36 +41,44 @@ MARGIN = 0.5
 """Seconds before the scrape's own timeout at which a probe gives up, so that its answer still arrives."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a probe met: an answer, or in words why there is none. Times are seconds from its beginning."""
+
+    ref: TaskRef
+    sent_at: float | None
+    ended_at: float
+    answer: Answer | None = None
+    fault: str | None = None
+
+
 class Probe:
     """Answers scrapes of single tasks."""
 
-    def __init__(self, dependencies: ApiDependencies, access: Access) -> None:
-        self._dependencies = dependencies
+    def __init__(self, exporter: RunningExporter, access: Access) -> None:
+        self._exporter = exporter
         self._access = access
-        self._places = Places(AT_ONCE)
+        self._probing = ConcurrencyLimit(AT_ONCE)
 
     async def probe(self, request: Request) -> Response:
         """200 whatever the task does: whether there was an answer is ``probe_success``."""
         await self._access.check_if_guarded(request)
         params = request.query_params
-        ref = _wanted(params, [account.name for account in self._dependencies.settings.value.accounts])
-        account = self._dependencies.accounts.account(ref.account)
-        with self._places.one():
-            asked = await self._ask(account, ref, _timeout(request.headers))
-        probed = self._probed(asked)
+        ref = _wanted(params, [account.name for account in self._exporter.settings.accounts])
+        account = self._exporter.accounts.account(ref.account)
+        with self._probing.slot():
+            result = await self._query(account, ref, _timeout(request.headers))
+        probed = self._probed(result)
         if params.get("debug") == "true":
-            return text(trace(account.settings, asked, probed, self._page(probed, {}).body.decode()))
-        page = self._page(probed, request.headers)
-        encoding = {"Content-Encoding": page.content_encoding} if page.content_encoding else {}
-        headers = {**ALWAYS, **encoding, "Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
-        return Response(page.body, headers=headers)
+            return text(_trace(account.settings, result, probed, self._page(probed, {}).body.decode()))
+        return answer_of(self._page(probed, request.headers))
 
-    async def _ask(self, account: AskableAccount, ref: TaskRef, seconds: float) -> Asked:
-        clock = self._dependencies.clock
+    async def _query(self, account: Account, ref: TaskRef, seconds: float) -> ProbeResult:
+        clock = self._exporter.clock
         began, sent_at = clock.monotonic(), None
         held = account.suspension
         if held is not None and held.until - began > seconds:
-            return Asked(ref, None, 0.0, fault=f"the account is held back: {held.reason}")
+            return ProbeResult(ref, None, 0.0, fault=f"the account is held back: {held.reason}")
         try:
             async with asyncio.timeout(seconds):
                 async with account.permit() as permit:
@@ -78,29 +86,28 @@ class Probe:
                     answer = await permit.query(ref)
         except TimeoutError:
             waited_for = "an answer" if sent_at is not None else "its turn"
-            return Asked(
-                ref, sent_at, clock.monotonic() - began, fault=f"{seconds:g} s were not enough for {waited_for}"
-            )
+            fault = f"{seconds:g} s were not enough for {waited_for}"
+            return ProbeResult(ref, sent_at, clock.monotonic() - began, fault=fault)
         except DispatcherError as error:
-            return Asked(ref, sent_at, clock.monotonic() - began, fault=str(error))
-        return Asked(ref, sent_at, clock.monotonic() - began, answer=answer)
+            return ProbeResult(ref, sent_at, clock.monotonic() - began, fault=str(error))
+        return ProbeResult(ref, sent_at, clock.monotonic() - began, answer=answer)
 
-    def _probed(self, asked: Asked) -> Probed:
-        followed = self._dependencies.tasks.find(asked.ref)
-        labels = followed.labels if followed else TaskLabels(asked.ref.account, "")
-        if asked.answer is None:
-            return Probed(success=False, seconds=asked.ended_at, labels=labels)
-        now = self._dependencies.clock.wall()
-        known = followed.state if followed else begin(Item(asked.ref, labels), now=now)
-        state = _state(known, asked.answer, now=now)
+    def _probed(self, result: ProbeResult) -> Probed:
+        followed = self._exporter.tasks.find(result.ref)
+        labels = followed.labels if followed else TaskLabels(result.ref.account, "")
+        if result.answer is None:
+            return Probed(success=False, seconds=result.ended_at, labels=labels)
+        now = self._exporter.clock.wall()
+        known = followed.state if followed else begin(Item(result.ref, labels), now=now)
+        state = _state(known, result.answer, now=now)
         has_age = followed is not None or state.submission is not Submission.FIRST_SIGHT
-        return Probed(asked.answer.observation is not None, asked.ended_at, labels, state, has_age)
+        return Probed(result.answer.observation is not None, result.ended_at, labels, state, has_age)
 
     def _page(self, probed: Probed, headers: Mapping[str, str]) -> Rendered:
         return render_probe(
             probed,
-            at=self._dependencies.clock.wall(),
-            label_names=self._dependencies.settings.value.globals.labels,
+            at=self._exporter.clock.wall(),
+            label_names=self._exporter.settings.globals.labels,
             accept=headers.get("accept", ""),
             accept_encoding=headers.get("accept-encoding", ""),
         )
@@ -135,3 +142,30 @@ def _timeout(headers: Mapping[str, str]) -> float:
     except ValueError:
         return TIMEOUT
     return min(LONGEST, max(0.1, told - MARGIN)) if math.isfinite(told) else TIMEOUT
+
+
+# ---- the trace: for people, without the key and what the task was asked to make --------------------------------------
+
+
+def _trace(account: AccountSettings, result: ProbeResult, probed: Probed, page: str) -> str:
+    """Line by line, and then the page that a scrape would have got."""
+    return "\n".join([*_lines(account, result, probed), "", page.rstrip("\n")])
+
+
+def _lines(account: AccountSettings, result: ProbeResult, probed: Probed) -> Iterator[str]:
+    yield f"account {account.name} at {account.base_url}"
+    yield f"asked for {result.ref}"
+    if result.sent_at is not None:
+        yield f"{result.sent_at:8.3f} s  sent, after waiting for its turn"
+    yield f"{result.ended_at:8.3f} s  {_met(result)}"
+    if result.answer is not None and result.answer.drift:
+        yield f"            not as documented: {', '.join(result.answer.drift)}"
+    if probed.state is not None and probed.state.error_code:
+        yield f"            error code: {probed.state.error_code}"
+
+
+def _met(result: ProbeResult) -> str:
+    if result.answer is None:
+        return f"no answer: {result.fault}"
+    seen = result.answer.observation
+    return f"answered: {seen.status}" if seen else "answered: the API does not know the task"

@@ -9,9 +9,8 @@ from starlette.responses import Response
 from structlog.typing import FilteringBoundLogger
 
 from exporter.metrics.exposition import Rendered, render, standard_collectors
-from exporter.web.answers import ALWAYS, text
-from exporter.web.dependencies import RunningExporter
-from exporter.web.renders import Renders
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import ALWAYS, RenderSlots, text
 
 MAX_NAMES = 100
 """``name[]`` may be given so many times."""
@@ -20,22 +19,22 @@ MAX_NAMES = 100
 class Scrape:
     """Answers scrapes."""
 
-    def __init__(self, exporter: RunningExporter, renders: Renders, log: FilteringBoundLogger) -> None:
+    def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: FilteringBoundLogger) -> None:
         self._exporter = exporter
-        self._renders = renders
+        self._slots = slots
         self._log = log
         self._standard = standard_collectors()
 
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
         names = _names(request)
-        async with self._renders.place():
+        async with self._slots.slot():
             try:
                 rendered = await self._render(request, names)
             except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
                 self._log.exception("scrape_failed")
                 return text(f"the metrics cannot be rendered ({type(error).__name__}): see the exporter's log", 500)
-        return _answer(rendered)
+        return answer_of(rendered)
 
     async def _render(self, request: Request, names: list[str]) -> Rendered:
         return await asyncio.to_thread(
@@ -62,7 +61,8 @@ def _joined(request: Request, header: str) -> str:
     return ",".join(request.headers.getlist(header))
 
 
-def _answer(rendered: Rendered) -> Response:
+def answer_of(rendered: Rendered) -> Response:
+    """A page of metrics with the headers that say what it is."""
     headers = {**ALWAYS, "Content-Type": rendered.content_type, "Vary": "Accept, Accept-Encoding"}
     if rendered.content_encoding:
         headers["Content-Encoding"] = rendered.content_encoding

@@ -151,7 +151,7 @@ async def test_requests_at_once_share_a_commit(tmp_path: Path, monkeypatch: pyte
 async def test_a_request_that_nobody_waits_for_any_more_is_served_all_the_same(tmp_path: Path) -> None:
     async with api_rig(tmp_path) as rig:
         registration = Registration("renders", TaskRef("one", "t1"), 0.0)
-        waiting = asyncio.create_task(rig.exporter.registrar.register([registration]))
+        waiting = asyncio.create_task(rig.exporter.registrations.register([registration]))
         await asyncio.sleep(0)
         waiting.cancel()
         await rig.register("t2")
@@ -160,7 +160,7 @@ async def test_a_request_that_nobody_waits_for_any_more_is_served_all_the_same(t
 
 async def test_a_group_that_goes_while_a_registration_waits(tmp_path: Path) -> None:
     async with api_rig(tmp_path) as rig:
-        registrar = rig.exporter.registrar
+        registrar = rig.exporter.registrations
         with pytest.raises(ClosedError, match="gone takes no registrations"):
             await registrar.register([Registration("gone", TaskRef("one", "t1"), 0.0)])
         with pytest.raises(ClosedError):
@@ -171,8 +171,8 @@ async def test_what_is_offered_has_a_limit(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(registrar, "WAITING", 3)
     async with api_rig(tmp_path) as rig:
         for number in range(10):
-            rig.exporter.registrar.offer(Registration("renders", TaskRef("one", f"t{number}"), 0.0))
-        rig.exporter.registrar.offer(Registration("gone", TaskRef("one", "t"), 0.0))
+            rig.exporter.registrations.offer(Registration("renders", TaskRef("one", f"t{number}"), 0.0))
+        rig.exporter.registrations.offer(Registration("gone", TaskRef("one", "t"), 0.0))
         await rig.register("last")
         assert await rig.followed() == ["t0", "t1", "t2", "last"]
         page = await rig.metrics()

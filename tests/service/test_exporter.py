@@ -368,7 +368,7 @@ async def registered(exporter: Exporter, models: Mapping[str, str]) -> list[Regi
         Registration("open", TaskRef("default", task_id), registered_at=0.0, model=model)
         for task_id, model in models.items()
     ]
-    await exporter.registrar.register(registrations)
+    await exporter.registrations.register(registrations)
     return registrations
 
 
@@ -390,7 +390,7 @@ async def test_junk_that_is_gone_pushes_nobody_into_other(rig: Rig) -> None:
     rig.configure(groups={"open": {"api_config": {}}}, **{"global": {"label_values": {"limit": 3}}})
     exporter = await rig.start()
     junk = await registered(exporter, {task_id: f"junk-{i}" for i, task_id in enumerate(ids[:5])})
-    await exporter.registrar.unregister(junk)
+    await exporter.registrations.unregister(junk)
     await registered(exporter, {ids[5]: "honest"})
     await rig.advance(10)
 

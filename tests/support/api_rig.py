@@ -16,9 +16,7 @@ from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.load import load
-from exporter.web.api.routes import api_routes
 from exporter.web.app import create_app
-from exporter.web.dependencies import ApiDependencies
 from tests.support.fake_clock import FakeClock
 from tests.support.faulty_ledger import FaultyLedger
 
@@ -117,8 +115,7 @@ async def api_rig(
         ledger=ledger,
     )
     await exporter.start()
-    routes = api_routes(ApiDependencies.of(exporter), log=structlog.get_logger())
-    app = create_app(exporter, log=structlog.get_logger(), more=routes)
+    app = create_app(exporter, log=structlog.get_logger())
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:9877")
     try:
         async with client:

@@ -5,13 +5,13 @@ from typing import Protocol
 
 import httpx
 
-from exporter.web.dependencies import RunningExporter
-from exporter.web.renders import Renders
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import RenderSlots
 
 
 class Browse(Protocol):
     """Opens a client of the app before an exporter."""
 
     def __call__(
-        self, exporter: RunningExporter, renders: Renders | None = None
+        self, exporter: RunningExporter, slots: RenderSlots | None = None
     ) -> AbstractAsyncContextManager[httpx.AsyncClient]: ...

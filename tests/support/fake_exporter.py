@@ -1,12 +1,21 @@
 """An exporter that is in whatever state a test of the web needs."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from exporter.clock import Clock
+from exporter.dispatcher.account import Account
 from exporter.metrics.snapshot import BuildView, Snapshot
+from exporter.registration.registrar import Result
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
 from exporter.settings.reload import Changes, Difference
 from exporter.tasks.census import Census
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Registration, TaskLabels
+from exporter.tasks.state import Submission, TaskState
+from exporter.tasks.view import TaskView
+from tests.support.fake_clock import FakeClock
 
 NOW = 1_780_000_000.0
 
@@ -28,9 +37,80 @@ def snapshot(**parts: object) -> Snapshot:
     return Snapshot(**{**nothing, **parts})  # type: ignore[arg-type] # likewise
 
 
+def task_view(number: int) -> TaskView:
+    """A task of the group renders that nobody has asked about yet: ``t0``, ``t1`` and so on."""
+    labels = TaskLabels("default", "renders", "sora-2")
+    ref = TaskRef("default", task_id=f"t{number}")
+    state = TaskState(ref, first_seen_at=NOW, submitted_at=NOW, submission=Submission.FIRST_SIGHT)
+    return TaskView(number, labels, state, sources=("renders/static/0",))
+
+
+@dataclass
+class FakeTasks:
+    """So many followed tasks, each made by ``view`` when it is read, but for those that are ``gone``.
+
+    ``reads`` are the lengths of the slices that were read; ``after_read`` is called with each of them.
+    """
+
+    count: int = 0
+    view: Callable[[int], TaskView] = task_view
+    gone: set[int] = field(default_factory=set)
+    reads: list[int] = field(default_factory=list)
+    after_read: Callable[[Sequence[TaskView]], None] = lambda _: None
+
+    def find(self, ref: TaskRef) -> TaskView | None:
+        number = (ref.task_id or "").removeprefix("t")
+        followed = number.isdecimal() and int(number) < self.count and int(number) not in self.gone
+        return self.view(int(number)) if followed else None
+
+    def views(self, *, after: int = -1, limit: int) -> Sequence[TaskView]:
+        views: list[TaskView] = []
+        for number in range(after + 1, self.count):
+            if len(views) == limit:
+                break
+            if number not in self.gone:
+                views.append(self.view(number))
+        self.reads.append(len(views))
+        self.after_read(views)
+        return views
+
+
+@dataclass
+class FakeRegistrations:
+    """Registers whatever comes, once ``open`` is set; a ``refusal`` is raised instead. ``hints`` are those taken."""
+
+    refusal: Exception | None = None
+    made: list[Registration] = field(default_factory=list)
+    hints: list[TaskRef] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def register(self, registrations: Sequence[Registration]) -> Sequence[Result]:
+        await self.open.wait()
+        if self.refusal is not None:
+            raise self.refusal
+        self.made.extend(registrations)
+        return [Result.REGISTERED for _ in registrations]
+
+    async def unregister(self, registrations: Sequence[Registration]) -> None:
+        self.made = [registration for registration in self.made if registration not in registrations]
+
+    def naming(self, refs: Sequence[TaskRef]) -> Sequence[Registration]:
+        return [registration for registration in self.made if registration.ref in refs]
+
+    def hint(self, group: GroupSettings, ref: TaskRef) -> None:
+        self.hints.append(ref)
+
+
+class FakeAccounts:
+    """No account at all."""
+
+    def account(self, name: str) -> Account:
+        raise KeyError(name)
+
+
 @dataclass
 class FakeExporter:
-    """``exporter.web.running.Running`` out of plain attributes; ``reloads`` are the dry_run of each reload."""
+    """``exporter.web.interfaces.RunningExporter`` out of plain attributes; ``reloads`` are each reload's dry_run."""
 
     settings: Settings = SETTINGS
     faults: tuple[str, ...] = ()
@@ -38,6 +118,10 @@ class FakeExporter:
     shown: Callable[[], Snapshot] = snapshot
     refusal: Exception | None = None
     reloads: list[bool] = field(default_factory=list)
+    clock: Clock = field(default_factory=FakeClock)
+    tasks: FakeTasks = field(default_factory=FakeTasks)
+    registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
 
     def snapshot(self) -> Snapshot:
         return self.shown()

@@ -6,8 +6,8 @@ import pytest
 import structlog
 
 from exporter.web.app import create_app
-from exporter.web.dependencies import RunningExporter
-from exporter.web.renders import Renders
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import RenderSlots
 from tests.support.browse import Browse
 
 
@@ -16,8 +16,8 @@ def browse() -> Browse:
     """A client of the app before an exporter."""
 
     @asynccontextmanager
-    async def browse(exporter: RunningExporter, renders: Renders | None = None) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(exporter, log=structlog.get_logger(), renders=renders)
+    async def browse(exporter: RunningExporter, slots: RenderSlots | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(exporter, log=structlog.get_logger(), slots=slots)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter.test") as client:
             yield client
 

@@ -1,14 +1,23 @@
+"""``/`` and ``/config``, and what the landing page says in words."""
+
 import base64
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import yaml
 
-from exporter.metrics.snapshot import AccountView
+from exporter.dispatcher.answer import Quota
+from exporter.ledger.ledger import LedgerView
+from exporter.metrics.snapshot import AccountView, ConfigView
 from exporter.settings.model import GroupSettings, Settings
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
+from exporter.web.pages import Landing, Moment, Mood, State, as_age, as_utc, landing
 from tests.support.browse import Browse
-from tests.support.fake_exporter import SETTINGS, FakeExporter, snapshot
+from tests.support.fake_exporter import NOW, SETTINGS, FakeExporter, census, snapshot
 
 
 @pytest.mark.parametrize("path", ["/", "/config"])
@@ -66,7 +75,7 @@ async def test_names_are_text_and_never_markup(browse: Browse) -> None:
 
 
 async def test_an_exporter_without_groups(browse: Browse) -> None:
-    async with browse(FakeExporter(Settings(accounts=SETTINGS.accounts, task_groups=()))) as client:
+    async with browse(FakeExporter(Settings(accounts=SETTINGS.accounts))) as client:
         assert "None is configured" in (await client.get("/")).text
 
 
@@ -75,3 +84,127 @@ async def test_the_configuration_is_yaml_for_whoever_does_not_ask_for_a_page(bro
         answer = await client.get("/config")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert yaml.safe_load(answer.text)["accounts"][0]["api_key_env"] == "KEY"
+
+
+RENDERS = GroupSettings("renders", "default")
+
+
+def page(*, faults: Sequence[str] = (), unready: Sequence[str] = (), **parts: object) -> Landing:
+    return landing(snapshot(**parts), (RENDERS,), faults=faults, unready=unready)
+
+
+@pytest.mark.parametrize(
+    ("account", "state"),
+    [
+        (AccountView("a"), State("no answer yet", Mood.WAITING)),
+        (AccountView("a", up=True, last_success_at=NOW), State("up", Mood.GOOD)),
+        (AccountView("a", last_success_at=NOW), State("down", Mood.BAD)),
+        (AccountView("a", up=True, suspended="concurrency"), State("suspended: concurrency", Mood.BAD)),
+    ],
+)
+def test_the_state_of_an_account(account: AccountView, state: State) -> None:
+    assert page(accounts=(account,)).accounts[0].state == state
+
+
+def test_what_is_known_of_an_account() -> None:
+    account = AccountView(
+        "a", up=True, last_success_at=NOW - 75, quota=Quota(remaining_credits=1192.4), tasks_due=3, requests_in_flight=2
+    )
+    [row] = page(accounts=(account,)).accounts
+    assert row.last_success == Moment("2026-05-28 20:25:25 UTC", "1 min 15 s")
+    assert (row.quota, row.due, row.in_flight) == ("1,192.40", 3, 2)
+
+
+def test_a_group_adds_up_its_models_and_leaves_out_other_groups() -> None:
+    def labels(model: str, group: str = "renders") -> TaskLabels:
+        return TaskLabels("default", group, model)
+
+    counts = {
+        (labels("sora-2"), Status.RUNNING): 2,
+        (labels("veo-3.1"), Status.RUNNING): 3,
+        (labels("veo-3.1"), Status.FAILED): 1,
+        (labels("kling", "other"), Status.FAILED): 50,
+    }
+    shown = page(census=census(counts=counts), known=(labels("seedream"), labels("x", "other"), labels("")))
+    [row] = shown.groups
+    assert row.models == "seedream, sora-2, veo-3.1"
+    assert {status: count for status, count in zip(shown.statuses, row.counts, strict=True) if count} == {
+        "running": 5,
+        "failed": 1,
+    }
+
+
+def test_each_label_set_is_looked_at_once_however_many_groups_there_are() -> None:
+    looks = [0]
+
+    class Known(tuple[TaskLabels, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[TaskLabels]:
+            looks[0] += 1
+            return super().__iter__()
+
+    groups = [GroupSettings(f"g{number}", "default") for number in range(50)]
+    known = Known([TaskLabels("default", "g7", "veo")])
+    shown = landing(snapshot(known=known), groups, faults=(), unready=())
+    assert [(row.name, row.models) for row in shown.groups if row.models] == [("g7", "veo")]
+    assert looks == [1]
+
+
+def test_many_models_are_cut_short() -> None:
+    known = tuple(TaskLabels("default", "renders", f"m{number}") for number in range(9))
+    assert page(known=known).groups[0].models == "m0, m1, m2, m3 and 5 more"
+
+
+DOWN = AccountView("a", last_success_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("parts", "summary"),
+    [
+        ({}, State("healthy and ready", Mood.GOOD)),
+        ({"unready": ("not polled",)}, State("not ready", Mood.WAITING)),
+        ({"accounts": (DOWN,)}, State("in trouble: 1 place below", Mood.BAD)),
+        (
+            {"accounts": (DOWN,), "config": ConfigView(last_reload_successful=False), "unready": ("x",)},
+            State("in trouble: 2 places below", Mood.BAD),
+        ),
+        ({"ledger": LedgerView(failing=True)}, State("in trouble: 1 place below", Mood.BAD)),
+        ({"faults": ("dead",), "unready": ("x",), "accounts": (DOWN,)}, State("unhealthy", Mood.BAD)),
+    ],
+)
+def test_the_summary_tells_the_worst(parts: dict[str, Any], summary: State) -> None:
+    assert page(**parts).summary == summary
+
+
+def test_ledger_and_configuration() -> None:
+    shown = page(
+        ledger=LedgerView(pending=7, failing=True, last_commit_at=NOW - 3600),
+        config=ConfigView(last_reload_successful=False, last_reload_success_at=NOW - 86400),
+    )
+    assert (shown.ledger.words, shown.ledger_pending) == ("failing", 7)
+    assert shown.ledger_commit == Moment("2026-05-28 19:26:40 UTC", "1 h 0 min")
+    assert shown.config == State("the last reload failed: an older one goes on", Mood.BAD)
+    assert shown.config_loaded.age == "1 d 0 h"
+
+
+def test_a_time_is_absolute_and_says_its_zone() -> None:
+    assert as_utc(1_780_000_000.9) == "2026-05-28 20:26:40 UTC"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [
+        (-5, "0 s"),  # the clock was set back
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (86399, "23 h 59 min"),
+        (86400, "1 d 0 h"),
+        (400 * 86400 + 7200, "400 d 2 h"),
+    ],
+)
+def test_an_age_has_the_two_units_that_matter(seconds: float, age: str) -> None:
+    assert as_age(seconds) == age

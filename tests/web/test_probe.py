@@ -1,8 +1,6 @@
 """``/probe``: one task asked about now, and nothing else changed by it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -12,12 +10,6 @@ from exporter.web import probe
 from tests.support.api_rig import CONFIG, Upstream, api_rig
 
 RUNNING = {"status": "running", "estimated_seconds": 30, "estimated_credits": 1.5}
-
-
-@asynccontextmanager
-async def never_permitted() -> AsyncIterator[None]:
-    await asyncio.Event().wait()
-    yield
 
 
 def samples(page: str) -> dict[str, float]:
@@ -91,7 +83,7 @@ async def test_it_gives_up_before_the_scrape_does(
         if slots:
             monkeypatch.setattr(account._client, "query", never)
         else:
-            monkeypatch.setattr(account, "permit", never_permitted)
+            monkeypatch.setattr(account, "admit", never)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": "0.55"}
         answer = await rig.client.get("/probe?task_id=t1&debug=true", headers=headers)
         assert f"no answer: 0.1 s were not enough for {for_what}" in answer.text
@@ -108,7 +100,7 @@ def test_how_long_a_probe_may_take(told: str, seconds: float) -> None:
 async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
         account = rig.exporter.accounts.account("one")
-        monkeypatch.setattr(account, "permit", never_permitted)
+        monkeypatch.setattr(account, "admit", asyncio.Event().wait)
         probes = [asyncio.create_task(rig.client.get("/probe?task_id=t1")) for _ in range(probe.AT_ONCE)]
         await asyncio.sleep(0.01)
         refused = await rig.client.get("/probe?task_id=t1")
@@ -116,6 +108,21 @@ async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for task in probes:
             task.cancel()
         await asyncio.gather(*probes, return_exceptions=True)
+
+
+async def test_an_account_that_is_taken_out_while_a_probe_waits(tmp_path: Path) -> None:
+    two = 'accounts: [{name: one, base_url: "http://upstream.test", api_key_env: KEY, max_requests_per_second: 1}, '
+    two += '{name: two, base_url: "http://upstream.test", api_key_env: KEY}]\n'
+    async with api_rig(tmp_path, two) as rig:
+        assert (await rig.client.get("/probe?account=one&task_id=t1")).status_code == 200
+        waiting = asyncio.create_task(rig.client.get("/probe?account=one&task_id=t2"))
+        await rig.clock.settle()
+        assert not waiting.done()
+        await rig.reload(two.replace("{name: one, ", "{name: three, "))
+        await rig.clock.advance(5)
+        answer = await waiting
+        assert answer.status_code == 200
+        assert samples(answer.text)["probe_success"] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""``/metrics``, and the slots in which it is rendered."""
+
 import asyncio
 import gzip
 import threading
@@ -9,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.metrics.snapshot import AccountView, Snapshot
-from exporter.web.renders import Renders
+from exporter.web.responses import BusyError, RenderSlots
 from exporter.web.scrape import MAX_NAMES
 from tests.support.browse import Browse
 from tests.support.fake_exporter import FakeExporter, snapshot
@@ -84,7 +86,9 @@ async def test_the_loop_goes_on_while_a_page_is_made_and_a_storm_is_turned_away(
             assert released.wait(10)
             return object.__getattribute__(with_account(), name)
 
-    async with browse(FakeExporter(shown=lambda: cast("Snapshot", Slow())), Renders(at_once=1, waiting=1)) as client:
+    async with browse(
+        FakeExporter(shown=lambda: cast("Snapshot", Slow())), RenderSlots(at_once=1, waiting=1)
+    ) as client:
         scrapes = {asyncio.create_task(client.get("/metrics")) for _ in range(3)}
         [first], others = await asyncio.wait(scrapes, return_when=asyncio.FIRST_COMPLETED)
         assert (await client.get("/-/healthy")).status_code == 200
@@ -94,3 +98,36 @@ async def test_the_loop_goes_on_while_a_page_is_made_and_a_storm_is_turned_away(
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == "1"
     assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def hold(slots: RenderSlots, release: asyncio.Event, holding: list[int]) -> None:
+    async with slots.slot():
+        holding.append(1)
+        await release.wait()
+
+
+async def test_so_many_at_once_so_many_wait_and_the_next_is_turned_away() -> None:
+    slots, release = RenderSlots(at_once=2, waiting=3), asyncio.Event()
+    holding: list[int] = []
+    tasks = [asyncio.create_task(hold(slots, release, holding)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert len(holding) == 2
+    with pytest.raises(BusyError):
+        await hold(slots, release, holding)
+    release.set()
+    await asyncio.gather(*tasks)
+    assert len(holding) == 5
+    await hold(slots, release, holding)
+
+
+async def test_who_gives_up_waiting_leaves_the_queue() -> None:
+    slots, release = RenderSlots(at_once=1, waiting=1), asyncio.Event()
+    holding: list[int] = []
+    first, second = (asyncio.create_task(hold(slots, release, holding)) for _ in range(2))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    third = asyncio.create_task(hold(slots, release, holding))
+    release.set()
+    await asyncio.gather(first, third)
+    assert len(holding) == 2

@@ -1,5 +1,10 @@
 """Who may use the API: whoever has the token, and without one only this machine."""
 
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -7,23 +12,27 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from structlog.typing import FilteringBoundLogger
 
-from exporter.settings.reload import CurrentSettings
+from exporter.clock import Clock
+from exporter.secrets import SecretSource
+from exporter.settings.model import Settings
 from exporter.web.api.refusals import refusal
-from exporter.web.api.secret_files import SecretFiles
-from exporter.web.reload import refuse_cross_site
+from exporter.web.operations import refuse_cross_site
+
+LOOK_SECONDS = 1.0
+"""A file with a secret is looked at again at most this often."""
 
 
 class Access:
     """The guard of the API. Nothing that a proxy adds to a request is believed."""
 
-    def __init__(self, settings: CurrentSettings, secrets: SecretFiles, log: FilteringBoundLogger) -> None:
+    def __init__(self, settings: Callable[[], Settings], secrets: "SecretFiles", log: FilteringBoundLogger) -> None:
         self._settings = settings
         self._secrets = secrets
         self._log = log
 
     async def check(self, request: Request) -> None:
         """Raise a Refusal for anybody who may neither register nor see tasks."""
-        token_file = self._settings.value.api.token_file
+        token_file = self._settings().api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
         else:
@@ -32,7 +41,7 @@ class Access:
     async def check_if_guarded(self, request: Request) -> None:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
         refuse_cross_site(request)
-        token_file = self._settings.value.api.token_file
+        token_file = self._settings().api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
 
@@ -71,3 +80,45 @@ def _hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+class SecretFiles:
+    """Secrets in files, each read when it is first asked for and again when it changes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._files: dict[Path, _SecretFile] = {}
+
+    async def matches(self, path: Path, given: str) -> bool:
+        """Whether this is the secret in the file; never where the file has none.
+
+        How long it takes does not tell how much of a guess was right.
+        """
+        secret = (await self._read(path)).reveal()
+        return compare_digest((secret or "").encode(), given.encode(errors="replace")) and secret is not None
+
+    async def fault(self, path: Path) -> str | None:
+        """Why the file has no secret, fit for a log; None where it has one."""
+        return (await self._read(path)).fault
+
+    async def _read(self, path: Path) -> SecretSource:
+        return await self._files.setdefault(path, _SecretFile(path)).read(now=self._clock.monotonic())
+
+
+@dataclass(slots=True)
+class _SecretFile:
+    """One file. A file on a share that hangs takes one thread, not one for each request that would look at it."""
+
+    path: Path
+    secret: SecretSource | None = None
+    looked_at: float = -math.inf
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def read(self, *, now: float) -> SecretSource:
+        async with self.lock:
+            if self.secret is None:
+                self.secret, self.looked_at = await asyncio.to_thread(lambda: SecretSource(file=self.path)), now
+            elif now - self.looked_at >= LOOK_SECONDS:
+                self.looked_at = now
+                await asyncio.to_thread(self.secret.refresh)
+            return self.secret

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.settings.model import GroupSettings
-from exporter.web.answers import as_json
-from exporter.web.api.ids import is_task_id
+from exporter.tasks.identity import TaskRef
+from exporter.web.api.access import SecretFiles
+from exporter.web.api.parsing import is_task_id
 from exporter.web.api.refusals import refusal
-from exporter.web.api.secret_files import SecretFiles
-from exporter.web.dependencies import ApiDependencies
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import as_json
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -26,8 +27,8 @@ ENVELOPES = ("task", "data")
 class Callbacks:
     """Answers before anything is asked or written."""
 
-    def __init__(self, dependencies: ApiDependencies, secrets: SecretFiles) -> None:
-        self._dependencies = dependencies
+    def __init__(self, exporter: RunningExporter, secrets: SecretFiles) -> None:
+        self._exporter = exporter
         self._secrets = secrets
 
     async def take(self, request: Request) -> Response:
@@ -35,11 +36,11 @@ class Callbacks:
         group = await self._group(request.path_params["group"], request.path_params["secret"])
         task_id, out_task_id = named_in(_payload(await request.body()))
         if task_id or out_task_id:
-            self._dependencies.registrar.hint(group, task_id=task_id, out_task_id=out_task_id)
+            self._exporter.registrations.hint(group, TaskRef(group.account, task_id, out_task_id))
         return as_json({"status": "accepted"}, 202)
 
     async def _group(self, name: str, secret: str) -> GroupSettings:
-        for group in self._dependencies.settings.value.task_groups:
+        for group in self._exporter.settings.task_groups:
             callback = group.callback_config
             if group.name == name and callback and await self._secrets.matches(callback.secret_file, secret):
                 return group

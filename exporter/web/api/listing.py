@@ -1,7 +1,7 @@
-"""Pages of followed tasks: in the order in which they came, whatever comes and goes between two pages."""
+"""Pages of followed tasks: in the order in which they came, whatever comes and goes between two pages or within one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,13 +10,13 @@ from starlette.datastructures import QueryParams
 from exporter.tasks.observation import Status
 from exporter.tasks.view import TaskView
 from exporter.web.api.refusals import Refusal
-from exporter.web.dependencies import TaskReader
+from exporter.web.interfaces import TaskReader
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
-SLICE = 500
-"""So many tasks are looked at before the event loop comes round again."""
+SLICE = 1000
+"""So many tasks are looked at in one turn of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Filters:
         """Those that a query gives."""
         return cls(params.get("group"), params.get("status"), params.get("account"))
 
-    def let(self, task: TaskView) -> bool:
+    def match(self, task: TaskView) -> bool:
         """Whether a task is among them."""
         return (
             self.group in (None, task.labels.group)
@@ -47,6 +47,44 @@ class Page:
 
     tasks: tuple[TaskView, ...]
     last: int | None
+
+
+class TaskWalk:
+    """Goes through the followed tasks slice by slice.
+
+    The slices of all requests queue for one lock, so that one turn of the event loop sees one slice at most, however
+    many requests go through however many tasks.
+    """
+
+    def __init__(self, tasks: TaskReader) -> None:
+        self._tasks = tasks
+        self._slicing = asyncio.Lock()
+
+    async def page(self, filters: Filters, *, after: int, limit: int) -> Page:
+        """The first so many tasks after a number that the filters match."""
+        found: list[TaskView] = []
+        while views := await self._slice(after):
+            after = views[-1].number
+            found += filter(filters.match, views)
+            if len(found) > limit:
+                return Page(tuple(found[:limit]), found[limit - 1].number)
+        return Page(tuple(found), None)
+
+    async def open_tasks(self, filters: Filters, *, limit: int) -> tuple[list[TaskView], int]:
+        """The first so many tasks that have not ended and that the filters match; how many more there are."""
+        found: list[TaskView] = []
+        after, count = -1, 0
+        while views := await self._slice(after):
+            after = views[-1].number
+            still_open = [task for task in views if not task.state.is_terminal and filters.match(task)]
+            found += still_open[: limit - len(found)]
+            count += len(still_open)
+        return found, count - len(found)
+
+    async def _slice(self, after: int) -> Sequence[TaskView]:
+        async with self._slicing:
+            await asyncio.sleep(0)
+            return self._tasks.views(after=after, limit=SLICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +107,8 @@ class Cursors:
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
-    """Which tasks a query asks for, how many, and after which one."""
+class PageQuery:
+    """What the query string of a page asks for: which tasks, how many, and after which one."""
 
     filters: Filters
     limit: int
@@ -78,7 +116,7 @@ class PageRequest:
 
     @classmethod
     def of(cls, params: QueryParams, cursors: Cursors) -> Self:
-        """What is asked for in a query; a Refusal names every fault in it."""
+        """What is asked for; a Refusal names every fault in it."""
         faults = _Faults()
         faults.refuse_unknown(params, {"group", "status", "account", "limit", "cursor"})
         status, limit, after = params.get("status"), params.get("limit", str(DEFAULT_LIMIT)), -1
@@ -111,22 +149,3 @@ class _Faults:
     def raise_any(self) -> None:
         if self._errors:
             raise Refusal(422, *self._errors)
-
-
-async def page_of(tasks: TaskReader, asked: PageRequest) -> Page:
-    """The page that is asked for, of tasks in the order of their numbers."""
-    found: list[TaskView] = []
-    async for task in chosen(tasks, asked.filters, after=asked.after):
-        if len(found) == asked.limit:
-            return Page(tuple(found), found[-1].number)
-        found.append(task)
-    return Page(tuple(found), None)
-
-
-async def chosen(tasks: TaskReader, filters: Filters, *, after: int = -1) -> AsyncIterator[TaskView]:
-    """The tasks that the filters let pass, looked at in slices between which the event loop comes round."""
-    while some := tasks.views(after=after, limit=SLICE):
-        for task in filter(filters.let, some):
-            yield task
-        after = some[-1].number
-        await asyncio.sleep(0)

@@ -10,8 +10,8 @@ from typing import Any
 from exporter.registration.registrar import Result
 from exporter.settings.fields import MAX_VALUE
 from exporter.tasks.observation import Status
-from exporter.web.api.items import MAX_IDS
 from exporter.web.api.listing import DEFAULT_LIMIT, MAX_LIMIT
+from exporter.web.api.parsing import MAX_IDS
 
 Schema = dict[str, Any]
 
@@ -192,13 +192,13 @@ def _task() -> Schema:
 
 
 def _whole_task() -> Schema:
-    turn = _object({"at": MOMENT, "status": STATUS}, ["at", "status"])
+    change = _object({"at": MOMENT, "status": STATUS}, ["at", "status"])
     more: Schema = {
         "first_seen_at": MOMENT,
         "running_at": MOMENT,
         "duration_seconds": NUMBER_OR_NULL,
         "sources": _list_of(TEXT),
-        "history": _list_of(turn),
+        "history": _list_of(change),
     }
     properties = {**_task()["properties"], **more}
     return _object(properties, list(properties))

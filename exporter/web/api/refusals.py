@@ -1,6 +1,7 @@
 """What the API says no with: JSON, always of one shape."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError, FullError
-from exporter.web.answers import as_json
+from exporter.web.responses import as_json
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -57,3 +58,21 @@ def _answer(refused: Refusal) -> Response:
     response = as_json({"status": "error", "errors": list(refused.errors)}, refused.status)
     response.headers.update(refused.headers)
     return response
+
+
+class ConcurrencyLimit:
+    """So many requests of a kind at once, and no queue before them: whoever is one too many is told to come back."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold a slot; raise a Refusal (429) where there is none."""
+        if not self._free:
+            raise refusal(429, "too many requests at once", headers={"Retry-After": "1"})
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1

@@ -1,8 +1,9 @@
-"""``/api/v1/tasks``: register, list, show, and stop following."""
+"""``/api/v1/tasks``: register, list, show, and stop following. Times are RFC 3339 in UTC; what is not known is null."""
 
 import asyncio
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from starlette.requests import Request
@@ -12,15 +13,12 @@ from exporter.registration.registrar import Result
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.view import TaskView
-from exporter.web.answers import as_json
 from exporter.web.api.access import Access
-from exporter.web.api.ids import is_task_id
-from exporter.web.api.items import read_registrations
-from exporter.web.api.listing import Cursors, PageRequest, page_of
-from exporter.web.api.places import Places
-from exporter.web.api.refusals import refusal
-from exporter.web.api.views import task_view, whole_view
-from exporter.web.dependencies import ApiDependencies
+from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
+from exporter.web.api.parsing import is_task_id, read_registrations
+from exporter.web.api.refusals import ConcurrencyLimit, refusal
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import RenderSlots, as_json
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
@@ -31,10 +29,12 @@ AT_ONCE = 32
 class Tasks:
     """The tasks as the API has them."""
 
-    def __init__(self, dependencies: ApiDependencies, access: Access) -> None:
-        self._dependencies = dependencies
+    def __init__(self, exporter: RunningExporter, walk: TaskWalk, access: Access, slots: RenderSlots) -> None:
+        self._exporter = exporter
+        self._walk = walk
         self._access = access
-        self._places = Places(AT_ONCE)
+        self._slots = slots
+        self._registering = ConcurrencyLimit(AT_ONCE)
         self._cursors = Cursors(secrets.token_hex(4))
 
     async def register(self, request: Request) -> Response:
@@ -42,26 +42,28 @@ class Tasks:
         await self._access.check(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise refusal(415, "the body has to be application/json")
-        with self._places.one():
+        with self._registering.slot():
             body = await request.body()
-            read = partial(
-                read_registrations, body, self._dependencies.settings.value, now=self._dependencies.clock.wall()
-            )
-            registrations = await asyncio.to_thread(read)
-            results = await self._dependencies.registrar.register(registrations) if registrations else []
-        return as_json({"status": "success", "tasks": list(map(_registered, registrations, results))})
+            async with self._slots.slot():
+                read = partial(read_registrations, body, self._exporter.settings, now=self._exporter.clock.wall())
+                registrations = await asyncio.to_thread(read)
+            results = await self._exporter.registrations.register(registrations) if registrations else []
+            async with self._slots.slot():
+                return await asyncio.to_thread(_registered, registrations, results)
 
     async def page(self, request: Request) -> Response:
         """One page; ``next`` is null on the last one."""
         await self._access.check(request)
-        page = await page_of(self._dependencies.tasks, PageRequest.of(request.query_params, self._cursors))
+        query = PageQuery.of(request.query_params, self._cursors)
+        page = await self._walk.page(query.filters, after=query.after, limit=query.limit)
         after = None if page.last is None else self._cursors.write(page.last)
-        return as_json({"tasks": [task_view(task) for task in page.tasks], "next": after})
+        async with self._slots.slot():
+            return await asyncio.to_thread(_listed, page.tasks, after)
 
     async def show(self, request: Request) -> Response:
         """One task with its history."""
         await self._access.check(request)
-        return as_json(whole_view(_one_of(self._found(list(self._refs(request))))))
+        return as_json(_whole_task(_one_of(self._found(self._refs(request)))))
 
     async def remove(self, request: Request) -> Response:
         """Stop following what was registered; upstream nothing is cancelled."""
@@ -73,7 +75,7 @@ class Tasks:
         if not registrations:
             sources = ", ".join(_one_of(tasks).sources)
             raise refusal(409, f"it was not registered here, but is named by {sources}; take it out there")
-        await self._dependencies.registrar.unregister(registrations)
+        await self._exporter.registrations.unregister(registrations)
         return Response(status_code=204)
 
     def _refs(self, request: Request) -> Iterator[TaskRef]:
@@ -81,20 +83,33 @@ class Tasks:
         name, wanted = request.path_params["id"], request.query_params.get("account")
         if not is_task_id(name):
             raise refusal(404, "no such task is followed")
-        for account in self._dependencies.settings.value.accounts:
+        for account in self._exporter.settings.accounts:
             if wanted in (None, account.name):
                 yield TaskRef(account.name, task_id=name)
                 yield TaskRef(account.name, out_task_id=name)
 
-    def _found(self, refs: Sequence[TaskRef]) -> list[TaskView]:
-        found = (self._dependencies.tasks.find(ref) for ref in refs)
-        return list({task.number: task for task in found if task}.values())
+    def _found(self, refs: Iterable[TaskRef]) -> list[TaskView]:
+        found = (task for ref in refs if (task := self._exporter.tasks.find(ref)))
+        return list({task.number: task for task in found}.values())
 
     def _registrations(self, refs: Sequence[TaskRef], tasks: Sequence[TaskView]) -> Sequence[Registration]:
         """Those by this id, and those under which the same task was registered by its other id."""
-        named = [*refs, *(ref for task in tasks for ref in task.state.ref.each())]
-        registrations = self._dependencies.registry.naming(list(dict.fromkeys(named)))
-        return list({(each.group, each.ref): each for each in registrations}.values())
+        others = (ref for task in tasks for ref in _names(task) if self._is(ref, task))
+        return self._exporter.registrations.naming(list(dict.fromkeys([*refs, *others])))
+
+    def _is(self, ref: TaskRef, task: TaskView) -> bool:
+        """Whether a name leads to this task: two tasks of one account may have the same ``out_task_id``."""
+        found = self._exporter.tasks.find(ref)
+        return found is not None and found.number == task.number
+
+
+def _names(task: TaskView) -> Iterator[TaskRef]:
+    """A task's ids one by one, as registrations have them."""
+    ref = task.state.ref
+    if ref.task_id:
+        yield TaskRef(ref.account, task_id=ref.task_id)
+    if ref.out_task_id:
+        yield TaskRef(ref.account, out_task_id=ref.out_task_id)
 
 
 def _one_of(tasks: Sequence[TaskView]) -> TaskView:
@@ -111,7 +126,64 @@ def _refuse_ambiguous(accounts: Collection[str]) -> None:
         raise refusal(409, f"several tasks go by this id: choose one by ?account=, which may be {named}")
 
 
-def _registered(registration: Registration, result: Result) -> dict[str, object]:
-    ref = registration.ref
-    name = {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
-    return {**name, "group": registration.group, "result": str(result)}
+# ---- in JSON ---------------------------------------------------------------------------------------------------------
+
+
+def _registered(registrations: Sequence[Registration], results: Sequence[Result]) -> Response:
+    tasks = [
+        {**_name(registration.ref), "group": registration.group, "result": str(result)}
+        for registration, result in zip(registrations, results, strict=True)
+    ]
+    return as_json({"status": "success", "tasks": tasks})
+
+
+def _name(ref: TaskRef) -> dict[str, object]:
+    return {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
+
+
+def _listed(tasks: Sequence[TaskView], after: str | None) -> Response:
+    return as_json({"tasks": [_task(task) for task in tasks], "next": after})
+
+
+def _task(task: TaskView) -> dict[str, object]:
+    """What a list shows of a task."""
+    state, labels = task.state, task.labels
+    return {
+        "account": labels.account,
+        "group": labels.group,
+        "model": labels.model,
+        "labels": dict(labels.user),
+        "task_id": state.ref.task_id,
+        "out_task_id": state.ref.out_task_id,
+        "status": str(state.status),
+        "submitted_at": rfc3339(state.submitted_at),
+        "observed_at": rfc3339(state.observed_at),
+        "finished_at": rfc3339(state.finished_at),
+        "estimated_seconds": state.eta_seconds,
+        "credits_estimated": state.credits_estimated,
+        "credits_used": state.credits_used,
+        "error_code": state.error_code,
+    }
+
+
+def _whole_task(task: TaskView) -> dict[str, object]:
+    """Everything about a task; ``history`` is what this process has seen of it."""
+    state = task.state
+    return {
+        **_task(task),
+        "first_seen_at": rfc3339(state.first_seen_at),
+        "running_at": rfc3339(state.running_at),
+        "duration_seconds": state.duration,
+        "sources": list(task.sources),
+        "history": [{"at": rfc3339(change.at), "status": str(change.status)} for change in task.history],
+    }
+
+
+def rfc3339(at: float | None) -> str | None:
+    """Unix seconds as RFC 3339; None too where the calendar does not reach."""
+    if at is None:
+        return None
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,12 +1,19 @@
 """Who is let in: with a token whoever has it, without one only this machine."""
 
+import asyncio
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.settings.model import ApiSettings
+from exporter.web.api import access
 from exporter.web.api.access import is_loopback
 from tests.support.api_rig import CONFIG, api_rig
+from tests.support.browse import Browse
+from tests.support.fake_exporter import SETTINGS, FakeExporter
 
 GUARDED = CONFIG + "api: {token_file: token}\n"
 EVERYTHING = [
@@ -113,3 +120,31 @@ async def test_a_token_that_cannot_be_read_lets_nobody_in(tmp_path: Path, conten
 )
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+async def test_a_token_on_a_share_that_hangs_takes_one_thread(
+    browse: Browse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scrapes need threads too: whoever knocks meanwhile waits without one."""
+    reading, answers = [0], threading.Event()
+
+    class HangingFile:
+        fault = None
+
+        def __init__(self, *, file: Path) -> None:
+            reading[0] += 1
+            assert answers.wait(10)
+
+        def reveal(self) -> str:
+            return "s3cret"
+
+    monkeypatch.setattr(access, "SecretSource", HangingFile)
+    exporter = FakeExporter(replace(SETTINGS, api=ApiSettings(token_file=tmp_path / "token")))
+    async with browse(exporter) as client:
+        headers = {"Authorization": "Bearer s3cret"}
+        knocking = [asyncio.create_task(client.get("/sd", headers=headers)) for _ in range(50)]
+        assert (await client.get("/metrics")).status_code == 200
+        assert reading == [1]
+        answers.set()
+        assert {answer.status_code for answer in await asyncio.gather(*knocking)} == {200}
+    assert reading == [1]

@@ -4,14 +4,13 @@ import re
 from pathlib import Path
 
 from exporter.web.api.openapi import openapi
-from exporter.web.api.routes import api_routes
-from exporter.web.dependencies import ApiDependencies
+from exporter.web.app import api_routes
 from tests.support.api_rig import api_rig
 
 
 async def test_every_route_and_method_is_described_and_no_other(tmp_path: Path) -> None:
     async with api_rig(tmp_path) as rig:
-        routes = api_routes(ApiDependencies.of(rig.exporter), log=rig.exporter._log)
+        routes = api_routes(rig.exporter, log=rig.exporter._log)
     served = {(re.sub(":path", "", route.path), frozenset(route.methods or ()) - {"HEAD"}) for route in routes}
     described = {(path, frozenset(map(str.upper, operations))) for path, operations in openapi()["paths"].items()}
     assert served == described

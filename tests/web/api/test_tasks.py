@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger.ledger import LedgerError
-from exporter.registration.registrar import Registrar
-from exporter.settings.model import Settings
-from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Registration
-from exporter.web.api import listing, tasks
+from exporter.registration.registrar import ClosedError
+from exporter.settings.model import ApiConfigSettings, GroupSettings, Settings
+from exporter.web.api.tasks import AT_ONCE, rfc3339
 from tests.support.api_rig import CONFIG, Upstream, api_rig
+from tests.support.browse import Browse
+from tests.support.fake_exporter import SETTINGS, FakeExporter, FakeRegistrations
+
+URL = "http://localhost/api/v1/tasks"
+
+OPEN = Settings(
+    accounts=SETTINGS.accounts,
+    task_groups=(GroupSettings("renders", "default", api_config=ApiConfigSettings()),),
+)
 
 TWO_GROUPS = """\
 global: {labels: [team]}
@@ -116,6 +123,27 @@ async def test_too_much_at_once(tmp_path: Path) -> None:
         assert len((await rig.register(*(f"t{n}" for n in range(10_000))))["tasks"]) == 10_000
 
 
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        {f"k{number}": 1 for number in range(300_000)},
+        {"task_ids": ["t"], "labels": {f"k{number}": "v" for number in range(300_000)}},
+        {"task_ids": [""] * 10_000},
+        [{}] * 10_000,
+        [{"x" * 300: 1}] * 10_000,
+        [{f"k{number}": 1 for number in range(90)}] * 4_000,
+    ],
+    ids=["keys", "labels", "ids", "items", "long keys", "keys of items"],
+)
+async def test_an_answer_stays_small_however_much_is_wrong(browse: Browse, faulty: object) -> None:
+    async with browse(FakeExporter(OPEN)) as client:
+        answer = await client.post(URL, json=faulty)
+    assert answer.status_code == 422
+    assert len(answer.content) < 500_000
+    errors = answer.json()["errors"]
+    assert len(errors) == 1 or errors[1000:] == [{"message": "there is more: these are the first 1000"}]
+
+
 async def test_a_group_is_needed_where_several_take_registrations(tmp_path: Path) -> None:
     async with api_rig(tmp_path, TWO_GROUPS) as rig:
         answer = await rig.client.post("/api/v1/tasks", json=[{"task_ids": ["t"]}, {"task_ids": [], "group": "closed"}])
@@ -151,9 +179,9 @@ async def test_a_task_that_a_file_names_may_be_registered_too(tmp_path: Path) ->
     async with api_rig(tmp_path, TWO_GROUPS) as rig:
         answer = await rig.register("named", group="renders")
         assert answer["tasks"][0]["result"] == "already_followed"
-        assert (await rig.client.get("/api/v1/tasks/named")).json()["sources"] == ["renders/static", "renders/api"]
+        assert (await rig.client.get("/api/v1/tasks/named")).json()["sources"] == ["renders/static/0", "renders/api/0"]
         await rig.reload(TWO_GROUPS.replace("named", "other"))
-        assert (await rig.client.get("/api/v1/tasks/named")).json()["sources"] == ["renders/api"]
+        assert (await rig.client.get("/api/v1/tasks/named")).json()["sources"] == ["renders/api/0"]
 
 
 async def test_pages_are_stable_while_tasks_come_and_go(tmp_path: Path) -> None:
@@ -232,11 +260,26 @@ async def test_removing_what_was_registered(tmp_path: Path) -> None:
         assert len(upstream.asked) == asked
 
 
+async def test_two_tasks_of_one_out_task_id(tmp_path: Path) -> None:
+    """Each is removed alone: that the caller gave both the same name does not make them one."""
+    upstream = Upstream({"t1": {"status": "running", "out_task_id": "x"}, "t2": {"status": "running"}})
+    upstream.records["x"] = {"status": "running", "task_id": "t2"}
+    async with api_rig(tmp_path, upstream=upstream) as rig:
+        await rig.register(out_task_ids=["x"])
+        await rig.register("t1")
+        await rig.clock.advance(10)
+        assert await rig.followed() == ["t2", "t1"]
+        assert (await rig.client.delete("/api/v1/tasks/t1")).status_code == 204
+        assert await rig.followed() == ["t2"]
+        assert (await rig.client.delete("/api/v1/tasks/t2")).status_code == 204
+        assert await rig.followed() == []
+
+
 async def test_removing_what_a_file_names(tmp_path: Path) -> None:
     async with api_rig(tmp_path, TWO_GROUPS) as rig:
         refused = await rig.client.delete("/api/v1/tasks/named")
         assert refused.status_code == 409
-        assert "renders/static" in refused.text
+        assert "renders/static/0" in refused.text
         await rig.register("named", group="renders")
         assert (await rig.client.delete("/api/v1/tasks/named")).status_code == 204
         assert await rig.followed() == ["named"]
@@ -267,7 +310,7 @@ async def test_a_ledger_that_fails_registers_nothing(tmp_path: Path, monkeypatch
         def fail(*_args: object, **_kwargs: object) -> None:
             raise LedgerError("ledger x: full")
 
-        monkeypatch.setattr(rig.ledger, "register", fail)
+        monkeypatch.setattr(rig.exporter._writer._ledger, "register", fail)
         answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t1"]})
         assert (answer.status_code, answer.json()["errors"]) == (503, [{"message": "ledger x: full"}])
         assert await rig.followed() == []
@@ -275,43 +318,39 @@ async def test_a_ledger_that_fails_registers_nothing(tmp_path: Path, monkeypatch
         assert (await rig.register("t1"))["tasks"][0]["result"] == "registered"
 
 
-async def test_a_long_list_is_looked_through_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "SLICE", 2)
-    async with api_rig(tmp_path) as rig:
-        await rig.register(*(f"t{n}" for n in range(7)))
-        assert await rig.followed() == [f"t{n}" for n in range(7)]
+async def test_a_group_that_closes_between_reading_and_registering(browse: Browse) -> None:
+    closed = ClosedError("task group renders takes no registrations")
+    exporter = FakeExporter(OPEN, registrations=FakeRegistrations(closed))
+    exporter.registrations.open.set()
+    async with browse(exporter) as client:
+        answer = await client.post(URL, json={"task_ids": ["t1"]})
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"message": str(closed)}])
 
 
-async def test_a_group_that_closes_between_reading_and_registering(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def late(_body: bytes, _settings: Settings, *, now: float) -> list[Registration]:
-        return [Registration("gone", TaskRef("one", "t1"), now)]
+async def test_so_many_registrations_at_once(browse: Browse) -> None:
+    exporter = FakeExporter(OPEN)
+    async with browse(exporter) as client:
 
-    monkeypatch.setattr(tasks, "read_registrations", late)
-    async with api_rig(tmp_path) as rig:
-        answer = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t1"]})
-        assert (answer.status_code, answer.json()["errors"]) == (
-            422,
-            [{"message": "task group gone takes no registrations"}],
-        )
+        async def post() -> int:
+            return (await client.post(URL, json={"task_ids": ["t"]})).status_code
+
+        posts = {asyncio.create_task(post()) for _ in range(AT_ONCE + 1)}
+        [refused], waiting = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+        assert refused.result() == 429
+        exporter.registrations.open.set()
+        assert set(await asyncio.gather(*waiting)) == {200}
+    assert len(exporter.registrations.made) == AT_ONCE
 
 
-async def test_so_many_registrations_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with api_rig(tmp_path) as rig:
-        held = asyncio.Event()
-
-        async def slow(_registrations: object) -> list[object]:
-            await held.wait()
-            return []
-
-        monkeypatch.setattr(Registrar, "register", lambda _self, registrations: slow(registrations))
-        waiting = [
-            asyncio.create_task(rig.client.post("/api/v1/tasks", json={"task_ids": ["t"]}))
-            for _ in range(tasks.AT_ONCE)
-        ]
-        await asyncio.sleep(0.5)
-        refused = await rig.client.post("/api/v1/tasks", json={"task_ids": ["t"]})
-        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-        held.set()
-        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+@pytest.mark.parametrize(
+    ("at", "written"),
+    [
+        (None, None),
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_780_000_000.25, "2026-05-28T20:26:40.250Z"),
+        (-1e12, None),
+        (1e18, None),
+    ],
+)
+def test_a_moment(at: float | None, written: str | None) -> None:
+    assert rfc3339(at) == written

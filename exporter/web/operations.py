@@ -1,5 +1,6 @@
-"""``POST|PUT /-/reload``: read the configuration again, and answer with what changed."""
+"""For whoever operates the exporter: does it live, do its metrics mean something yet, read the configuration again."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from starlette.exceptions import HTTPException
@@ -10,14 +11,33 @@ from structlog.typing import FilteringBoundLogger
 from exporter.errors import ExporterError
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError
-from exporter.web.answers import as_json
-from exporter.web.dependencies import RunningExporter
+from exporter.web.interfaces import RunningExporter
+from exporter.web.responses import as_json, text
 
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
+class Health:
+    """``/-/healthy`` and ``/-/ready``: no upstream call, and nothing that may wait."""
+
+    def __init__(self, exporter: RunningExporter) -> None:
+        self._exporter = exporter
+
+    async def healthy(self, _request: Request) -> Response:
+        """200, or 503 with every reason why it does not live as it should."""
+        return _verdict("Healthy", self._exporter.faults)
+
+    async def ready(self, _request: Request) -> Response:
+        """200, or 503 with everything that is still missing."""
+        return _verdict("Ready", self._exporter.unready)
+
+
+def _verdict(good: str, reasons: Sequence[str]) -> Response:
+    return text("\n".join(reasons), 503) if reasons else text(good)
+
+
 class Reload:
-    """Answers requests to reload."""
+    """``POST|PUT /-/reload``: read the configuration again, and answer with what changed."""
 
     def __init__(self, exporter: RunningExporter, log: FilteringBoundLogger) -> None:
         self._exporter = exporter

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web import sd
+from exporter.web.api import sd
 from tests.support.api_rig import Upstream, api_rig
 
 

@@ -1,14 +1,16 @@
 """``/sd``: the open tasks as targets of Prometheus' HTTP service discovery, to be asked about through ``/probe``."""
 
+import asyncio
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.tasks.view import TaskView
-from exporter.web.answers import as_json
 from exporter.web.api.access import Access
-from exporter.web.api.listing import Filters, chosen
+from exporter.web.api.listing import Filters, TaskWalk
 from exporter.web.api.refusals import refusal
-from exporter.web.dependencies import ApiDependencies
+from exporter.web.responses import RenderSlots, as_json
 
 MAX_TARGETS = 10_000
 """The oldest so many; the rest are counted in a header."""
@@ -19,20 +21,20 @@ LEFT_OUT = "X-Bytespike-Left-Out"
 class ServiceDiscovery:
     """Says what there is to be probed."""
 
-    def __init__(self, dependencies: ApiDependencies, access: Access) -> None:
-        self._tasks = dependencies.tasks
+    def __init__(self, walk: TaskWalk, access: Access, slots: RenderSlots) -> None:
+        self._walk = walk
         self._access = access
+        self._slots = slots
 
     async def targets(self, request: Request) -> Response:
         """Each task is a target group of one target, this exporter, as it was addressed."""
         await self._access.check_if_guarded(request)
         if unknown := set(request.query_params) - {"group", "account"}:
             raise refusal(400, f"the parameters are group and account, not {', '.join(sorted(unknown))[:100]}")
-        filters = Filters.of(request.query_params)
-        tasks = [task async for task in chosen(self._tasks, filters) if not task.state.is_terminal]
-        address = request.url.netloc
-        answer = as_json([target_group(task, address) for task in tasks[:MAX_TARGETS]])
-        answer.headers[LEFT_OUT] = str(max(0, len(tasks) - MAX_TARGETS))
+        tasks, left_out = await self._walk.open_tasks(Filters.of(request.query_params), limit=MAX_TARGETS)
+        async with self._slots.slot():
+            answer = await asyncio.to_thread(_answer, tasks, request.url.netloc)
+        answer.headers[LEFT_OUT] = str(left_out)
         return answer
 
 
@@ -50,3 +52,7 @@ def target_group(task: TaskView, address: str) -> dict[str, object]:
             **{f"__meta_bytespike_label_{key}": value for key, value in labels.user},
         },
     }
+
+
+def _answer(tasks: Sequence[TaskView], address: str) -> Response:
+    return as_json([target_group(task, address) for task in tasks])

@@ -1,0 +1,105 @@
+"""What the web asks of the exporter behind it. Whoever answers it knows nothing of HTTP, nor the web of how it is done.
+
+Nothing here blocks, and all of it belongs to the event loop. What is handed out is frozen: it may be kept across an
+await, and it may be read in a thread.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from exporter.clock import Clock
+from exporter.dispatcher.account import Account
+from exporter.metrics.snapshot import Snapshot
+from exporter.registration.registrar import Result
+from exporter.settings.model import GroupSettings, Settings
+from exporter.settings.reload import Difference
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Registration
+from exporter.tasks.view import TaskView
+
+
+class TaskReader(Protocol):
+    """The followed tasks, to be read."""
+
+    def find(self, ref: TaskRef) -> TaskView | None:
+        """The task that goes by one of these ids; None where no such task is followed."""
+        ...
+
+    def views(self, *, after: int = -1, limit: int) -> Sequence[TaskView]:
+        """The tasks whose numbers come next after this one, ascending; none where there are no more.
+
+        It seeks: its cost is that of the limit, however many tasks there are.
+        """
+        ...
+
+
+class Registrations(Protocol):
+    """The tasks that are followed because somebody asked for them over HTTP."""
+
+    async def register(self, registrations: Sequence[Registration]) -> Sequence[Result]:
+        """Make all of them durable and follow them, and say of each what became of it.
+
+        Raises RegistrationError or LedgerError, with none of them registered.
+        """
+        ...
+
+    async def unregister(self, registrations: Sequence[Registration]) -> None:
+        """Give these up; a task that another source names is followed on. Raises LedgerError, with nothing changed."""
+        ...
+
+    def naming(self, refs: Sequence[TaskRef]) -> Sequence[Registration]:
+        """The registrations, of any group, that were made under one of these references, each of a single id."""
+        ...
+
+    def hint(self, group: GroupSettings, ref: TaskRef) -> None:
+        """Ask about a task soon, and where nobody follows it register it, if the group allows that. It never fails."""
+        ...
+
+
+class Accounts(Protocol):
+    """The configured accounts in use."""
+
+    def account(self, name: str) -> Account:
+        """The account of the settings in force that has this name; KeyError where there is none."""
+        ...
+
+
+class RunningExporter(Protocol):
+    """An exporter at work. Apart from its accounts, nothing here asks the upstream anything."""
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time that everything in it goes by."""
+        ...
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why it does not live as it should; empty where it does."""
+        ...
+
+    @property
+    def unready(self) -> tuple[str, ...]:
+        """What is missing before the metrics mean something; empty where nothing is."""
+        ...
+
+    @property
+    def tasks(self) -> TaskReader: ...
+
+    @property
+    def registrations(self) -> Registrations: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    def snapshot(self) -> Snapshot:
+        """Everything that one scrape shows, at this instant."""
+        ...
+
+    async def reload(self, *, dry_run: bool = False) -> Difference:
+        """Read the configuration again; raises ConfigError or LedgerError, and the old one goes on then."""
+        ...
