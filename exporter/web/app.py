@@ -51,7 +51,7 @@ def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: R
 def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[Route]:
     """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
     secrets = SecretFiles(exporter.clock)
-    access = Access(lambda: exporter.settings, secrets, log)
+    access = Access(exporter, secrets, log)
     walk = TaskWalk(exporter.tasks)
     slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
     some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address
@@ -14,8 +13,8 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.secrets import SecretSource
-from exporter.settings.model import Settings
 from exporter.web.api.refusals import refusal
+from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import refuse_cross_site
 
 LOOK_SECONDS = 1.0
@@ -25,14 +24,14 @@ LOOK_SECONDS = 1.0
 class Access:
     """The guard of the API. Nothing that a proxy adds to a request is believed."""
 
-    def __init__(self, settings: Callable[[], Settings], secrets: "SecretFiles", log: FilteringBoundLogger) -> None:
-        self._settings = settings
+    def __init__(self, exporter: RunningExporter, secrets: "SecretFiles", log: FilteringBoundLogger) -> None:
+        self._exporter = exporter
         self._secrets = secrets
         self._log = log
 
     async def check(self, request: Request) -> None:
         """Raise a Refusal for anybody who may neither register nor see tasks."""
-        token_file = self._settings().api.token_file
+        token_file = self._exporter.settings.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
         else:
@@ -41,7 +40,7 @@ class Access:
     async def check_if_guarded(self, request: Request) -> None:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
         refuse_cross_site(request)
-        token_file = self._settings().api.token_file
+        token_file = self._exporter.settings.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
 
