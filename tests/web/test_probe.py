@@ -1,6 +1,8 @@
 """``/probe``: one task asked about now, and nothing else changed by it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -10,6 +12,12 @@ from exporter.web import probe
 from tests.support.api_rig import CONFIG, Upstream, api_rig
 
 RUNNING = {"status": "running", "estimated_seconds": 30, "estimated_credits": 1.5}
+
+
+@asynccontextmanager
+async def never_permitted() -> AsyncIterator[None]:
+    await asyncio.Event().wait()
+    yield
 
 
 def samples(page: str) -> dict[str, float]:
@@ -83,7 +91,7 @@ async def test_it_gives_up_before_the_scrape_does(
         if slots:
             monkeypatch.setattr(account._client, "query", never)
         else:
-            monkeypatch.setattr(account, "admit", never)
+            monkeypatch.setattr(account, "permit", never_permitted)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": "0.55"}
         answer = await rig.client.get("/probe?task_id=t1&debug=true", headers=headers)
         assert f"no answer: 0.1 s were not enough for {for_what}" in answer.text
@@ -100,7 +108,7 @@ def test_how_long_a_probe_may_take(told: str, seconds: float) -> None:
 async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
         account = rig.exporter.accounts.account("one")
-        monkeypatch.setattr(account, "admit", asyncio.Event().wait)
+        monkeypatch.setattr(account, "permit", never_permitted)
         probes = [asyncio.create_task(rig.client.get("/probe?task_id=t1")) for _ in range(probe.AT_ONCE)]
         await asyncio.sleep(0.01)
         refused = await rig.client.get("/probe?task_id=t1")

@@ -87,7 +87,7 @@ async def test_callbacks_alone_may_register(tmp_path: Path) -> None:
     async with api_rig(tmp_path, OPEN.replace("api_config: {}, ", "")) as rig:
         await rig.client.post(URL, json={"out_task_id": "x1"})
         await rig.exporter.registrations.register([])  # what was offered before has been served then
-        assert (await rig.client.get("/api/v1/tasks/x1")).json()["sources"] == ["renders/api/0"]
+        assert (await rig.client.get("/api/v1/tasks/x1")).json()["sources"] == ["renders/api"]
         assert (await rig.client.post("/api/v1/tasks", json={"task_ids": ["t"]})).status_code == 422
 
 
