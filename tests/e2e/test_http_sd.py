@@ -4,12 +4,12 @@ import json
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e.upstream import Upstream, assert_books_are_equal, configuration
 from tests.support.processes import start_exporter
 from tests.support.scraped import Scraped
+from tests.support.scripted_api import Reply, ScriptedApi
 from tests.support.waiting import until_sum
 
 pytestmark = pytest.mark.e2e
@@ -56,21 +56,20 @@ def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Up
         assert exporter.events("loop_died") == []
 
 
-def test_an_application_that_is_gone_takes_no_task_with_it(tmp_path: Path, upstream: Upstream) -> None:
+def test_an_application_that_is_out_of_order_takes_no_task_with_it(tmp_path: Path, upstream: Upstream) -> None:
     """What was named last is followed on, and a restart of the application is forgiven."""
-    upstream.submit(3, latency_seconds=600)
-    group = sources("http://127.0.0.1:1")
-    config = configuration(tmp_path, upstream, poll=POLL, group=sources(upstream.url))
-    with start_exporter(config) as exporter:
-        until_sum(exporter.url, "bytespike_tasks", lambda count: count == 3)
-        configuration(tmp_path, upstream, poll=POLL, group=group)
-        httpx.post(f"{exporter.url}/-/reload").raise_for_status()
-        page = until_sum(exporter.url, "bytespike_exporter_sd_refresh_failures_total", lambda shown: shown >= 2.0)
-        assert page.sum("bytespike_tasks") == 3.0
-        [event] = exporter.events("discovery_failing")
-        assert event["reason"] == "http://127.0.0.1:1/sim/sd: no connection"
+    ids, _ = upstream.submit(4, latency_seconds=600)
+    with ScriptedApi() as application:
+        application.names("/tasks", [{"task_ids": ids[:3]}])
+        source = {"url": f"{application.url}/tasks", "refresh_interval": "1s"}
+        config = configuration(tmp_path, upstream, poll=POLL, group=json.dumps({"http_sd_configs": [source]}))
+        with start_exporter(config) as exporter:
+            until_sum(exporter.url, "bytespike_tasks", lambda count: count == 3)
+            application.pages["/tasks"] = lambda: Reply(status="503 Service Unavailable")
+            page = until_sum(exporter.url, "bytespike_exporter_sd_refresh_failures_total", lambda shown: shown >= 2.0)
+            assert page.sum("bytespike_tasks") == 3.0
+            [event] = exporter.events("discovery_failing")
+            assert event["reason"] == f"{application.url}/tasks: answered 503; only 200 is a list"
 
-        configuration(tmp_path, upstream, poll=POLL, group=sources(upstream.url))
-        upstream.submit(1, latency_seconds=600)
-        httpx.post(f"{exporter.url}/-/reload").raise_for_status()
-        until_sum(exporter.url, "bytespike_tasks", lambda count: count == 4)
+            application.names("/tasks", [{"task_ids": ids}])
+            until_sum(exporter.url, "bytespike_tasks", lambda count: count == 4)

@@ -33,6 +33,7 @@ class FaultyLedger:
         self._may_go = threading.Event()
         self._may_go.set()
         self.is_held = threading.Event()
+        self._one_at_a_time = threading.Lock()  # a test that kills closes the ledger from another thread
         self.is_idle = threading.Event()
         self.is_idle.set()
 
@@ -102,6 +103,7 @@ class FaultyLedger:
             if not self._may_go.is_set():
                 self.is_held.set()
                 self._may_go.wait()
-            yield
+            with self._one_at_a_time:
+                yield
         finally:
             self.is_idle.set()
