@@ -510,8 +510,8 @@ class AnySequence(RuleBasedStateMachine):
         assert shown.get(FINISHED, 0.0) <= len(self.recorded)
         assert shown.get(REQUESTS, 0.0) <= self.metered
         self.shown = shown
-        if not self.rig.writer.view.failing:
-            self.durable_meters = round(shown.get(REQUESTS, 0.0))
+        # what was shown while commits failed may be more: a kill may lower it
+        self.durable_meters = round(self.rig.ledger.books().meters.get(REQUESTS, 0.0))
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self.rig.writer.flush())
@@ -524,6 +524,6 @@ class AnySequence(RuleBasedStateMachine):
 
 
 AnySequence.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAnySequence = AnySequence.TestCase
