@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.cli import options
 from exporter.cli.exits import CannotStart
+from exporter.cli.garbage import pauses_bounded
 from exporter.cli.options import ListenAddress
 from exporter.cli.signals import Signals
 from exporter.clock import SystemClock
@@ -62,7 +63,7 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     log: FilteringBoundLogger = structlog.get_logger()
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
-    with _bound(listen_address) as listener:
+    with pauses_bounded(), _bound(listen_address) as listener:
         asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
 
 

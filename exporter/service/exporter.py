@@ -22,7 +22,7 @@ from exporter.service.accounts import Accounts
 from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
-from exporter.service.reload import Plan, Planner, configured_labels, rules_of
+from exporter.service.reload import Plan, Planner, rules_of
 from exporter.service.sources import Sources
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
@@ -195,7 +195,7 @@ class Exporter:
         wanted = plan.wanted
         self._settings.replace(wanted)
         self._known = self._limits.configure(
-            configured_labels(wanted),
+            plan.labels,
             label_names=wanted.globals.labels,
             label_values=wanted.globals.label_values.limit,
             label_sets=wanted.globals.label_sets.limit,

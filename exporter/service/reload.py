@@ -19,9 +19,13 @@ from exporter.tasks.tracker import Tracker
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Other settings, ready to be put in force: the accounts they need, the lists they make, what is known of these."""
+    """Other settings, ready to be put in force: the accounts they need, the lists they make, what is known of these.
+
+    ``labels`` are the label sets that they name, each once.
+    """
 
     wanted: Settings
+    labels: Sequence[TaskLabels]
     accounts: AccountsPlan
     lists: Lists
     memory: Memory
@@ -39,9 +43,10 @@ class Planner:
     async def prepare(self, wanted: Settings, *, running: Settings | None) -> Plan:
         """Do everything that may fail; raises LedgerError or DispatcherError, and nothing has changed then."""
         registered = {group.name: self._registry.registered(group) for group in wanted.task_groups}
-        lists = await asyncio.to_thread(_lists, wanted, running, registered)
+        lists, labels = await asyncio.to_thread(_named, wanted, running, registered)
         memory = await self._intake.recall(lists)
-        return Plan(wanted, await self._accounts.prepare(wanted), {**lists, **self._abandoned(wanted, running)}, memory)
+        accounts = await self._accounts.prepare(wanted)
+        return Plan(wanted, labels, accounts, {**lists, **self._abandoned(wanted, running)}, memory)
 
     def _abandoned(self, wanted: Settings, running: Settings | None) -> Lists:
         """Nothing, in the name of each source that is not wanted any more."""
@@ -67,6 +72,13 @@ def configured_labels(settings: Settings) -> Iterator[TaskLabels]:
             yield TaskLabels(account=group.account, group=group.name, model=group.model, user=group.labels)
         for target in group.static_configs:
             yield target_labels(group, target)
+
+
+def _named(
+    wanted: Settings, running: Settings | None, registered: Mapping[str, Sequence[Registration]]
+) -> tuple[dict[str, Sequence[Item]], Sequence[TaskLabels]]:
+    """Everything that is to be made of each task the configuration names; it takes the longer the more there are."""
+    return _lists(wanted, running, registered), tuple(dict.fromkeys(configured_labels(wanted)))
 
 
 def _lists(

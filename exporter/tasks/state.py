@@ -87,7 +87,7 @@ def with_ref(state: TaskState, ref: TaskRef) -> TaskState:
     joined = state.ref.joined(ref)
     if joined == state.ref and state.submission is not Submission.FIRST_SIGHT:
         return state
-    state = replace(state, ref=joined)
+    state = state if joined == state.ref else replace(state, ref=joined)
     if state.submission is Submission.FIRST_SIGHT and joined.task_id and not state.is_terminal:
         at = ulid_time(joined.task_id, first_seen_at=state.first_seen_at)
         if at is not None:
@@ -99,17 +99,21 @@ def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
     """Take an answer that knows the task."""
     if state.is_terminal:
         return Step(state)
-    state = replace(
+    status, is_end = observation.status, observation.status.is_terminal
+    starts = status is Status.RUNNING and state.running_at is None
+    after = replace(  # once: it is the dearest step of an answer
         state,
-        status=observation.status,
+        status=status,
         observed_at=now,
+        open_at=state.open_at if is_end else now,
+        running_at=now if starts else state.running_at,
         eta_seconds=_positive(observation.estimated_seconds) or state.eta_seconds,
         credits_estimated=_first(observation.estimated_credits, state.credits_estimated),
         misses=0,
     )
-    if observation.status.is_terminal:
-        return _end(state, observation, now=now)
-    return _go_on(state, now=now)
+    if is_end:
+        return _end(after, observation, now=now)
+    return Step(after, queue_seconds=_age(state, now=now) if starts else None)
 
 
 def miss(state: TaskState, *, now: float, grace: float) -> Step:
@@ -144,16 +148,12 @@ def merge(one: TaskState, other: TaskState) -> TaskState:
     )
 
 
-def _go_on(state: TaskState, *, now: float) -> Step:
-    queue_seconds = None
-    if state.status is Status.RUNNING and state.running_at is None:
-        queue_seconds = max(0.0, now - state.submitted_at) if state.knows_its_age else None
-        state = replace(state, running_at=now)
-    return Step(replace(state, open_at=now), queue_seconds=queue_seconds)
+def _age(state: TaskState, *, now: float) -> float | None:
+    return max(0.0, now - state.submitted_at) if state.knows_its_age else None
 
 
 def _end(state: TaskState, observation: Observation, *, now: float) -> Step:
-    duration = max(0.0, now - state.submitted_at) if state.knows_its_age else None
+    duration = _age(state, now=now)
     state = replace(
         state,
         credits_used=observation.credits_used,

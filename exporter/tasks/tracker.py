@@ -167,15 +167,16 @@ class Tracker:
         if item.ref in claims:
             self._renew(claims[item.ref], item, round_, now)
             return None
-        task = self._find(remembered.ref.joined(item.ref) if remembered else item.ref)
-        kind = ChangeKind.NAMED if task else ChangeKind.FOLLOWED
-        before = task.state if task else remembered
-        task = task or self._begin(item, remembered, now)
+        found = self._find(remembered.ref.joined(item.ref) if remembered else item.ref)
+        before = found.state if found else remembered
+        known = merge(found.state, remembered) if found and remembered else before
+        state = told(known, item) if known else begin(item, now=now)
+        task = found or self._begin(state)
         claim = claims[item.ref] = _Claim(next(self._order), source, item, round_, task)
         with self._recounted(task, now):
             task.claims.append(claim)
-            self._rename(task, told(merge(task.state, remembered) if remembered else task.state, item))
-        return Change(kind, task.view(), is_news=task.state != before)
+            self._rename(task, state)
+        return Change(ChangeKind.NAMED if found else ChangeKind.FOLLOWED, task.view(), is_news=state != before)
 
     def claimed(self, source: str) -> list[TaskRef]:
         """What a source calls the tasks that it asks for."""
@@ -248,11 +249,14 @@ class Tracker:
     # ---- entries and their names -----------------------------------------------------------------------------------
 
     def _find(self, ref: TaskRef) -> _Task | None:
-        named = (self._by_id.get(key) for key in ref.ids())
-        return next((task for task in named if task and task.state.ref.may_be(ref)), None)
+        for key in ref.ids():
+            task = self._by_id.get(key)
+            if task and task.state.ref.may_be(ref):
+                return task
+        return None
 
-    def _begin(self, item: Item, remembered: TaskState | None, now: float) -> _Task:
-        task = _Task(next(self._order), remembered or begin(item, now=now))
+    def _begin(self, state: TaskState) -> _Task:
+        task = _Task(next(self._order), state)
         self._tasks[task.number] = task
         self._index(task)
         return task
