@@ -6,12 +6,11 @@ queries for it can overlap. Whatever is learnt goes to the intake, and comes bac
 it.
 
 A task whose queries fail is scheduled apart: it is asked less and less often, and all such tasks together never take
-more than a share of the requests in flight. So they slow no other task.
+more than a share of the account's requests (``Turns``). So they slow no other task.
 """
 
 import asyncio
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Protocol
@@ -24,13 +23,14 @@ from exporter.polling import streams
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.streams import Permit
+from exporter.polling.turns import Turns
 from exporter.tasks.identity import IdKey
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, ChangeKind
 from exporter.tasks.view import TaskView
 
-FAILING_SHARE = 4
-"""One in so many requests in flight may be for tasks whose queries fail; one always may."""
+PROBE_PATIENCE = 5.0
+"""So many seconds a probe waits for a task that was answered well; then it is of whichever is due."""
 
 SMOOTHING = 0.1
 """The weight of the latest request in the mean latency."""
@@ -89,8 +89,8 @@ class Poller:
         self._failures: dict[int, int] = {}
         self._asked: set[int] = set()
         self._asked_ids: set[IdKey] = set()
-        self._failing_asked = 0
-        self._answered: OrderedDict[int, float] = OrderedDict()  # when each task was last answered well, oldest first
+        self._turns = Turns(well=self._schedule, failing=self._failing)
+        self._answered = Schedule()  # those that were answered well, due when they may be asked about again
         self._hurried: set[int] = set()
         self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
         self._changed = asyncio.Event()
@@ -140,6 +140,8 @@ class Poller:
             # first polls are spread over one interval, so that many do not come at once
             interval = self._interval(task)
             self._put(task.number, Slot(self._clock.monotonic() + self._random() * interval, interval))
+            if task.state.observed_at is not None:  # it was answered well before a restart
+                self._note_asked(task.number)
         elif change.is_query:
             self._answered_well(task)
 
@@ -245,37 +247,45 @@ class Poller:
     # ---- which task is next ----------------------------------------------------------------------------------------
 
     async def _until_due(self) -> None:
-        while (due := min(schedule.next_due() for schedule in self._open_schedules())) > self._clock.monotonic():
+        while (due := self._turns.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
             self._changed.clear()
             await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
 
-    def _open_schedules(self) -> list[Schedule]:
-        """Where the next task may come from: tasks whose queries fail have only a share of the requests in flight."""
-        share = max(1, self._account.max_in_flight // FAILING_SHARE)
-        return [self._schedule, self._failing] if self._failing_asked < share else [self._schedule]
-
-    def _to_ask(self) -> tuple[TaskView, Slot] | None:
-        """The task that has been due the longest, taken out; None where none is due any more."""
-        schedule = min(self._open_schedules(), key=Schedule.next_due)
-        return self._taken(schedule.pop(now=self._clock.monotonic()))
+    def _to_ask(self, *, is_probe: bool = False) -> tuple[TaskView, Slot] | None:
+        """The task whose turn it is, taken out; None where none is due any more."""
+        now, slots = self._clock.monotonic(), self._account.max_in_flight
+        return self._taken(self._turns.pop(now=now, slots=slots, is_probe=is_probe))
 
     async def _to_probe(self) -> tuple[TaskView, Slot] | None:
         """The task to find out by how the account does: one that was answered well, as late as ``min_interval`` asks.
 
-        Only where there is none, it is whichever is due.
+        Where none may be asked about soon, it is whichever is due: tasks that were never asked about wait for it.
         """
-        while self._answered:
-            wait = None  # for one that is being asked about
-            number = next((one for one in self._answered if one in self._schedule), None)
-            if number is not None:
-                wait = self._answered[number] + self._least(number) - self._clock.monotonic()
+        by = self._clock.monotonic() + PROBE_PATIENCE
+        while self._answered and (left := by - self._clock.monotonic()) > 0:
+            wait = left  # for one that is being asked about
+            candidate = self._first_answered()
+            if candidate is not None:
+                number, ready_at = candidate
+                wait = ready_at - self._clock.monotonic()
                 if wait <= 0:
-                    self._answered.move_to_end(number)  # should it fail, another one is next
+                    self._note_asked(number)  # should it fail, another one is next
                     slot = self._schedule.discard(number)
                     return self._taken((number, slot) if slot else None)
+            if wait > left:
+                break
             self._changed.clear()
             await self._clock.wait(self._changed, wait)
-        return self._to_ask()
+        return self._to_ask(is_probe=True)
+
+    def _first_answered(self) -> tuple[int, float] | None:
+        """Of the tasks that were answered well the one that may be asked about next, and when."""
+        number = next((one for one in self._answered if one in self._schedule), None)
+        slot = None if number is None else self._answered.slot(number)
+        return None if number is None or slot is None else (number, slot.due)
+
+    def _note_asked(self, number: int) -> None:
+        self._answered.put(number, Slot(self._clock.monotonic() + self._least(number), math.inf))
 
     def _least(self, number: int) -> float:
         task = self._tasks.view(number)
@@ -305,7 +315,7 @@ class Poller:
         except DispatcherError as error:
             self._failed(number, error)
         except Exception:
-            self._failures[number] = self._failures.get(number, 0) + 1
+            self._blame(number)
             raise
         else:
             self._intake.answer(ref, answer.observation)
@@ -315,31 +325,34 @@ class Poller:
     @contextmanager
     def _asking(self, task: TaskView) -> Iterator[None]:
         ids, is_failing, sent = frozenset(task.state.ref.ids()), task.number in self._failures, self._clock.monotonic()
+        self._turns.began(is_failing=is_failing)
         self._asked.add(task.number)
         self._asked_ids |= ids
-        self._failing_asked += is_failing
         try:
             yield
         finally:
             self._asked.discard(task.number)
             self._asked_ids -= ids
-            self._failing_asked -= is_failing
+            now = self._clock.monotonic()
+            seconds = now - sent
+            self._turns.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
             self._changed.set()
             self._has_tried = True
-            seconds = self._clock.monotonic() - sent
             self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
 
     def _failed(self, number: int, error: DispatcherError) -> None:
         if error.blames is Blame.TASK:
-            self._failures[number] = self._failures.get(number, 0) + 1
-            self._answered.pop(number, None)
+            self._blame(number)
         self._streams.turned_away(error.reason)
+
+    def _blame(self, number: int) -> None:
+        self._failures[number] = self._failures.get(number, 0) + 1
+        self._answered.discard(number)
 
     def _answered_well(self, task: TaskView) -> None:
         number = task.number
         self._failures.pop(number, None)
-        self._answered[number] = self._clock.monotonic()
-        self._answered.move_to_end(number)
+        self._note_asked(number)
         if number not in self._asked:
             interval = self._interval(task)
             self._put(number, Slot(self._clock.monotonic() + interval, interval))
@@ -380,7 +393,7 @@ class Poller:
         self._schedule.discard(number)
         self._failing.discard(number)
         self._failures.pop(number, None)
-        self._answered.pop(number, None)
+        self._answered.discard(number)
         self._hurried.discard(number)
         self._not_before.pop(number, None)
         self._streams.drop(number)

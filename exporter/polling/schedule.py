@@ -1,6 +1,7 @@
 """Which task is due next. Pure: times are monotonic seconds and the caller's; a task is known by its number."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from sys import maxsize
@@ -34,6 +35,10 @@ class Schedule:
 
     def __contains__(self, number: int) -> bool:
         return number in self._slots
+
+    def __iter__(self) -> Iterator[int]:
+        """The tasks in the order in which they are due."""
+        return (number for _, _, number in self._order)
 
     @property
     def rate(self) -> float:

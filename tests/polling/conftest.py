@@ -48,6 +48,7 @@ class Rig:
         self.lags: list[float] = []
         self.answered: list[Change] = []
         self.streamed = {"streamed"}
+        self.polls: dict[str, PollSettings] = {}  # those of a group that has its own
         log = structlog.wrap_logger(self.lines, processors=[])
         self.intake = Intake(self.tracker, ledger=NoMemory(), bounds=AnyLabels(), clock=self.clock, log=log)
         self.poller = Poller(
@@ -56,7 +57,7 @@ class Rig:
             tasks=self.tracker,
             intake=self.intake,
             lag=self,
-            cadence_of=lambda _: Cadence(poll),
+            cadence_of=lambda labels: Cadence(self.polls.get(labels.group, poll)),
             clock=self.clock,
             random=lambda: 0.2,
             log=log,

@@ -1,14 +1,17 @@
 """The loop, on a clock that a test moves, before an account whose answers a test gives."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from exporter.dispatcher.answer import Answer, Blame, DispatcherError, Reason
+from exporter.polling.poller import PROBE_PATIENCE
 from exporter.settings.model import PollSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
+from exporter.tasks.state import begin
 from exporter.tasks.tracker import Change
 from tests.polling.conftest import Rig
 from tests.support.scripted_account import RUNNING, blaming
@@ -158,6 +161,66 @@ async def test_where_none_was_answered_well_the_probe_is_of_whichever_is_due(rig
     await rig.clock.advance(1.5)
 
     assert rig.account.asked == [(1.0, "t1")]
+
+
+async def test_a_probe_does_not_wait_long_for_a_task_that_is_seldom_asked_about(rig: Rig) -> None:
+    rig.polls["slow"] = PollSettings(min_interval=300.0, max_interval=600.0)
+    await rig.follow(Item(TaskRef("a", "slow"), TaskLabels("a", "slow")))
+    await rig.clock.advance(100.0)
+    rig.account.is_suspected = True
+    await rig.intake.replace({"other": [by_id("new")]}, {})
+    await rig.clock.advance(1.0 + PROBE_PATIENCE)
+
+    assert rig.account.times("new")
+
+
+async def test_a_probe_takes_the_answered_task_that_may_be_asked_about_first(rig: Rig) -> None:
+    rig.polls["slow"] = PollSettings(min_interval=300.0, max_interval=600.0)
+    await rig.follow(Item(TaskRef("a", "slow"), TaskLabels("a", "slow")), by_id("quick"))
+    await rig.clock.advance(62.0)
+    rig.account.is_suspected = True
+    rig.account.asked.clear()
+    await rig.clock.advance(10.0)
+
+    assert rig.account.times("quick"), "it was answered after the slow one, and may be asked about again before it"
+
+
+async def test_a_fault_of_our_own_does_not_make_a_probe_wait_for_ever(rig: Rig) -> None:
+    rig.account.answers["t"] = [RUNNING, RuntimeError("a bug")]
+    await rig.follow(by_id("t"))
+    await rig.clock.advance(7.0)
+    rig.account.is_suspected = True
+    await rig.follow(by_id("t"), by_id("new"))
+    await rig.clock.advance(20.0)
+
+    assert rig.account.times("new")
+
+
+async def test_after_a_restart_a_probe_is_of_a_task_that_was_answered_before_it(rig: Rig) -> None:
+    now = rig.clock.wall()
+    known = replace(begin(by_id("known"), now=now - 60.0), status=Status.RUNNING, observed_at=now - 30.0)
+    rig.account.is_suspected = True
+    rig.account.answer = blaming(Blame.ACCOUNT, DispatcherError(Reason.SERVER, "no"))
+    await rig.intake.replace({"s": [by_id("new1"), by_id("new2"), by_id("known")]}, {known.ref: known})
+    await rig.clock.advance(3.0)
+
+    assert rig.account.asked[0][1] == "known"
+
+
+async def test_with_one_slot_failing_tasks_that_hang_leave_it_to_the_rest_most_of_the_time(rig: Rig) -> None:
+    rig.account.max_in_flight = 1
+    hanging = [f"bad{i}" for i in range(20)]
+    rig.account.answers |= {name: [BAD] for name in hanging}
+    rig.account.takes |= dict.fromkeys(hanging, 10.0)
+    await rig.follow(by_id("t"), *map(by_id, hanging))
+    await rig.clock.advance(300.0)  # each is asked about for the first time
+    rig.account.asked.clear()
+    await rig.clock.advance(400.0)
+
+    gaps = [later - earlier for earlier, later in pairwise(rig.account.times("t"))]
+    assert max(gaps) <= 15.0, "it waits for one of them at most"
+    assert sum(gap > 5.0 for gap in gaps) <= 10, "and for a quarter of the time"
+    assert any(rig.account.times(name) for name in hanging), "they are asked about, too"
 
 
 async def test_a_probe_that_fails_is_followed_by_one_of_another_task(rig: Rig) -> None:
