@@ -4,15 +4,12 @@ A source runs on the event loop, but whatever grows with the number of its tasks
 thread: the loop is handed finished items, and only when they have changed.
 """
 
-import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import httpx
 from structlog.typing import FilteringBoundLogger
@@ -21,8 +18,7 @@ from exporter.clock import Clock
 from exporter.errors import ExporterError
 from exporter.settings.errors import ConfigError, in_short
 from exporter.tasks.item import Item
-
-T = TypeVar("T")
+from exporter.threads import Threads
 
 
 class DiscoveryError(ExporterError):
@@ -62,25 +58,6 @@ def short_digest(*parts: object) -> str:
 
 
 # ---- a source and those around it ------------------------------------------------------------------------------------
-
-
-class Threads:
-    """Runs what blocks, in daemon threads.
-
-    Not in the loop's own pool: a file system that hangs would take its few threads from scrapes and keys, and the
-    process would wait for it at its end. A call whose caller is cancelled runs on, and nobody hears of its result.
-    """
-
-    def __init__(self, *, at_once: int = 16) -> None:
-        self._free = asyncio.Semaphore(at_once)
-
-    async def run(self, call: Callable[[], T]) -> T:
-        """What the call returns or raises."""
-        async with self._free:
-            loop = asyncio.get_running_loop()
-            done: asyncio.Future[T] = loop.create_future()
-            threading.Thread(target=_run, args=(call, loop, done), name="discovery", daemon=True).start()
-            return await done
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,19 +158,3 @@ class Refreshes:
             self._listener.failed(*faults)
         else:
             self._listener.refreshed()
-
-
-def _run(call: Callable[[], T], loop: asyncio.AbstractEventLoop, done: "asyncio.Future[T]") -> None:
-    """Make the call, in a thread, and hand over what comes of it."""
-
-    def hand_over(result: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(lambda: None if done.done() else result())
-
-    try:
-        value = call()
-    except Exception as error:  # noqa: BLE001 (it is the caller's)
-        fault = error
-        hand_over(lambda: done.set_exception(fault))
-    else:
-        hand_over(lambda: done.set_result(value))

@@ -29,6 +29,7 @@ from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, AccountL
 from exporter.secrets import SecretSource
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
+from exporter.threads import in_thread
 
 KEY_INTERVAL = 1.0
 """Seconds between two looks at the key file."""
@@ -139,16 +140,18 @@ class Account:
         hide: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """An account made off the event loop; raise DispatcherError as making one does. Close it with ``aclose``."""
-        return await asyncio.to_thread(
-            cls,
-            settings,
-            clock=clock,
-            requests=requests,
-            logger=logger,
-            random=random,
-            transport=transport,
-            environ=environ,
-            hide=hide,
+        return await in_thread(
+            partial(
+                cls,
+                settings,
+                clock=clock,
+                requests=requests,
+                logger=logger,
+                random=random,
+                transport=transport,
+                environ=environ,
+                hide=hide,
+            )
         )
 
     async def aclose(self) -> None:
@@ -330,7 +333,7 @@ class Account:
         while True:
             await self._clock.sleep(KEY_INTERVAL)
             key = self._key
-            if await asyncio.to_thread(key.refresh) and key is self._key:
+            if await in_thread(key.refresh) and key is self._key:
                 self._key_changed()
 
     async def prepare(self, settings: AccountSettings) -> AccountChange:
@@ -338,7 +341,7 @@ class Account:
 
         Raise DispatcherError as making an account does.
         """
-        return await asyncio.to_thread(self._prepared, settings)
+        return await in_thread(partial(self._prepared, settings))
 
     def _prepared(self, settings: AccountSettings) -> AccountChange:
         key = self._read_key(settings) if _key_source(settings) != _key_source(self.settings) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -30,6 +31,7 @@ from exporter.settings.model import Settings
 from exporter.settings.reload import CurrentSettings, Difference, diff, refusals
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Tracker
+from exporter.threads import in_thread
 
 HEARTBEAT = 1.0
 
@@ -174,7 +176,7 @@ class Exporter:
 
     async def _reload(self, *, dry_run: bool) -> Difference:
         running = self._settings.value
-        wanted, difference = await asyncio.to_thread(_read, self._config_file, running)
+        wanted, difference = await in_thread(partial(_read, self._config_file, running))
         if not dry_run:
             await self._put_in_force(wanted, running=running)
             self._log.info("config_reloaded", changed=not difference.is_empty)

@@ -1,6 +1,7 @@
 """``serve`` as a real process, against the real simulator."""
 
 import gzip
+import os
 import signal
 import socket
 import stat
@@ -114,6 +115,17 @@ def test_sighup_and_the_reload_address(config: Path, simulator: RunningSimulator
         exporter.send(signal.SIGHUP)
         exporter.wait_for_event("config_reloaded", count=2)
         until_shown(exporter, "bytespike_exporter_config_last_reload_successful 1.0")
+        assert exporter.stop() == 0
+
+
+def test_a_configuration_that_hangs_does_not_keep_it_from_stopping(config: Path) -> None:
+    with start_exporter(config) as exporter:
+        config.unlink()
+        os.mkfifo(config)  # as a file system that does not answer
+        exporter.send(signal.SIGHUP)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{exporter.url}/-/reload", timeout=0.5)
+        assert httpx.get(f"{exporter.url}/-/healthy").status_code == 200
         assert exporter.stop() == 0
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import httpx
 import pytest
 import structlog
 
-from exporter.dispatcher.account import Account
+from exporter.dispatcher.account import KEY_INTERVAL, Account
 from exporter.dispatcher.answer import Blame, DispatcherError, Drift, Quota, Reason
+from exporter.secrets import SecretSource
 from exporter.tasks.identity import TaskRef
 from tests.dispatcher.bench import KEY, OTHER_KEY, REF, SETTINGS, Bench, Requests, Upstream, bench, running
 from tests.support.fake_clock import FakeClock
@@ -162,6 +164,20 @@ async def test_a_changed_key_is_tried_at_once(key_file: Path) -> None:
         assert b.upstream.keys[-1] == OTHER_KEY
         assert "api_key_changed" in b.events()
         assert b.account.suspension is None
+
+
+async def test_a_key_file_that_hangs_takes_no_thread_from_the_others(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang = threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    async with bench(replace(SETTINGS, api_key_env=None, api_key_file=key_file)) as b, running(b.account.watch_key()):
+        monkeypatch.setattr(SecretSource, "refresh", lambda _: hang.wait())
+        await b.clock.advance(KEY_INTERVAL)
+        try:
+            await asyncio.wait_for(asyncio.to_thread(threading.get_ident), 5)
+        finally:
+            hang.set()
 
 
 async def test_without_a_key_nothing_is_sent_until_there_is_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -13,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.secrets import SecretSource
+from exporter.threads import in_thread
 from exporter.web.api.refusals import refusal
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import refuse_cross_site
@@ -116,8 +118,8 @@ class _SecretFile:
     async def read(self, *, now: float) -> SecretSource:
         async with self.lock:
             if self.secret is None:
-                self.secret, self.looked_at = await asyncio.to_thread(lambda: SecretSource(file=self.path)), now
+                self.secret, self.looked_at = await in_thread(partial(SecretSource, file=self.path)), now
             elif now - self.looked_at >= LOOK_SECONDS:
                 self.looked_at = now
-                await asyncio.to_thread(self.secret.refresh)
+                await in_thread(self.secret.refresh)
             return self.secret
