@@ -169,6 +169,7 @@ class Gate:
             self._epoch += 1
         elif self._held.hold in (Hold.KEY, Hold.MONEY):
             self._turn(_Held(self._held.hold, self._held.reason, now))
+            self._probe = None  # one with the old key, should it still be out
             self._strikes.clear()
 
     def relimit(self, *, max_in_flight: int, max_requests_per_second: float) -> None:
@@ -222,7 +223,8 @@ class Gate:
 
     def _turn(self, held: _Held | None) -> None:
         self._held = held
-        self._probe = None
+        if held is None:
+            self._probe = None  # one that is out yet keeps the next one waiting, whatever else became known meanwhile
         self._epoch += 1
         self._failing.clear()
 

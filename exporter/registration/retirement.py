@@ -13,7 +13,7 @@ from exporter.registration.registry import Registry, is_registered, registration
 from exporter.settings.reload import CurrentSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
-from exporter.tasks.tracker import Change
+from exporter.tasks.tracker import Change, ChangeKind
 
 INTERVAL = (1.0, 60.0)
 """The shortest and the longest wait (seconds) between two looks; a tenth of the retention lies in between."""
@@ -43,12 +43,20 @@ class Retirement:
         self._log = log
         self._order = count()
         self._ended: SortedList[tuple[float, int, TaskRef]] = SortedList()
+        self._entries: dict[TaskRef, tuple[float, int, TaskRef]] = {}
+
+    def __len__(self) -> int:
+        """How many tasks have ended and are still registered."""
+        return len(self._ended)
 
     def take(self, change: Change) -> None:
-        """Note a registered task that has ended."""
-        ended_at = change.task.state.finished_at
-        if ended_at is not None and any(map(is_registered, change.task.sources)):
-            self._ended.add((ended_at, next(self._order), change.task.state.ref))
+        """Note a registered task that has ended, once: it may be given up and registered again any number of times."""
+        ended_at, ref = change.task.state.finished_at, change.task.state.ref
+        self._forget(ref)
+        is_followed = change.kind not in (ChangeKind.DROPPED, ChangeKind.MERGED)
+        if is_followed and ended_at is not None and any(map(is_registered, change.task.sources)):
+            entry = self._entries[ref] = (ended_at, next(self._order), ref)
+            self._ended.add(entry)
 
     async def run(self) -> None:
         """Look again and again, for ever; what cannot be given up now is tried again."""
@@ -72,9 +80,15 @@ class Retirement:
             if not await self._flush():
                 return False
             await self._registrar.unregister(registrations)
-        for ended in over:
-            self._ended.discard(ended)
+        for entry in over:
+            if self._entries.get(entry[-1]) == entry:  # most are forgotten by now, for they were dropped
+                self._forget(entry[-1])
         return len(over) == AT_ONCE
+
+    def _forget(self, ref: TaskRef) -> None:
+        entry = self._entries.pop(ref, None)
+        if entry is not None:
+            self._ended.remove(entry)
 
     def _over_before(self) -> float:
         return self._clock.wall() - self._settings.value.globals.retention

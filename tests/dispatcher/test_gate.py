@@ -602,3 +602,28 @@ class Neighbour(RuleBasedStateMachine):
 
 TestNeighbour = Neighbour.TestCase
 TestNeighbour.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_probe_that_is_still_out_is_the_only_one_whatever_comes_back_late() -> None:
+    gate = new_gate(max_in_flight=8)
+    late = send(gate, 0.0)
+    at = hold(gate, DOWN, now=1.0)
+    probe = send(gate, at)
+    fail(gate, late, KEY, at)
+    assert reason(gate, at) is KEY
+    assert gate.delay(at + 1000.0) is None, "an API in trouble meets one request at a time"
+
+    gate.give_back(probe)
+    assert gate.delay(at + 1000.0) == 0.0
+
+
+def test_another_key_is_tried_at_once_though_a_probe_with_the_old_one_is_out() -> None:
+    gate = new_gate(max_in_flight=8)
+    at = hold(gate, KEY, now=1.0)
+    old = send(gate, at)
+    gate.retry_now(at + 1.0)
+    new = send(gate, at + 1.0)
+    gate.give_back(old)
+
+    assert new.is_probe
+    assert gate.delay(at + 2.0) is None
