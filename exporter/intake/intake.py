@@ -88,6 +88,7 @@ class Intake:
         for items in lists.values():
             for some in _slices(items):
                 memory |= await self._recall(some)
+                await asyncio.sleep(0)  # where all are followed, nothing was waited for
         return memory
 
     async def replace(self, lists: Lists, memory: Memory | None = None, *, drops: bool = True) -> None:

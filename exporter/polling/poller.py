@@ -6,7 +6,7 @@ queries for it can overlap. Whatever is learnt goes to the intake, and comes bac
 it.
 
 A task whose queries fail is scheduled apart: it is asked less and less often, and all such tasks together never take
-more than a share of the account's requests (``Turns``). So they slow no other task.
+more than a share of the account's requests (``Shares``). So they slow no other task.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
+from exporter.polling.shares import Shares
 from exporter.polling.streams import Permit
-from exporter.polling.turns import Turns
 from exporter.tasks.identity import IdKey
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, ChangeKind
@@ -89,7 +89,7 @@ class Poller:
         self._failures: dict[int, int] = {}
         self._asked: set[int] = set()
         self._asked_ids: set[IdKey] = set()
-        self._turns = Turns(well=self._schedule, failing=self._failing)
+        self._shares = Shares(well=self._schedule, failing=self._failing)
         self._answered = Schedule()  # those that were answered well, due when they may be asked about again
         self._hurried: set[int] = set()
         self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
@@ -247,14 +247,14 @@ class Poller:
     # ---- which task is next ----------------------------------------------------------------------------------------
 
     async def _until_due(self) -> None:
-        while (due := self._turns.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
+        while (due := self._shares.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
             self._changed.clear()
             await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
 
     def _to_ask(self, *, is_probe: bool = False) -> tuple[TaskView, Slot] | None:
         """The task whose turn it is, taken out; None where none is due any more."""
         now, slots = self._clock.monotonic(), self._account.max_in_flight
-        return self._taken(self._turns.pop(now=now, slots=slots, is_probe=is_probe))
+        return self._taken(self._shares.pop(now=now, slots=slots, is_probe=is_probe))
 
     async def _to_probe(self) -> tuple[TaskView, Slot] | None:
         """The task to find out by how the account does: one that was answered well, as late as ``min_interval`` asks.
@@ -325,7 +325,7 @@ class Poller:
     @contextmanager
     def _asking(self, task: TaskView) -> Iterator[None]:
         ids, is_failing, sent = frozenset(task.state.ref.ids()), task.number in self._failures, self._clock.monotonic()
-        self._turns.began(is_failing=is_failing)
+        self._shares.began(is_failing=is_failing)
         self._asked.add(task.number)
         self._asked_ids |= ids
         try:
@@ -335,7 +335,7 @@ class Poller:
             self._asked_ids -= ids
             now = self._clock.monotonic()
             seconds = now - sent
-            self._turns.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
+            self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
             self._changed.set()
             self._has_tried = True
             self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)

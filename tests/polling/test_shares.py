@@ -5,7 +5,7 @@ import math
 import pytest
 
 from exporter.polling.schedule import Schedule, Slot
-from exporter.polling.turns import FAILING_SHARE, Turns
+from exporter.polling.shares import FAILING_SHARE, Shares
 
 WELL, FAILING = 1, 2
 
@@ -13,7 +13,7 @@ WELL, FAILING = 1, 2
 class Rig:
     def __init__(self) -> None:
         self.well, self.failing = Schedule(), Schedule()
-        self.turns = Turns(well=self.well, failing=self.failing)
+        self.turns = Shares(well=self.well, failing=self.failing)
 
     def due(self, *, well: float | None = None, failing: float | None = None) -> None:
         for schedule, number, due in ((self.well, WELL, well), (self.failing, FAILING, failing)):

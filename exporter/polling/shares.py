@@ -12,7 +12,7 @@ FAILING_SHARE = 4
 """One in so many requests may be for tasks whose queries fail; one at a time always may."""
 
 
-class Turns:
+class Shares:
     """Chooses from two schedules. ``slots`` is how many requests the account may have in flight."""
 
     def __init__(self, *, well: Schedule, failing: Schedule) -> None:
