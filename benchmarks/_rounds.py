@@ -9,12 +9,19 @@ ROUNDS = 7
 
 def compare(ours: Callable[[], None], peer: Callable[[], None], *, each: int, peer_name: str) -> None:
     """Print the median CPU time of one of ``each`` operations both ways, and the ratio; the ratio is what to read."""
+    compare_seconds(lambda: _cpu(ours) / each, lambda: _cpu(peer) / each, peer_name=peer_name)
+
+
+def compare_seconds(
+    ours: Callable[[], float], peer: Callable[[], float], *, peer_name: str, rounds: int = ROUNDS
+) -> None:
+    """Print the median of the seconds that each way returns, and the ratio."""
     own, other = [], []
     for warm_up in (ours, peer):
         warm_up()
-    for _ in range(ROUNDS):
-        own.append(_cpu(ours) / each)
-        other.append(_cpu(peer) / each)
+    for _ in range(rounds):
+        own.append(ours())
+        other.append(peer())
     width = max(len(peer_name), len("this exporter"))
     print(f"{'this exporter':{width}} {median(own) * 1e6:10.1f} us")
     print(f"{peer_name:{width}} {median(other) * 1e6:10.1f} us")
