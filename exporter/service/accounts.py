@@ -102,9 +102,11 @@ class Accounts:
         for settings in wanted.accounts:
             try:
                 await self._prepare(plan, settings)
-            except DispatcherError as error:
+            except BaseException as error:
                 await plan.discard()
-                raise ConfigError([Fault("", 0, f"account {settings.name}", error.detail)]) from error
+                if isinstance(error, DispatcherError):
+                    raise ConfigError([Fault("", 0, f"account {settings.name}", error.detail)]) from error
+                raise
         return plan
 
     def commit(self, plan: AccountsPlan) -> list[str]:
