@@ -5,6 +5,7 @@ All calls block and belong to one thread at a time (``exporter.ledger.writer`` k
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import reduce
 from secrets import token_hex
 from typing import Any, TypeVar
@@ -211,7 +212,7 @@ class _Known:
 
     def __init__(self, ended: Iterable[Row], open_: Iterable[Row]) -> None:
         self._ended: dict[IdKey, list[TaskRef]] = {}
-        self._run: dict[IdKey, list[TaskRef]] = {}
+        self._run: dict[IdKey, list[tuple[TaskRef, float]]] = {}
         self._open: dict[IdKey, list[tuple[TaskRef, int]]] = {}
         for row in ended:
             _note(self._ended, _ref(row))
@@ -220,13 +221,14 @@ class _Known:
             for key in ref.ids():
                 self._open.setdefault(key, []).append((ref, row["rowid"]))
             if row["running_at"] is not None:
-                _note(self._run, ref)
+                self._note_run(ref, row["running_at"])
 
     def has_ended(self, ref: TaskRef) -> bool:
         return _names_one_of(ref, self._ended)
 
-    def has_run(self, ref: TaskRef) -> bool:
-        return _names_one_of(ref, self._run)
+    def running_at(self, ref: TaskRef) -> float | None:
+        """When the task was seen running, which has been counted then; None where it was not."""
+        return next((at for key in ref.ids() for other, at in self._run.get(key, ()) if other.may_be(ref)), None)
 
     def open_rows(self, ref: TaskRef) -> set[int]:
         """The ids of the rows that a new row of this task replaces."""
@@ -237,7 +239,11 @@ class _Known:
         if state.is_terminal:
             _note(self._ended, state.ref)
         if state.running_at is not None:
-            _note(self._run, state.ref)
+            self._note_run(state.ref, state.running_at)
+
+    def _note_run(self, ref: TaskRef, at: float) -> None:
+        for key in ref.ids():
+            self._run.setdefault(key, []).append((ref, at))
 
 
 class _BatchRows:
@@ -256,7 +262,8 @@ class _BatchRows:
         ref = entry.state.ref
         if self._known.has_ended(ref):
             return  # counted before, whatever this process believed
-        if entry.started and not self._known.has_run(ref):
+        running_at = self._known.running_at(ref)
+        if entry.started and running_at is None:
             self._count(entry.started)
         if entry.ended:
             self._count(entry.ended)
@@ -265,7 +272,9 @@ class _BatchRows:
             self._outcomes.append(outcome_row(entry.state, now=self._now))
             self._open.pop(ref, None)
         else:
-            self._open[ref] = open_row(entry.state, now=self._now)
+            # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
+            state = replace(entry.state, running_at=running_at) if entry.state.running_at is None else entry.state
+            self._open[ref] = open_row(state, now=self._now)
         self._known.note(entry.state)
 
     def write(self, tx: Connection) -> None:

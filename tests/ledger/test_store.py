@@ -142,6 +142,22 @@ def test_a_queue_time_counts_once_across_names_and_commits(ledger: SqliteLedger)
     assert totals(ledger) == {QUEUED: 1.0, FINISHED: 1.0}
 
 
+@pytest.mark.parametrize("is_one_batch", [True, False])
+def test_a_queue_time_counts_once_where_a_task_is_followed_anew_before_its_start_is_durable(
+    ledger: SqliteLedger, *, is_one_batch: bool
+) -> None:
+    anew = Entry(begun("t"))  # whoever followed it anew could not read that it has been seen running
+    if is_one_batch:
+        commit(ledger, started(begun("t")), anew)
+    else:
+        commit(ledger, started(begun("t")))
+        commit(ledger, anew)
+
+    assert recall(ledger, TaskRef("a", "t"))[TaskRef("a", "t")].running_at == T0 + 2
+    assert commit(ledger, started(begun("t"))) == {}
+    assert totals(ledger) == {QUEUED: 1.0}
+
+
 def test_meters_are_added_in_the_same_transaction(ledger: SqliteLedger) -> None:
     assert commit(ledger, ended(begun()), meters={REQUESTS: 3.0}) == {FINISHED: 1.0}
     commit(ledger, meters={REQUESTS: 2.0})

@@ -12,6 +12,7 @@ from exporter.settings.errors import ConfigError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from tests.service.rig import Rig
+from tests.support.faulty_ledger import Fault
 
 FINISHED = "bytespike_tasks_finished_total"
 
@@ -298,6 +299,26 @@ async def test_polling_goes_on_while_the_ledger_is_locked_and_nothing_counts_twi
     page = rig.page()
     assert not exporter.unready
     assert (page.sum(FINISHED), page.sum("bytespike_exporter_ledger_pending")) == (5, 0)
+
+
+async def test_a_queue_time_counts_once_though_its_task_was_away_while_the_ledger_took_nothing(rig: Rig) -> None:
+    others, _ = rig.submit(1, latency_seconds=300)
+    rig.configure(groups={"renders": others})
+    exporter = await rig.start()
+    await rig.advance(5)
+    ids, _ = rig.submit(1, latency_seconds=300)
+
+    rig.ledger.fault = Fault.BEFORE
+    for named, seconds in ((others + ids, 60), (others, 1), (others + ids, 0)):
+        rig.configure(groups={"renders": named})
+        await exporter.reload()
+        await rig.advance(seconds)
+    rig.ledger.fault = None
+    assert await exporter.flush()
+
+    await rig.advance(60)
+    assert rig.page().sum("bytespike_tasks", status="running") == 2
+    assert rig.page().sum("bytespike_tasks_queue_duration_seconds_count") == 2
 
 
 async def test_a_ledger_that_cannot_be_opened_is_an_error_at_start(rig: Rig) -> None:
