@@ -343,7 +343,7 @@ async def simulated() -> AsyncIterator[tuple[Simulator, str]]:
 
 async def test_the_simulators_streams_are_read_to_their_end() -> None:
     async with simulated() as (simulator, url):
-        [task] = simulator.submit_many(Batch(count=1, latency_seconds=0.6))
+        [task] = simulator.submit_many(Batch(count=1, latency_seconds=2.0))
         answers, _, error = await hear(new_client(url, key="sk-byts-demo"), TaskRef("default", task.task_id))
         unknown, _, _ = await hear(new_client(url, key="sk-byts-second"), TaskRef("default", task.task_id))
     assert error is None
