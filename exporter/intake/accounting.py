@@ -28,6 +28,7 @@ class Record(Protocol):
 
     def record(self, key: int, entry: Entry) -> None: ...
     def forget(self, key: int) -> None: ...
+    def join(self, key: int, into: int) -> None: ...
     def meter(self, increments: Increments) -> None: ...
 
 
@@ -41,7 +42,9 @@ class TaskAccounting:
 
     def take(self, change: Change) -> None:
         number, state = change.task.number, change.task.state
-        if change.kind in (ChangeKind.MERGED, ChangeKind.DROPPED):
+        if change.into is not None:
+            self._ledger.join(number, change.into)
+        elif change.kind is ChangeKind.DROPPED:
             self._ledger.forget(number)
         elif change.is_news:
             self._ledger.record(number, Entry(state, started=self._started(change), ended=self._ended(change)))

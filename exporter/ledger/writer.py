@@ -123,6 +123,16 @@ class LedgerWriter:
         if entry is not None and not entry.counts:
             del self._waiting[task]
 
+    def join(self, task: Hashable, into: Hashable) -> None:
+        """A task turned out to be another one: what waits for it and counts something is the other's from now on.
+
+        Were it to wait on its own, behind the other's entry, the ledger would take it for counted by that.
+        """
+        entry = self._waiting.pop(task, None)
+        if entry is not None and entry.counts:
+            later = self._waiting.get(into)
+            self._waiting[into] = entry.followed_by(later) if later else entry
+
     def meter(self, increments: Increments) -> None:
         """Count something that the exporter did."""
         self._meters.add(increments)

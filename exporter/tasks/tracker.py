@@ -43,8 +43,8 @@ class Change:
 
     FOLLOWED: a source named it first. NAMED: another source names it, too. ANSWERED: the API told of it, by a query or
     (``is_query`` is false) on its own; ``queue_seconds`` and ``outcome`` are to be counted. MERGED: it turned out to be
-    another task, which goes on. DROPPED: no source names it any more. ``is_news`` tells whether a restart would have to
-    know.
+    the task of number ``into``, which goes on. DROPPED: no source names it any more. ``is_news`` tells whether a
+    restart would have to know.
     """
 
     kind: ChangeKind
@@ -53,6 +53,7 @@ class Change:
     is_query: bool = True
     queue_seconds: float | None = None
     outcome: Outcome | None = None
+    into: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -293,7 +294,7 @@ class Tracker:
             drop.claims = []
             self._forget(drop)
             self._rename(keep, merge(keep.state, drop.state))
-        return keep, [Change(ChangeKind.MERGED, last)]
+        return keep, [Change(ChangeKind.MERGED, last, into=keep.number)]
 
     def _forget(self, task: _Task) -> None:
         del self._tasks[task.number]

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
@@ -28,6 +27,7 @@ class Books:
     def __init__(self) -> None:
         self.recorded: list[tuple[int, Entry]] = []
         self.forgotten: list[int] = []
+        self.joined: list[tuple[int, int]] = []
         self.metered: Counter[str] = Counter()
 
     def record(self, key: int, entry: Entry) -> None:
@@ -35,6 +35,9 @@ class Books:
 
     def forget(self, key: int) -> None:
         self.forgotten.append(key)
+
+    def join(self, key: int, into: int) -> None:
+        self.joined.append((key, into))
 
     def meter(self, increments: Increments) -> None:
         for series, by in increments.items():
@@ -135,20 +138,19 @@ def test_error_codes_beyond_the_limit_are_counted_as_other() -> None:
     assert codes == ["code-0", "code-1", "other", "other"]
 
 
-@pytest.mark.parametrize("kind", [ChangeKind.DROPPED, ChangeKind.MERGED])
-def test_who_is_gone_is_forgotten(kind: ChangeKind) -> None:
+def test_who_is_gone_is_forgotten() -> None:
     accounted = Accounted()
     change = accounted.claim(BY_ID)
-    accounted.accounting.take(Change(kind, change.task, is_news=True))
+    accounted.accounting.take(Change(ChangeKind.DROPPED, change.task, is_news=True))
     assert accounted.books.forgotten == [change.task.number]
     assert len(accounted.books.recorded) == 1
 
 
-def test_of_two_names_of_one_task_the_later_is_forgotten_and_the_other_recorded_with_both() -> None:
+def test_of_two_names_of_one_task_the_later_joins_the_other_which_is_recorded_with_both() -> None:
     accounted = Accounted()
     first, second = accounted.claim(BY_ID), accounted.claim(BY_OUT_ID)
     accounted.answer(BY_ID, Observation(Status.RUNNING, task_id="t", out_task_id="o"))
-    assert accounted.books.forgotten == [second.task.number]
+    assert accounted.books.joined == [(second.task.number, first.task.number)]
     number, entry = accounted.books.recorded[-1]
     assert (number, entry.state.ref) == (first.task.number, TaskRef("a", "t", "o"))
 

@@ -27,12 +27,13 @@ STEP = 0.5
 
 
 class Rig:
-    """An exporter that can be started, killed and started again over one ledger."""
+    """An exporter that can be started, killed and started again over one ledger; ``transport`` may lead elsewhere."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.clock = FakeClock()
         self.simulator = Simulator(clock=self.clock)
+        self.transport: httpx.AsyncBaseTransport = httpx.ASGITransport(create_app(self.simulator))
         self.config_file = directory / "exporter.yml"
         self.key_file = directory / "key"
         self.key_file.write_text("sk-byts-demo")
@@ -62,7 +63,7 @@ class Rig:
             clock=self.clock,
             random=Random(3),
             environ={},
-            transport=httpx.ASGITransport(create_app(self.simulator)),
+            transport=self.transport,
         )
         self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{self.directory}/ledger.db", busy_timeout=0.01))
         self.exporter = Exporter(

@@ -1,9 +1,11 @@
 """The exporter as a whole: life, reload, restart and the faults that it outlives."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Mapping
 
+import httpx
 import pytest
 
 from exporter.ledger.ledger import LedgerError
@@ -319,6 +321,38 @@ async def test_a_queue_time_counts_once_though_its_task_was_away_while_the_ledge
     await rig.advance(60)
     assert rig.page().sum("bytespike_tasks", status="running") == 2
     assert rig.page().sum("bytespike_tasks_queue_duration_seconds_count") == 2
+
+
+@pytest.mark.parametrize("status", ["completed", "running"])
+async def test_what_waits_of_a_task_counts_though_it_turns_out_to_be_another_one(rig: Rig, status: str) -> None:
+    answers: dict[str, dict[str, object]] = {"task_a": {"status": "pending"}}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = answers.get(next(iter(json.loads(request.content).values())))
+        unknown = httpx.Response(404, json={"error": {"code": "task_not_found"}})
+        return httpx.Response(200, json=told) if told else unknown
+
+    rig.transport = httpx.MockTransport(answer)
+    rig.configure(groups={"renders": ["task_other"]}, **{"global": {"not_found_grace": "1h"}})
+    exporter = await rig.start()
+    await rig.advance(5)
+
+    rig.ledger.fault = Fault.BEFORE
+    await rig.advance(30)  # so that a batch is on its way, and what comes next waits behind it
+    groups = {"first": {"static_configs": [{"out_task_ids": ["mine"]}]}, "second": ["task_a"]}
+    rig.configure(groups=groups, **{"global": {"not_found_grace": "1h"}})
+    await exporter.reload()
+    await rig.advance(20)
+    answers["task_a"] = {"task_id": "task_a", "status": status}  # that it is "mine" it does not say
+    await rig.advance(20)
+    answers["mine"] = {"task_id": "task_a", "out_task_id": "mine", "status": status}
+    await rig.advance(20)
+    assert rig.page().by("status", "bytespike_tasks") == {status: 1}
+    rig.ledger.fault = None
+
+    await rig.advance(20)
+    counted = FINISHED if status == "completed" else "bytespike_tasks_queue_duration_seconds_count"
+    assert rig.page().sum(counted) == 1
 
 
 async def test_a_ledger_that_cannot_be_opened_is_an_error_at_start(rig: Rig) -> None:
