@@ -7,9 +7,10 @@ from exporter.tasks.identity import TaskRef
 
 
 class Status(StrEnum):
-    """The API's five statuses, and two for what it did not say.
+    """The API's five statuses, and three for what it did not say.
 
-    ``UNKNOWN`` is a task that no answer has named a known status for (yet); it is polled on.
+    ``UNOBSERVED`` is a task that no answer has told of yet, ``UNKNOWN`` one whose status was not understood; both are
+    polled on.
     """
 
     PENDING = "pending"
@@ -18,6 +19,7 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     NOT_FOUND = "not_found"
+    UNOBSERVED = "unobserved"
     UNKNOWN = "unknown"
 
     @property

@@ -34,7 +34,7 @@ class TaskState:
     first_seen_at: float
     submitted_at: float
     submission: Submission
-    status: Status = Status.UNKNOWN
+    status: Status = Status.UNOBSERVED
     observed_at: float | None = None
     open_at: float | None = None
     running_at: float | None = None

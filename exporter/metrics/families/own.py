@@ -32,6 +32,13 @@ TASKS_DUE = Gauge(
     help="Tasks whose next poll is due and not yet sent; from the exporter's schedule.",
 )
 
+OLDEST_DUE = Gauge(
+    "bytespike_exporter_oldest_due_timestamp_seconds",
+    scope=Scope.ACCOUNT,
+    unit="seconds",
+    help="Unix seconds when the longest-due poll became due, absent where none is; from the exporter's schedule.",
+)
+
 REQUESTS_IN_FLIGHT = Gauge(
     "bytespike_exporter_requests_in_flight",
     scope=Scope.ACCOUNT,

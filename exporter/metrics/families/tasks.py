@@ -23,6 +23,14 @@ BY_STATUS = Gauge(
     help="Followed tasks by last observed status, a finished one until its retention ends; from the API.",
 )
 
+FOLLOWED = Counter(
+    "bytespike_tasks_followed_total",
+    scope=Scope.TASKS,
+    unit="tasks",
+    starts=((),),
+    help="Tasks that came to be followed, each once, across restarts and whoever names them; from the ledger.",
+)
+
 FINISHED = Counter(
     "bytespike_tasks_finished_total",
     scope=Scope.TASKS,
