@@ -61,7 +61,7 @@ HELD: Mapping[str, tuple[str, str]] = {
 OF_ACCOUNTS: Mapping[str, str] = {
     "idle": IDLE,
     "answered": GOOD,
-    "not answered": "dark-red",
+    "not answered": "#7a1420",
     **{name: colour for name, (_, colour) in HELD.items()},
 }
 """The states of an account, in the order in which the timeline numbers them, from 1: the worst counts."""

@@ -1,9 +1,9 @@
 """What goes on inside the exporter: polling, ledger, sources, process."""
 
 from dashboards._board import Row
-from dashboards._links import EXPORTER, GROUP_AND_MODEL, OVERVIEW, TASKS, of_row, of_series, to
+from dashboards._links import EXPORTER, GROUP_AND_MODEL, OVERVIEW, RUNBOOK_INDEX, TASKS, of_row, of_series, to
 from dashboards._look import BAD, SPREAD, UP_OR_DOWN, bad_above, bad_below, line_at
-from dashboards._panels import FEW, FULL, HALF, THIRD, lines, stack
+from dashboards._panels import FEW, FULL, THIRD, lines, stack
 from dashboards._promql import ANSWERED, HOUR, RATE, longest_due, of_exporters, spread, total
 from dashboards._query import Query
 from dashboards._tables import Column, table
@@ -16,13 +16,20 @@ POLLING = Row(
     [
         lines(
             "Poll lag",
-            "From the time a poll was due to the time it was sent, and how long the longest-due one has waited.",
+            "From the time a poll was due to the time it was sent.",
             *spread("bytespike_exporter_poll_lag_seconds"),
-            Query(longest_due(), "longest due"),
             empty="Nothing was polled.",
             unit="suffix:s",
-            colours={**SPREAD, "longest due": BAD},
+            colours=SPREAD,
             links=[to(TASKS)],
+        ),
+        lines(
+            "Longest-due poll",
+            "How long each account's longest-due poll has been waiting to be sent. While the API does not answer it "
+            "climbs, though the polls that are sent are hardly late.",
+            Query(longest_due("account"), "{{account}}"),
+            unit="dthms",
+            links=OF_ACCOUNT,
         ),
         lines(
             "Polls asked / allowed",
@@ -53,7 +60,6 @@ POLLING = Row(
             links=[to(TASKS)],
             colours=SPREAD,
             step="2m",
-            width=HALF,
         ),
         lines(
             "Best mean interval",
@@ -61,7 +67,6 @@ POLLING = Row(
             Query("max by (account) (bytespike_exporter_attainable_interval_seconds)", "{{account}}"),
             unit="suffix:s",
             links=OF_ACCOUNT,
-            width=HALF,
         ),
     ],
 )
@@ -76,6 +81,7 @@ LEDGER = Row(
             empty="Nothing was committed.",
             unit="s",
             colours=SPREAD,
+            links=[RUNBOOK_INDEX],
         ),
         lines(
             "Waiting for the ledger",
@@ -84,6 +90,7 @@ LEDGER = Row(
             Query(f"60 * sum(rate(bytespike_exporter_ledger_failures_total[{RATE}]))", "failed a minute"),
             unit="short",
             colours={"waiting": "blue", "failed a minute": BAD},
+            links=[RUNBOOK_INDEX],
         ),
         lines(
             "Commits a second",
@@ -143,6 +150,7 @@ SOURCES = Row(
             Query(f"60 * sum by (limit) (rate(bytespike_exporter_label_values_overflowed_total[{RATE}]))", "{{limit}}"),
             Query("sum(bytespike_exporter_duplicate_tasks)", "duplicate tasks"),
             unit="short",
+            links=[to(TASKS), RUNBOOK_INDEX],
         ),
     ],
 )

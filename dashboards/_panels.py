@@ -138,7 +138,8 @@ def stack(
         panel = panel.axis_soft_max(most)
     if bars:
         return panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(80).line_width(0)
-    return panel.fill_opacity(35).line_width(1)
+    # without a line: that of a part that is 0 would be drawn over the others
+    return panel.fill_opacity(60).line_width(0)
 
 
 def ranking(

@@ -18,7 +18,7 @@ RATE = "$__rate_interval"
 EXPORTERS = "last_over_time(bytespike_exporter_build_info[1d])"
 """Every exporter that could be scraped within the last day."""
 
-RECENT = "10m"
+RECENT = "5m"
 """For what is so now: a wave shows within minutes."""
 
 HOUR = "1h"
@@ -44,9 +44,13 @@ def unanswered(*by: str) -> str:
 
 
 def longest_due(*by: str) -> str:
-    """Seconds for which the longest-due poll has waited; nothing where none is due."""
+    """Seconds for which the longest-due poll had waited at the last scrape; 0 where none was due.
+
+    Not until now: since then it may have been sent.
+    """
     function = f"max by ({', '.join(by)})" if by else "max"
-    return f"{function} (time() - bytespike_exporter_oldest_due_timestamp_seconds)"
+    due = "bytespike_exporter_oldest_due_timestamp_seconds"
+    return f"{function} (timestamp({due}) - {due}) or 0 * {function} (bytespike_up)"
 
 
 def quantile(share: float, histogram: str, window: str, *by: str, matchers: str = "", among: str = "") -> str:

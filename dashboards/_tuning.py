@@ -18,7 +18,7 @@ TUNING = Row(
     "What does the cadence gain, and what does it cost?",
     [
         stat(
-            "Polls / fixed interval",
+            "Polls sent / fixed",
             "Polls sent in 15 minutes / those that a fixed interval would have sent which notices ends as exactly: one "
             "of the mean observation gap. Below 100 % the cadence saves the rest.",
             f"{POLLS} / {FIXED}",
@@ -56,7 +56,7 @@ TUNING = Row(
             links=[to(TASKS)],
         ),
         stat(
-            "Polls asked / allowed",
+            "Asked / allowed",
             "Polls that the followed tasks ask for / those that the account's limits allow, of the busiest account "
             "that is answered. Above 100 % tasks are polled less often than their ETAs ask for, and nothing is lost: "
             "allow more only where your own traffic leaves room, else let poll.min_interval be longer.",

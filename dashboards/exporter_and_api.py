@@ -101,20 +101,19 @@ STATE = Row(
             links=[RUNBOOK_INDEX],
         ),
         stat(
-            "Longest-due poll",
+            "Longest due",
             "How long the poll that is due the longest has been waiting to be sent. It grows while the API does not "
             "answer, and where more tasks are followed than the limits let through.",
             longest_due(),
             unit="s",
             decimals=0,
             thresholds=worse_above(*WAITING),
-            empty="none is due",
             width=3,
             links=[to(TASKS), to(OVERVIEW)],
         ),
         stat(
             "Poll lag p90",
-            "How late polls were sent in the last 10 minutes, by the 90th percentile. Of accounts that are answered: "
+            "How late polls were sent in the last 5 minutes, by the 90th percentile. Of accounts that are answered: "
             "a poll that was not sent has no lag yet.",
             quantile(0.9, "bytespike_exporter_poll_lag_seconds", RECENT, among=ANSWERED),
             unit="s",

@@ -71,8 +71,8 @@ def _compared(label: str) -> Row:
         f"By {label}",
         [
             lines(
-                "Success, 10 min",
-                f"Completed / completed and failed in ten minutes. The dashed line is the objective, {OBJECTIVE:.0%}.",
+                "Success, 5 min",
+                f"Completed / completed and failed in five minutes. The dashed line is the objective, {OBJECTIVE:.0%}.",
                 query(success(RECENT, label)),
                 empty="None completed or failed.",
                 links=links,
@@ -144,17 +144,17 @@ LATE = Row(
             links=[to(TASKS, of_series("group", "model"))],
             width=HALF,
         ),
-        lines(
+        ranking(
             "Oldest open task",
-            "Age of each group's oldest task that is pending or running.",
+            f"Age of the oldest task that is pending or running, now, the {MOST} highest.",
             Query(
-                "time() - min by (group) (bytespike_tasks_oldest_submit_timestamp_seconds)",
-                "{{group}}",
+                _top("time() - min by (account, group, model) (bytespike_tasks_oldest_submit_timestamp_seconds)"),
+                PLACE_LEGEND,
             ),
             unit="dthms",
+            empty="none is open",
             width=HALF,
-            links=[to(TASKS, of_series("group")), to(GROUP_AND_MODEL, of_series("group"))],
-            empty="No task is open.",
+            links=OF_PLACE,
         ),
     ],
 )

@@ -53,9 +53,9 @@ WIDTHS = {
     "Overdue": 75,
     "Ended": 65,
     "Failed": 65,
-    "10 min": 70,
+    "5 min": 70,
     "1 h": 65,
-    "ETA ratio": 80,
+    "ETA ratio": 90,
     "Credits": 70,
 }
 
@@ -96,7 +96,6 @@ STATE = Row(
             unit="s",
             decimals=0,
             thresholds=worse_above(*WAITING),
-            empty="none is due",
             links=[to(EXPORTER)],
         ),
         stat(
@@ -108,8 +107,8 @@ STATE = Row(
             links=[to(EXPORTER), to(TASKS)],
         ),
         stat(
-            "Success, 10 min",
-            "Completed / completed and failed tasks of the last ten minutes: how it is now. Grey where none ended, "
+            "Success, 5 min",
+            "Completed / completed and failed tasks of the last five minutes: how it is now. Grey where none ended, "
             "and while no account is answered.",
             known(success(RECENT)),
             unit="percentunit",
@@ -175,12 +174,13 @@ STATE = Row(
         ),
         stat(
             "Quota lasts",
-            "How long the quota of the key that is nearest to its end lasts at the rate of the last hour.",
+            "How long the quota of the key that is nearest to its end lasts at the rate of the last hour. "
+            "Grey where nothing is spent, and where the API tells no quota.",
             f"min(bytespike_api_quota_remaining_credits / (-deriv(bytespike_api_quota_remaining_credits[{HOUR}]) > 0))",
             unit="s",
             decimals=0,
             thresholds=worse_below(*LASTS_SECONDS),
-            empty="not falling",
+            empty="no end seen",
             links=[to(CREDITS_BOARD)],
         ),
     ],
@@ -192,7 +192,7 @@ WHERE = Row(
         table(
             "Groups and models, last hour",
             "What each group and model did in the last hour, whether the API answers its account, the share that "
-            "succeeded in ten minutes and in an hour, and the median of duration / ETA. "
+            "succeeded in five minutes and in an hour, and the median of duration / ETA. "
             "The most failures stand first; what did nothing is left out.",
             Column("API", OF_ACCOUNT, thresholds=bad_below(1), mappings=[UP_OR_DOWN]),
             Column("Open", total(f"bytespike_tasks{OPEN}", *PLACE), "short"),
@@ -209,7 +209,7 @@ WHERE = Row(
                 "short",
                 decimals=0,
             ),
-            Column("10 min", success(RECENT, *PLACE), "percentunit", decimals=0, thresholds=worse_below(*SUCCESS)),
+            Column("5 min", success(RECENT, *PLACE), "percentunit", decimals=0, thresholds=worse_below(*SUCCESS)),
             Column("1 h", success(HOUR, *PLACE), "percentunit", decimals=0, thresholds=worse_below(*SUCCESS)),
             Column(
                 "ETA ratio",
