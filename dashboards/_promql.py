@@ -32,9 +32,9 @@ def success(window: str, *by: str) -> str:
     return f"{completed} / ({decided} > 0)"
 
 
-def known(expr: str) -> str:
-    """Nothing while no account at all is answered: then the last minutes are missing from it."""
-    return f"{expr} and on () bytespike_up == 1"
+def known(expr: str, *by: str) -> str:
+    """Nothing while no account is answered (of those that the labels name): then the last minutes are missing."""
+    return f"{expr} and on ({', '.join(by)}) bytespike_up == 1"
 
 
 def unanswered(*by: str) -> str:

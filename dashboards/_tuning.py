@@ -9,9 +9,9 @@ from dashboards._thresholds import BUDGET
 
 WINDOW, SECONDS = "15m", 900
 GAP = "bytespike_exporter_observation_gap_seconds"
-POLLS = f'sum(increase(bytespike_api_requests_total{{endpoint="tasks/query"}}[{WINDOW}]))'
+POLLS = f'sum(increase(bytespike_api_requests_total{{endpoint="tasks/query"}}[{WINDOW}]) and {ANSWERED})'
 MEAN_GAP = f"sum(increase({GAP}_sum[{WINDOW}])) / (sum(increase({GAP}_count[{WINDOW}])) > 0)"
-FIXED = f"({SECONDS} * sum(avg_over_time(bytespike_tasks{OPEN}[{WINDOW}])) / ({MEAN_GAP}))"
+FIXED = f"({SECONDS} * sum(avg_over_time(bytespike_tasks{OPEN}[{WINDOW}]) and {ANSWERED}) / ({MEAN_GAP}))"
 """Polls of the same open tasks at one interval, the one that would notice ends as exactly: its gap is the interval."""
 
 TUNING = Row(
@@ -20,11 +20,12 @@ TUNING = Row(
         stat(
             "Polls sent / fixed",
             "Polls sent in 15 minutes / those that a fixed interval would have sent which notices ends as exactly: one "
-            "of the mean observation gap. Below 100 % the cadence saves the rest.",
+            "of the mean observation gap. Below 100 % the cadence saves the rest. "
+            "Of accounts that are answered: the others wait, which is no gain.",
             f"{POLLS} / {FIXED}",
             unit="percentunit",
             decimals=0,
-            empty="no task ended",
+            empty="not known",
             links=[to(TASKS)],
         ),
         stat(

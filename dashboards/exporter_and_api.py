@@ -115,7 +115,7 @@ STATE = Row(
             "Poll lag p90",
             "How late polls were sent in the last 5 minutes, by the 90th percentile. Of accounts that are answered: "
             "a poll that was not sent has no lag yet.",
-            quantile(0.9, "bytespike_exporter_poll_lag_seconds", RECENT, among=ANSWERED),
+            f"{quantile(0.9, 'bytespike_exporter_poll_lag_seconds', RECENT, among=ANSWERED)} >= 0",
             unit="s",
             thresholds=worse_above(*LAG),
             empty="not known",

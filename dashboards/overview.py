@@ -209,8 +209,20 @@ WHERE = Row(
                 "short",
                 decimals=0,
             ),
-            Column("5 min", success(RECENT, *PLACE), "percentunit", decimals=0, thresholds=worse_below(*SUCCESS)),
-            Column("1 h", success(HOUR, *PLACE), "percentunit", decimals=0, thresholds=worse_below(*SUCCESS)),
+            Column(
+                "5 min",
+                known(success(RECENT, *PLACE), "account"),
+                "percentunit",
+                decimals=0,
+                thresholds=worse_below(*SUCCESS),
+            ),
+            Column(
+                "1 h",
+                known(success(HOUR, *PLACE), "account"),
+                "percentunit",
+                decimals=0,
+                thresholds=worse_below(*SUCCESS),
+            ),
             Column(
                 "ETA ratio",
                 quantile(0.5, "bytespike_tasks_eta_ratio", HOUR, *PLACE),
