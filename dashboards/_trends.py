@@ -5,7 +5,7 @@ from dashboards._links import CREDITS as CREDITS_BOARD
 from dashboards._links import EXPORTER, GROUP_AND_MODEL, TASKS, of_series, to
 from dashboards._look import CODES, ENDS, IDLE, OPEN_STATES, REASONS, SPREAD, line_at
 from dashboards._panels import FEW, HALF, lines, stack
-from dashboards._promql import HOUR, OPEN, RATE, RECENT, named, spread, success
+from dashboards._promql import HOUR, OPEN, RATE, RECENT, known, named, spread, success
 from dashboards._query import Query
 from monitoring.thresholds import OBJECTIVE
 
@@ -33,9 +33,10 @@ OUTCOMES = Row(
         ),
         lines(
             "Success",
-            f"Completed / completed and failed tasks; the dashed line is the objective, {OBJECTIVE:.0%}.",
-            Query(success(RECENT), "5 min"),
-            Query(success(HOUR), "1 h"),
+            f"Completed / completed and failed tasks; the dashed line is the objective, {OBJECTIVE:.0%}. "
+            "It ends while no account is answered.",
+            Query(known(success(RECENT)), "5 min"),
+            Query(known(success(HOUR)), "1 h"),
             unit="percentunit",
             thresholds=line_at(OBJECTIVE),
             empty="None completed or failed.",

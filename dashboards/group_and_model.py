@@ -6,7 +6,7 @@ from dashboards._board import Board, Row
 from dashboards._links import CREDITS, GROUP_AND_MODEL, TASKS, of_series, to
 from dashboards._look import line_at, plain, worse_above
 from dashboards._panels import HALF, lines, ranking, stack
-from dashboards._promql import HOUR, OPEN, RATE, RECENT, mean, named, quantile, success, total
+from dashboards._promql import HOUR, OPEN, RATE, RECENT, known, mean, named, quantile, success, total
 from dashboards._query import Query
 from monitoring.thresholds import OBJECTIVE
 
@@ -73,7 +73,7 @@ def _compared(label: str) -> Row:
             lines(
                 "Success, 5 min",
                 f"Completed / completed and failed in five minutes. The dashed line is the objective, {OBJECTIVE:.0%}.",
-                query(success(RECENT, label)),
+                query(known(success(RECENT, label))),
                 empty="None completed or failed.",
                 links=links,
                 unit="percentunit",
@@ -152,7 +152,7 @@ LATE = Row(
                 PLACE_LEGEND,
             ),
             unit="dthms",
-            empty="none is open",
+            empty="none was seen open",
             width=HALF,
             links=OF_PLACE,
         ),
