@@ -19,10 +19,12 @@ PLAN = Plan(seed=7, time_scale=20, port=0)
 ALONE = Found({}, "on their own")
 
 
-async def begun(directory: Path, found: Found) -> tuple[Demo, asyncio.Task[None], Addresses]:
+async def begun(
+    directory: Path, found: Found, tell: Callable[[str], None] = print
+) -> tuple[Demo, asyncio.Task[None], Addresses]:
     """A demo that has come to its addresses, and its run."""
     ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
-    demo = Demo(PLAN, directory, ready=ready.set_result, found=found)
+    demo = Demo(PLAN, directory, ready=ready.set_result, tell=tell, found=found)
     run = asyncio.create_task(demo.run())
     either: set[asyncio.Future[Any]] = {run, ready}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -32,7 +34,7 @@ async def begun(directory: Path, found: Found) -> tuple[Demo, asyncio.Task[None]
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(200):
+    for _ in range(400):
         if await look():
             return
         await asyncio.sleep(0.2)
@@ -48,7 +50,7 @@ async def ended(run: asyncio.Task[None]) -> None:
 @pytest.mark.e2e
 async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
     _, run, at = await begun(tmp_path, ALONE)
-    assert (at.monitoring, at.remark) == ({}, "on their own")
+    assert (at.monitoring, at.remark, at.views) == ({}, "on their own", {})
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def are_counted_beyond_the_first_wave() -> bool:
@@ -71,11 +73,13 @@ async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanager(tmp_path: Path) -> None:
+async def test_prometheus_scrapes_it_and_alertmanager_tells_of_the_shipped_rules(tmp_path: Path) -> None:
     need_tool("prometheus")
     need_tool("prometheus-alertmanager")
-    demo, run, at = await begun(tmp_path, look())
+    told: list[str] = []
+    demo, run, at = await begun(tmp_path, look(), told.append)
     assert at.remark == ""
+    assert {"Alerts", "Alertmanager"} <= set(at.views)
     async with httpx.AsyncClient(trust_env=False, base_url=at.monitoring[PROMETHEUS]) as http:
 
         async def data(path: str) -> Any:
@@ -91,6 +95,12 @@ async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanage
         await until(are_targets)  # it begins to scrape within an interval
         [alertmanager] = (await data("alertmanagers"))["activeAlertmanagers"]
         assert alertmanager["url"].startswith(at.monitoring[ALERTMANAGER])
+
+        async def is_told() -> bool:
+            return bool(told)
+
+        await until(is_told)  # the rules are evaluated within an interval, too
+    assert [line.split()[1:4] for line in told] == [["watchdog", "ByteSpikeWatchdog", "firing"]]
     await ended(run)
     assert all(child._process.returncode is not None for child in demo._children)
 
