@@ -44,7 +44,8 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
 def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     with Running("demo", "--port", "0", log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
         demo.wait_for_text("Ctrl-C stops everything.")
-        addresses = re.findall(r"^  .*? (http://[^/]+/)", demo.output, re.MULTILINE)
+        addresses = set(re.findall(r"http://[^/\s]+", demo.output))
+        assert len(addresses) == 2 + len(look().programs)
         assert all(answers(address) for address in addresses)
         demo.send(signal.SIGKILL)
         assert demo.wait() == -signal.SIGKILL
