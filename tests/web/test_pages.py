@@ -11,11 +11,13 @@ import yaml
 
 from exporter.dispatcher.answer import Quota
 from exporter.ledger.ledger import LedgerView
+from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import AccountView, ConfigView
 from exporter.settings.model import GroupSettings, Settings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
-from exporter.web.pages import Landing, Moment, Mood, State, as_age, as_utc, landing
+from exporter.web.pages import Landing, landing
+from exporter.web.wording import Moment, Mood, State, as_age, as_utc
 from tests.support.browse import Browse
 from tests.support.fake_exporter import NOW, SETTINGS, FakeExporter, census, snapshot
 
@@ -90,7 +92,7 @@ RENDERS = GroupSettings("renders", "default")
 
 
 def page(*, faults: Sequence[str] = (), unready: Sequence[str] = (), **parts: object) -> Landing:
-    return landing(snapshot(**parts), (RENDERS,), faults=faults, unready=unready)
+    return landing(snapshot(**parts), (RENDERS,), Recent(), faults=faults, unready=unready)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_each_label_set_is_looked_at_once_however_many_groups_there_are() -> Non
 
     groups = [GroupSettings(f"g{number}", "default") for number in range(50)]
     known = Known([TaskLabels("default", "g7", "veo")])
-    shown = landing(snapshot(known=known), groups, faults=(), unready=())
+    shown = landing(snapshot(known=known), groups, Recent(), faults=(), unready=())
     assert [(row.name, row.models) for row in shown.groups if row.models] == [("g7", "veo")]
     assert looks == [1]
 
