@@ -5,7 +5,7 @@ else at hand, and no substitute for Prometheus.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -23,17 +23,17 @@ SLOTS = 120
 """So many intervals are remembered: an hour."""
 
 MOST = 50
-"""The first so many groups and accounts of the configuration have a history of their own; the total has them all."""
+"""The first so many groups, and accounts, have a history of their own; the total has them all."""
 
 
 class Answering(StrEnum):
     """Whether an account answered, as far as one sample tells."""
 
     UP = "up"
-    PARTLY = "some requests failed"
+    PARTLY = "some failed"
     DOWN = "down"
     SUSPENDED = "suspended"
-    IDLE = "nothing to ask about"
+    IDLE = "idle"
     UNKNOWN = "no answer yet"
 
     @property
@@ -62,11 +62,18 @@ class AccountSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample. ``slot`` counts intervals: where a number is left out, no sample was taken in that time."""
+    """One sample, so many seconds after the one before.
+
+    ``slot`` counts intervals: where a number is left out, no sample was taken in that time. ``total`` is of all groups.
+    ``is_blind``: there was something to ask, and no account answered. ``waited`` is the age (seconds) of the
+    longest-due poll of all accounts, 0 where none is due.
+    """
 
     slot: int
     seconds: float
     total: GroupSample
+    is_blind: bool
+    waited: float
     groups: Mapping[str, GroupSample]
     accounts: Mapping[str, AccountSample]
 
@@ -122,11 +129,21 @@ class History:
 
     def _sample(self, reading: Reading, before: Reading | None, *, slot: int, seconds: float) -> Sample:
         groups = {name: _group_sample(name, reading, before) for name in reading.groups}
-        accounts = {view.name: _account_sample(view, reading, before) for view in reading.accounts[: self._most]}
+        accounts = {view.name: _account_sample(view, reading, before) for view in reading.accounts}
+        last = self._samples[-1] if self._samples else None
         kept = dict(islice(groups.items(), self._most))
-        if self._samples:
-            kept, accounts = _shared(kept, self._samples[-1].groups), _shared(accounts, self._samples[-1].accounts)
-        return Sample(slot, seconds, _total(list(groups.values())), kept, accounts)
+        wanted = {*islice(accounts, self._most), *(reading.places[name] for name in kept)}
+        return Sample(
+            slot=slot,
+            seconds=seconds,
+            total=_total(list(groups.values())),
+            is_blind=_is_blind(accounts.values()),
+            waited=max((account.waited or 0.0 for account in accounts.values()), default=0.0),
+            groups=_shared(kept, last.groups if last else {}),
+            accounts=_shared(
+                {name: sample for name, sample in accounts.items() if name in wanted}, last.accounts if last else {}
+            ),
+        )
 
 
 # ---- from two readings to a sample -----------------------------------------------------------------------------------
@@ -169,6 +186,12 @@ def answering_of(view: AccountView, asked: Asked | None, *, is_idle: bool) -> An
     if view.up:
         return Answering.UP
     return Answering.UNKNOWN if view.last_success_at is None and not failures else Answering.DOWN
+
+
+def _is_blind(accounts: Iterable[AccountSample]) -> bool:
+    """Whether none answered of those that there was anything to ask of."""
+    asked = [account.answering for account in accounts if account.answering is not Answering.IDLE]
+    return bool(asked) and all(answering.is_blind for answering in asked)
 
 
 def _shared(samples: dict[str, Kept], before: Mapping[str, Kept]) -> dict[str, Kept]:

@@ -119,12 +119,12 @@ def read(snapshot: Snapshot) -> Reading:
     for (labels, status), count in snapshot.census.counts.items():
         open_of_account[labels.account] += 0 if status in TERMINAL else count
     accounts = {account.name for account in snapshot.accounts}
-    places = _places(snapshot)
+    places = places_of(snapshot)
     ended, asked = _counted(snapshot.totals, places, accounts)
     return Reading(
         at=snapshot.census.at,
         places=places,
-        groups=open_tasks(snapshot),
+        groups=open_tasks(snapshot, places),
         ended=ended,
         accounts=snapshot.accounts,
         open_of_account=open_of_account,
@@ -132,15 +132,14 @@ def read(snapshot: Snapshot) -> Reading:
     )
 
 
-def open_tasks(snapshot: Snapshot) -> Mapping[str, Open]:
-    """The open tasks of each group of the configuration, in its order."""
-    places = _places(snapshot)
+def open_tasks(snapshot: Snapshot, places: Mapping[str, str]) -> Mapping[str, Open]:
+    """The open tasks of each of these groups."""
     counts = _open_counts(snapshot.census, places)
     return {group: _open(counts[group]) for group in places}
 
 
-def _places(snapshot: Snapshot) -> dict[str, str]:
-    """Each group with its account. The totals may remember more, which is not shown."""
+def places_of(snapshot: Snapshot) -> Mapping[str, str]:
+    """Each group of the configuration with its account, in its order. The totals may remember more: it is not shown."""
     return {labels.group: labels.account for labels in snapshot.known}
 
 

@@ -67,3 +67,16 @@ def as_number(number: float) -> str:
 def as_share(part: float, whole: float) -> str:
     """Per cent, rounded down: whatever is not all is not 100 %."""
     return f"{as_number(math.floor(part / whole * 1000) / 10)} %"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """A duration: ``1.4 s``, ``3 min 20 s``."""
+    return f"{as_number(seconds)} s" if seconds < 60 else as_age(seconds)
+
+
+def about(seconds: float) -> str:
+    """A span in whole minutes, for what is not exact to the second: ``30 s``, ``3 min``, ``1 h``."""
+    if seconds < 60:
+        return as_age(seconds)
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number)
