@@ -95,7 +95,7 @@ def _height(value: float | None, top: float, room: int) -> int | None:
     """Whatever is more than nothing is to be seen: one failure among a thousand successes, too."""
     if not _is_number(value):
         return None
-    return min(room, math.ceil(room * value / top)) if value > 0 and top > 0 else 0
+    return math.ceil(room * min(1.0, value / top)) if value > 0 and top > 0 else 0
 
 
 def _is_number(value: float | None) -> TypeGuard[float]:
