@@ -133,8 +133,7 @@ def _cards(view: Timeline, opened: Mapping[str, Open], snapshot: Snapshot) -> tu
 
 
 def _open_card(canvas: Canvas, columns: Sequence[Column[Open]], now: Open) -> Card:
-    most = highest([float(it.all) for it in chain.from_iterable(columns)])
-    lines = [f"most {most:,.0f}" if columns else ""]
+    lines = [f"most {max(it.all for it in chain([now], *columns)):,}"]
     if now.unobserved or now.unknown:
         lines.append(f"{now.unobserved:,} unobserved, {now.unknown:,} unknown")
     return Card("Open tasks", Fact(f"{now.all:,}"), tuple(lines), canvas.open(_open_words(now).words, columns))
@@ -168,7 +167,10 @@ def _wait_card(canvas: Canvas, view: Timeline, snapshot: Snapshot) -> Card:
     longest = max(waits, key=lambda name: waits[name], default=None)
     fact = Fact("nothing waits") if longest is None else Fact(as_age(waits[longest]))
     waited = [max(column, default=None) for column in view.columns(view.slots, lambda sample: sample.waited)]
-    lines = (*(() if longest is None else (f"account {longest}",)), f"longest {as_age(highest(waited))}")
+    lines = (
+        *(() if longest is None else (f"account {longest}",)),
+        f"longest {as_age(highest(waited, list(waits.values())))}",
+    )
     return Card("Longest wait for a poll", fact, lines, canvas.line("Longest wait for a poll", fact.words, waited))
 
 
