@@ -1,5 +1,6 @@
 """What the pictures of the last hour say, and what they do not claim to know."""
 
+import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -84,6 +85,8 @@ def test_in_an_outage_nothing_is_said_of_now_whatever_ended_before() -> None:
     for title in ("Success", "Ended, per minute", "Duration, median", "Credits, per hour"):
         assert (card(told, title).value.words, card(told, title).value.is_known) == ("not known", False)
         assert layers(card(told, title))["blind"] == "M38 48v-48h2V48z", "the last two of 40 columns are grey"
+    for title in ("Success", "Duration, median"):
+        assert re.fullmatch(r"M18 \d+h20", layers(card(told, title))["line"]), "no line goes on into the grey"
     [group] = told.groups
     assert {group.success.words, group.ended.words, group.duration.words, group.credits.words} == {"not known"}
     assert told.unknown == ("Account main has not answered for 1 min: what its tasks do is not known.",)
