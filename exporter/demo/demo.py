@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import httpx
 import yaml
 
-from exporter.demo.monitoring import ALERTMANAGER, LISTENS, Found, Monitoring, look
+from exporter.demo.monitoring import ALERTMANAGER, CONFIG, LISTENS, Found, Monitoring, look
 from exporter.demo.processes import Child, free_or_any, ourselves
 from exporter.demo.receiver import RECEIVER_PORT, receiving
 from exporter.demo.views import views
@@ -66,7 +66,8 @@ class Addresses:
 class Demo:
     """One run of the demo in a directory of its own. ``run`` ends by being cancelled or with ExporterError.
 
-    ``ready`` is told once where to look, ``tell`` is given each notification as a line.
+    ``ready`` is told once where to look, ``tell`` is given each notification as a line. ``config`` has the files of
+    Prometheus and Alertmanager.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class Demo:
         ready: Callable[[Addresses], None],
         tell: Callable[[str], None],
         found: Found | None = None,
+        config: Path = CONFIG,
     ) -> None:
         self._plan = plan
         self._directory = directory
         self._ready = ready
         self._tell = tell
         self._found = look() if found is None else found
-        self._monitoring = Monitoring(self._found, directory, any_port=plan.port == 0)
+        self._monitoring = Monitoring(self._found, directory, any_port=plan.port == 0, config=config)
         self._keys = {
             account.name: write_key(directory, account.name, account.keys[0].key) for account in default_accounts()
         }
