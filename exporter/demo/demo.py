@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import httpx
 import yaml
 
-from exporter.demo.monitoring import ALERTMANAGER, CONFIG, LISTENS, Found, Monitoring, look
+from exporter.demo.monitoring import ALERTMANAGER, ANSWERS, CONFIG, Found, Monitoring, look
 from exporter.demo.processes import Child, free_or_any, ourselves
 from exporter.demo.receiver import RECEIVER_PORT, receiving
 from exporter.demo.views import views
@@ -139,7 +139,7 @@ class Demo:
         for name in monitoring.names:
             child = await monitoring.start(name, exporter=exporter, receiver=receiver)
             self._children.append(child)
-            await child.says(LISTENS)
+            await child.says(ANSWERS[name])
         return {name: monitoring.url(name) for name in monitoring.names}
 
     async def _start(self, name: str, command: str, options: Mapping[str, object]) -> Child:

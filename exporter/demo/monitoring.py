@@ -25,8 +25,8 @@ PORTS = {PROMETHEUS: 9090, ALERTMANAGER: 9093}
 PLACEHOLDER = f"//localhost:{RECEIVER_PORT}/"
 """The receiver of the shipped configuration: in whatever else stands there, nothing is changed."""
 
-LISTENS = r"msg=\"?(Server is ready|Listening on)"
-"""What each of them logs once it answers."""
+ANSWERS = {PROMETHEUS: r"msg=\"?(Server is ready)", ALERTMANAGER: r"msg=\"?(Listening on)"}
+"""What each of them logs once it answers; Prometheus listens before that, and refuses."""
 
 
 @dataclass(frozen=True, slots=True)
