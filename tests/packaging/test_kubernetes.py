@@ -179,7 +179,7 @@ def discovered(pods: list[dict[str, str]], directory: Path) -> list[dict[str, st
         {"target_label": "endpoint", "replacement": endpoint["port"]},
     ]
     ours = [{_snake(key): value for key, value in relabeling.items()} for relabeling in endpoint["relabelings"]]
-    job = {
+    job: dict[str, Any] = {
         "job_name": "serviceMonitor/monitoring/bytespike-exporter/0",
         "file_sd_configs": [{"files": [str(directory / "targets.json")]}],
         "relabel_configs": [*operator, *ours],
