@@ -178,7 +178,7 @@ def measure(tasks: int, upstream: str) -> Row:
             spent = _cpu(pid) - spent
             asked = _requests(url) - asked
 
-            times = []
+            page, times = "", []
             for _ in range(SCRAPES):
                 began = time.monotonic()
                 page = _page(url)
