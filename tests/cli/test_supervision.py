@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from structlog.testing import capture_logs
 from exporter.cli.supervision import FEEDS, Supervisor
 from exporter.clock import SystemClock
 from tests.support.fake_exporter import FakeExporter
-from tests.support.processes import start_exporter
+from tests.support.processes import PROJECT, start_exporter
 from tests.support.supervisor import Supervising, supervising
 
 LOG = structlog.get_logger()
@@ -152,3 +154,57 @@ def test_a_real_exporter_tells_of_its_life(tmp_path: Path, systemd: Supervising)
         exporter.send(signal.SIGTERM)
         systemd.wait_for("STOPPING")
         assert exporter.wait() == 0
+
+
+WITH_A_LOOP_THAT_DIES = """
+import asyncio
+from exporter.cli.main import main
+from exporter.service.pruning import Pruning
+
+async def run(self):
+    await asyncio.sleep(1.5)
+    raise RuntimeError("nobody foresaw it")
+
+Pruning.run = run
+main()
+"""
+
+
+@pytest.mark.e2e
+def test_a_real_exporter_whose_loop_has_died_gives_no_more_signs_of_life(tmp_path: Path) -> None:
+    config = tmp_path / "exporter.yml"
+    config.write_text("accounts: [{name: a, base_url: 'http://127.0.0.1:1', api_key_env: KEY}]\ntask_groups: []\n")
+    with supervising(str(tmp_path / "notify")) as systemd, (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                WITH_A_LOOP_THAT_DIES,
+                f"--config.file={config}",
+                "--web.listen-address=127.0.0.1:0",
+            ],
+            stderr=log,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(PROJECT),
+                "KEY": "sk-byts-x",
+                "NOTIFY_SOCKET": systemd.address,
+                "WATCHDOG_USEC": "300000",
+            },
+        )
+        try:
+            systemd.wait_for("READY")
+            systemd.wait_for("WATCHDOG")
+            deadline = time.monotonic() + 20
+            while "loop_died" not in (tmp_path / "log").read_text():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            time.sleep(0.3)
+            systemd.hear()
+            time.sleep(0.9)
+            assert systemd.hear() == []
+            assert process.poll() is None, "it lives, but not as it should"
+        finally:
+            process.terminate()
+            process.wait()
