@@ -171,6 +171,16 @@ def test_the_series_that_sizing_tells_are_those_of_the_estimate(tmp_path: Path) 
     assert Scope.TASKS in {family.scope for family in FAMILIES}
 
 
+def test_the_manifest_asks_for_what_sizing_says() -> None:
+    rows = re.findall(
+        r"^\| up to .* \| (\d+m) \| (\d+Mi) \| (\d+Mi) \|$", (DOCS / "sizing.md").read_text(), re.MULTILINE
+    )
+    deployment = yaml.safe_load((PROJECT / "config/kubernetes/deployment.yaml").read_text())
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    cpu, memory, _ = rows[0]
+    assert container["resources"] == {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": rows[1][2]}}
+
+
 def test_how_often_a_task_is_asked_about_follows_from_the_default_limit() -> None:
     rows = re.findall(r"^\| ([\d,]+) \| every (.+) \|$", (DOCS / "sizing.md").read_text(), re.MULTILINE)
     said = {int(tasks.replace(",", "")): _seconds(text) for tasks, text in rows}
