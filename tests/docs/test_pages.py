@@ -101,7 +101,9 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         assert name in COMMANDS, words
         command = COMMANDS[name].load()
         if isinstance(command, click.Group):
-            command = command.commands[words[1]]
+            within = command.resolve_command(click.Context(command), words[1:])[1]
+            assert within is not None, words
+            command = within
         known = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
         used = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert used <= known, words
