@@ -33,7 +33,7 @@ SUGGESTIONS = (
     Suggestion(
         scenario="outage --for 10m",
         does="No query is answered: the overview shows it at once.",
-        told="After about 4 minutes: page ByteSpikeUpstreamDown; it is over some 4 minutes after the outage.",
+        told="After about 4 minutes: page ByteSpikeUpstreamDown; it is over some 2 minutes after the outage.",
     ),
     Suggestion(
         scenario="failure_wave --for 15m",
