@@ -72,7 +72,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def command(*, seed: int, time_scale: float, duration: float | None, port: int) -> None:
     """Run simulator and exporter together, with nothing to configure; Ctrl-C stops everything.
 
-    In a checkout, Prometheus and Alertmanager run too where they are installed, with the shipped rules.
+    In a checkout, Prometheus and Alertmanager run too where they are installed, with the shipped rules; who is told of
+    an alert is told here as well.
 
     Exit codes: 0 it was stopped, 1 something ended by itself (the end of its log is shown).
     """
