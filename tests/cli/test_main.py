@@ -151,7 +151,8 @@ def test_help_names_every_command_without_importing_one(flag: str) -> None:
 
 
 def test_the_commands() -> None:
-    assert cli.list_commands(click.Context(cli)) == ["serve", "check-config", "query", "simulate", "ledger", "demo"]
+    named = ["serve", "check-config", "query", "simulate", "scenario", "ledger", "demo", "demo-receiver"]
+    assert cli.list_commands(click.Context(cli)) == named
 
 
 def test_the_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
