@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import Dataquery
 from grafana_foundation_sdk.models.table import Options as TableOptions
 
+from dashboards._links import carried
 from dashboards._panels import DATASOURCE
 from dashboards._promql import of_exporters
 from dashboards._query import narrowed
@@ -55,7 +56,7 @@ class Board:
     description: str
     rows: Sequence[Row]
     variables: Sequence[str] = ("account", "group", "model")
-    since: str = "now-6h"
+    since: str = "now-1h"
 
     def json(self) -> str:
         """The text of the file that Grafana loads."""
@@ -82,9 +83,11 @@ class Board:
         return self._finished(board.build())
 
     def _finished(self, board: models.Dashboard) -> models.Dashboard:
-        """Add what the builders leave out: ids, the letters of queries; and let every query follow the variables."""
+        """Add what the builders leave out: ids, letters of queries; let queries and links follow the variables."""
         for number, panel in enumerate(_flat(board), start=1):
             panel.id_val = number
+            for link in _links(panel):
+                link["url"] = carried(link["url"], self.variables)
             for place, target in enumerate(_targets(panel)):
                 target.ref_id = chr(FIRST_REF + place)
                 target.expr = narrowed(target.expr, self.variables)
@@ -122,6 +125,14 @@ def _flat(board: models.Dashboard) -> Iterator[models.Panel | models.RowPanel]:
 def _targets(panel: models.Panel | models.RowPanel) -> Iterator[Dataquery]:
     if isinstance(panel, models.Panel):
         yield from (target for target in panel.targets or [] if isinstance(target, Dataquery))
+
+
+def _links(panel: models.Panel | models.RowPanel) -> Iterator[dict[str, str]]:
+    if isinstance(panel, models.Panel) and panel.field_config is not None:
+        for override in panel.field_config.overrides:
+            for one in override.properties:
+                if one.id_val == "links" and isinstance(one.value, list):
+                    yield from one.value
 
 
 def _datasource() -> builders.DatasourceVariable:

@@ -17,39 +17,61 @@ from grafana_foundation_sdk.models.dashboard import (
 GOOD, NOTICE, BAD = "green", "orange", "red"
 PLAIN, IDLE = "text", "#8e8e8e"
 
-OPEN_STATES: Mapping[str, str] = {"pending": "super-light-blue", "running": "blue", "unknown": "super-light-yellow"}
-ENDS: Mapping[str, str] = {"completed": "green", "failed": "red", "cancelled": "#8e8e8e", "not_found": "purple"}
-"""A status has the same colour wherever it is drawn. Those still to become something are pale: each task that is named
-by its own id is unknown at first."""
+OPEN_STATES: Mapping[str, str] = {
+    "pending": "super-light-orange",
+    "running": "blue",
+    "unobserved": "#c4c4c4",
+    "unknown": "yellow",
+}
+ENDS: Mapping[str, str] = {"completed": "green", "failed": "red", "cancelled": "#7a7a7a", "not_found": "purple"}
+"""A status has the same colour wherever it is drawn. Grey: nothing is known, or nothing is to be done. Yellow: an
+answer that was not understood."""
 
 REASONS: Mapping[str, str] = {
     "timeout": "orange",
     "connect": "dark-orange",
-    "tls": "light-orange",
-    "network": "semi-dark-orange",
-    "truncated": "super-light-orange",
+    "tls": "super-light-orange",
+    "network": "#9c5221",
+    "truncated": "light-orange",
     "server": "red",
-    "bad_response": "semi-dark-red",
-    "too_large": "dark-red",
+    "bad_response": "dark-red",
+    "too_large": "#7a1420",
     "redirect": "light-red",
     "bad_route": "super-light-red",
-    "invalid_api_key": "purple",
-    "payment": "light-purple",
+    "invalid_api_key": "dark-purple",
+    "payment": "purple",
     "forbidden": "super-light-purple",
     "rate_limited": "yellow",
-    "concurrency": "light-yellow",
+    "concurrency": "super-light-yellow",
     "bad_request": "blue",
-    "internal": "light-blue",
+    "internal": "super-light-blue",
 }
 """Orange: there is no way to the API. Red: it answers nonsense. Purple: it refuses the key. Yellow: it is asked too
 much. Blue: the mistake is ours."""
 
+HELD: Mapping[str, tuple[str, str]] = {
+    "no way to the API": ("timeout|connect|tls|network|truncated", "orange"),
+    "unusable answers": ("server|bad_response|too_large|redirect|bad_route", "red"),
+    "key refused": ("invalid_api_key|payment|forbidden", "purple"),
+    "asked too much": ("rate_limited|concurrency", "yellow"),
+    "fault of the exporter": ("bad_request|internal", "blue"),
+}
+"""The same families for the reasons why an account is held back: each with its reasons and its colour."""
+
+OF_ACCOUNTS: Mapping[str, str] = {
+    "idle": IDLE,
+    "answered": GOOD,
+    "not answered": "#7a1420",
+    **{name: colour for name, (_, colour) in HELD.items()},
+}
+"""The states of an account, in the order in which the timeline numbers them, from 1: the worst counts."""
+
 SEVERITIES: Mapping[str, str] = {"critical": BAD, "warning": NOTICE}
 
-CODES: Mapping[str, str] = {"content_policy_violation": "purple", "other": "#8e8e8e"}
+CODES: Mapping[str, str] = {"content_policy_violation": "purple", "other": IDLE}
 """The one error code that the API documents, and what is beyond the bound; others come as they come."""
 
-SPREAD: Mapping[str, str] = {"half": "green", "90 %": "yellow", "99 %": "orange"}
+SPREAD: Mapping[str, str] = {"p50": "green", "p90": "yellow", "p99": "orange"}
 
 
 def plain() -> ThresholdsConfig:
@@ -60,6 +82,11 @@ def plain() -> ThresholdsConfig:
 def worse_above(notice: float, bad: float) -> ThresholdsConfig:
     """Good below the first bound, bad from the second on."""
     return _steps((None, GOOD), (notice, NOTICE), (bad, BAD))
+
+
+def notice_above(notice: float) -> ThresholdsConfig:
+    """Good below the bound, worth a look from it on, and never a reason to get up."""
+    return _steps((None, GOOD), (notice, NOTICE))
 
 
 def worse_below(notice: float, bad: float) -> ThresholdsConfig:

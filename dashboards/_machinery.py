@@ -1,11 +1,15 @@
 """What goes on inside the exporter: polling, ledger, sources, process."""
 
 from dashboards._board import Row
-from dashboards._look import BAD, SPREAD, UP_OR_DOWN, bad_below, line_at
-from dashboards._panels import FEW, FULL, HALF, lines, stack
-from dashboards._promql import RATE, of_exporters, spread, total
+from dashboards._links import EXPORTER, GROUP_AND_MODEL, OVERVIEW, RUNBOOK_INDEX, TASKS, of_row, of_series, to
+from dashboards._look import BAD, SPREAD, UP_OR_DOWN, bad_above, bad_below, line_at
+from dashboards._panels import FEW, FULL, THIRD, lines, stack
+from dashboards._promql import ANSWERED, HOUR, RATE, longest_due, of_exporters, spread, total
 from dashboards._query import Query
 from dashboards._tables import Column, table
+
+OF_ACCOUNT = [to(OVERVIEW, of_series("account")), to(EXPORTER, of_series("account"))]
+OF_INSTANCE = [to(EXPORTER, of_series("job", "instance"))]
 
 POLLING = Row(
     "Is polling keeping up?",
@@ -15,14 +19,26 @@ POLLING = Row(
             "From the time a poll was due to the time it was sent.",
             *spread("bytespike_exporter_poll_lag_seconds"),
             empty="Nothing was polled.",
-            unit="s",
+            unit="suffix:s",
             colours=SPREAD,
+            links=[to(TASKS)],
         ),
         lines(
-            "Budget asked for, by account",
-            "Request rate that the followed tasks ask for / the rate that may be sent. The dashed line is all of it.",
-            Query("max by (account) (bytespike_exporter_request_budget_ratio)", "{{account}}"),
+            "Longest-due poll",
+            "How long each account's longest-due poll has been waiting to be sent. While the API does not answer it "
+            "climbs, though the polls that are sent are hardly late.",
+            Query(longest_due("account"), "{{account}}"),
+            unit="dthms",
+            links=OF_ACCOUNT,
+        ),
+        lines(
+            "Polls asked / allowed",
+            "Polls that the followed tasks ask for / those that the account's limits allow. Above 100 %, the dashed "
+            "line, tasks are polled less often than their ETAs ask for; nothing is lost. "
+            "Not known while an account is not answered.",
+            Query(f"max by (account) (bytespike_exporter_request_budget_ratio and {ANSWERED})", "{{account}}"),
             unit="percentunit",
+            links=OF_ACCOUNT,
             thresholds=line_at(1),
             most=1,
         ),
@@ -32,6 +48,7 @@ POLLING = Row(
             Query("sum by (account) (bytespike_exporter_tasks_due)", "{{account}}, due"),
             Query("sum by (account) (bytespike_exporter_requests_in_flight)", "{{account}}, in flight"),
             unit="short",
+            links=OF_ACCOUNT,
         ),
         lines(
             "Observation gap",
@@ -39,17 +56,17 @@ POLLING = Row(
             "no duration is known more exactly than this.",
             *spread("bytespike_exporter_observation_gap_seconds"),
             empty="No task ended.",
-            unit="s",
+            unit="suffix:s",
+            links=[to(TASKS)],
             colours=SPREAD,
             step="2m",
-            width=HALF,
         ),
         lines(
             "Best mean interval",
             "The shortest mean interval at which all open tasks could be polled within the account's limits.",
             Query("max by (account) (bytespike_exporter_attainable_interval_seconds)", "{{account}}"),
-            unit="s",
-            width=HALF,
+            unit="suffix:s",
+            links=OF_ACCOUNT,
         ),
     ],
 )
@@ -58,12 +75,13 @@ LEDGER = Row(
     "Does the ledger hold?",
     [
         lines(
-            "Time of a commit",
+            "Commit duration",
             "How long one commit to the ledger takes.",
             *spread("bytespike_exporter_ledger_commit_duration_seconds"),
             empty="Nothing was committed.",
             unit="s",
             colours=SPREAD,
+            links=[RUNBOOK_INDEX],
         ),
         lines(
             "Waiting for the ledger",
@@ -72,15 +90,17 @@ LEDGER = Row(
             Query(f"60 * sum(rate(bytespike_exporter_ledger_failures_total[{RATE}]))", "failed a minute"),
             unit="short",
             colours={"waiting": "blue", "failed a minute": BAD},
+            links=[RUNBOOK_INDEX],
         ),
         lines(
-            "Last commit",
-            "How long ago the ledger last took something. It grows while nothing happens, too.",
+            "Commits a second",
+            "Commits to each exporter's ledger. It is still while nothing happens.",
             Query(
-                "time() - min by (instance) (bytespike_exporter_ledger_last_commit_timestamp_seconds)", "{{instance}}"
+                f"sum by (job, instance) (rate(bytespike_exporter_ledger_commit_duration_seconds_count[{RATE}]))",
+                "{{instance}}",
             ),
-            unit="s",
-            empty="Nothing was committed since the start.",
+            unit="short",
+            links=OF_INSTANCE,
         ),
     ],
 )
@@ -96,57 +116,73 @@ SOURCES = Row(
                 "{{group}}, {{mechanism}}",
             ),
             unit="short",
+            links=[to(GROUP_AND_MODEL, of_series("group")), to(TASKS, of_series("group"))],
             bars=True,
             most=FEW,
             step="1m",
             empty="None failed.",
         ),
-        lines(
-            "Last good refresh",
-            "How long ago each source of tasks was last read.",
-            Query(
+        table(
+            "Sources of tasks",
+            "Each source that is refreshed: how long ago it was last read, and how often that failed in an hour.",
+            Column(
+                "Last read",
                 "time() - max by (group, mechanism) (bytespike_exporter_sd_last_refresh_timestamp_seconds)",
-                "{{group}}, {{mechanism}}",
+                "s",
+                decimals=0,
             ),
-            unit="s",
+            Column(
+                "Failed, 1 h",
+                f"sum by (group, mechanism) (increase(bytespike_exporter_sd_refresh_failures_total[{HOUR}]))",
+                decimals=0,
+                thresholds=bad_above(1),
+            ),
+            labels={"group": "Group", "mechanism": "Kind"},
+            sort_by="Failed, 1 h",
             empty="No group has a source that is refreshed.",
+            width=THIRD,
+            links=[to(GROUP_AND_MODEL, of_row(group="Group")), to(TASKS, of_row(group="Group"))],
         ),
         lines(
             "At the limits",
-            "Tasks without series of their own, labels that became other (a minute, by limit), and tasks named twice.",
-            Query("sum(bytespike_exporter_task_series_dropped)", "without series"),
+            "Tasks beyond the limit of series, labels that became other (a minute, by limit), and duplicate tasks.",
+            Query("sum(bytespike_exporter_task_series_dropped)", "series dropped"),
             Query(f"60 * sum by (limit) (rate(bytespike_exporter_label_values_overflowed_total[{RATE}]))", "{{limit}}"),
-            Query("sum(bytespike_exporter_duplicate_tasks)", "named twice"),
+            Query("sum(bytespike_exporter_duplicate_tasks)", "duplicate tasks"),
             unit="short",
+            links=[to(TASKS), RUNBOOK_INDEX],
         ),
     ],
 )
 
 PROCESS = Row(
-    "What does it take?",
+    "What runs where?",
     [
         lines(
             "CPU",
             "Share of one core.",
             Query(of_exporters(f"rate(process_cpu_seconds_total[{RATE}])"), "{{instance}}"),
+            links=OF_INSTANCE,
             unit="percentunit",
         ),
         lines(
             "Memory",
             "Resident memory.",
             Query(of_exporters("process_resident_memory_bytes"), "{{instance}}"),
+            links=OF_INSTANCE,
             unit="bytes",
         ),
         lines(
             "Open files",
             "Open file descriptors / the most that are allowed.",
             Query(of_exporters("process_open_fds / process_max_fds"), "{{instance}}"),
+            links=OF_INSTANCE,
             unit="percentunit",
             most=0.1,
         ),
         table(
             "Exporters",
-            "What runs where.",
+            "What runs where, how long ago it last wrote something down, and what its scrapes take.",
             Column(
                 "State",
                 f"min by (job, instance) ({of_exporters('up')})",
@@ -160,6 +196,12 @@ PROCESS = Row(
                 decimals=0,
             ),
             Column("", "max by (job, instance, version, revision, python_version) (bytespike_exporter_build_info)"),
+            Column(
+                "Last commit",
+                "time() - max by (job, instance) (bytespike_exporter_ledger_last_commit_timestamp_seconds)",
+                "s",
+                decimals=0,
+            ),
             Column("Scrape takes", total(of_exporters("scrape_duration_seconds"), "job", "instance"), "s", decimals=3),
             Column("Series", total(of_exporters("scrape_samples_scraped"), "job", "instance")),
             labels={
@@ -170,6 +212,7 @@ PROCESS = Row(
                 "python_version": "Python",
             },
             sort_by="Instance",
+            links=[to(EXPORTER, of_row(job="Job", instance="Instance"))],
             descending=False,
             width=FULL,
             height=5,

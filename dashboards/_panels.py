@@ -23,17 +23,20 @@ from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldColorModeId, ValueMapping
 
+from dashboards._links import Link
 from dashboards._look import PLAIN, nothing_is, plain, words
 from dashboards._query import Query
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-STAT_HEIGHT = 4
+STAT_HEIGHT = 3
 GRAPH_HEIGHT = 8
 BAR_HEIGHT = 34
 """Of a ranking, with its name, in pixels: six fit."""
 
 THIRD, HALF, FULL = 8, 12, 24
+
+NOT_YET = "no data yet"
 
 FEW = 5
 """Failures a minute that would look like many on an axis of their own."""
@@ -47,13 +50,17 @@ def stat(
     unit: str,
     thresholds: ThresholdsConfig | None = None,
     mappings: Sequence[ValueMapping] = (),
-    empty: str = "-",
+    links: Sequence[Link],
+    empty: str = NOT_YET,
     empty_colour: str = PLAIN,
     decimals: int | None = None,
-    width: int = 3,
+    width: int = 4,
     filled: bool = False,
 ) -> stat_builder.Panel:
-    """One number, as it is now. ``empty`` stands where there is none; a filled one asks to be looked at first."""
+    """One number, as it is now. ``empty`` stands where there is none; a filled one asks to be looked at first.
+
+    Where there is none nothing is known, so it is neither good nor bad unless ``empty_colour`` says otherwise.
+    """
     panel = (
         stat_builder.Panel()
         .title(title)
@@ -70,6 +77,7 @@ def stat(
         .graph_mode(common.BigValueGraphMode.NONE)
         .height(STAT_HEIGHT)
         .span(width)
+        .override_by_regexp(".*", [linked(*links)])
     )
     return panel if decimals is None else panel.decimals(decimals)
 
@@ -84,7 +92,8 @@ def lines(
     least: float | None = 0,
     most: float | None = None,
     step: str = "",
-    empty: str = "",
+    empty: str = NOT_YET,
+    links: Sequence[Link] = (),
     width: int = THIRD,
     height: int = GRAPH_HEIGHT,
 ) -> timeseries_builder.Panel:
@@ -94,7 +103,7 @@ def lines(
     interval follows it. ``empty`` says why there may be nothing to draw.
     """
     panel = _over_time(title, description, queries, unit=unit, colours=colours, width=width, height=height)
-    panel = _quiet(panel, step=step, empty=empty)
+    panel = _completed(panel, step=step, empty=empty, links=links)
     panel = panel.line_width(2).fill_opacity(0)
     if thresholds is not None:
         style = GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
@@ -113,7 +122,8 @@ def stack(
     bars: bool = False,
     most: float | None = None,
     step: str = "",
-    empty: str = "",
+    empty: str = NOT_YET,
+    links: Sequence[Link] = (),
     width: int = THIRD,
     height: int = GRAPH_HEIGHT,
 ) -> timeseries_builder.Panel:
@@ -122,13 +132,14 @@ def stack(
     ``most`` bounds the axis softly: few events stay small.
     """
     panel = _over_time(title, description, queries, unit=unit, colours=colours, width=width, height=height)
-    panel = _quiet(panel, step=step, empty=empty)
+    panel = _completed(panel, step=step, empty=empty, links=links)
     panel = panel.stacking(StackingConfig().mode(common.StackingMode.NORMAL)).axis_soft_min(0)
     if most is not None:
         panel = panel.axis_soft_max(most)
     if bars:
         return panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(80).line_width(0)
-    return panel.fill_opacity(35).line_width(1)
+    # without a line: that of a part that is 0 would be drawn over the others
+    return panel.fill_opacity(60).line_width(0)
 
 
 def ranking(
@@ -137,7 +148,9 @@ def ranking(
     query: Query,
     *,
     unit: str,
+    links: Sequence[Link],
     thresholds: ThresholdsConfig | None = None,
+    empty: str = NOT_YET,
     decimals: int | None = None,
     width: int = THIRD,
     height: int = GRAPH_HEIGHT,
@@ -153,7 +166,8 @@ def ranking(
         .min(0)
         .thresholds(thresholds or plain())
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
-        .no_value("none")
+        .mappings([nothing_is(empty, PLAIN)])
+        .no_value(empty)
         .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
         .orientation(common.VizOrientation.HORIZONTAL)
         .display_mode(common.BarGaugeDisplayMode.BASIC)
@@ -165,6 +179,7 @@ def ranking(
         .text(VizTextDisplayOptions().title_size(12).value_size(16))
         .height(height)
         .span(width)
+        .override_by_regexp(".*", [linked(*links)])
     )
     return panel if decimals is None else panel.decimals(decimals)
 
@@ -176,6 +191,7 @@ def timeline(
     *,
     states: Mapping[str, str],
     empty: str,
+    links: Sequence[Link],
     width: int = FULL,
     height: int = GRAPH_HEIGHT,
 ) -> statetimeline_builder.Panel:
@@ -198,6 +214,7 @@ def timeline(
         .no_value(empty)
         .height(height)
         .span(width)
+        .override_by_regexp(".*", [linked(*links)])
     )
 
 
@@ -232,10 +249,18 @@ def _over_time(
     return panel
 
 
-def _quiet(panel: timeseries_builder.Panel, *, step: str, empty: str) -> timeseries_builder.Panel:
+def _completed(
+    panel: timeseries_builder.Panel, *, step: str, empty: str, links: Sequence[Link]
+) -> timeseries_builder.Panel:
+    panel = panel.no_value(empty)
     if step:
         panel = panel.interval(step)
-    return panel.no_value(empty) if empty else panel
+    return panel.override_by_regexp(".*", [linked(*links)]) if links else panel
+
+
+def linked(*links: Link) -> DynamicConfigValue:
+    """Where a click on a value leads."""
+    return DynamicConfigValue(id_val="links", value=[link.json() for link in links])
 
 
 def _legend() -> VizLegendOptions:

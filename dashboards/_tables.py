@@ -15,8 +15,9 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from dashboards._links import Link
 from dashboards._look import PLAIN, nothing_is, words
-from dashboards._panels import DATASOURCE, FULL, GRAPH_HEIGHT
+from dashboards._panels import DATASOURCE, FULL, GRAPH_HEIGHT, NOT_YET, linked
 
 FIRST_REF = ord("A")
 MIN_WIDTH = 80
@@ -41,8 +42,9 @@ def table(
     *columns: Column,
     labels: Mapping[str, str],
     sort_by: str,
+    links: Sequence[Link],
     descending: bool = True,
-    empty: str = "-",
+    empty: str = NOT_YET,
     idle: Sequence[str] = (),
     colours: Mapping[str, Mapping[str, str]] | None = None,
     widths: Mapping[str, int] | None = None,
@@ -52,7 +54,8 @@ def table(
     """A row for each value of the labels, which are named with their headings; each query gives these labels.
 
     ``widths`` are pixels, for headings whose column needs more room than its share. ``empty`` says why there may be no
-    row at all. A row is left out where all of the ``idle`` columns are 0. ``colours`` are those of words, by heading.
+    row at all. ``links`` open from the labels of a row. A row is left out where all of the ``idle`` columns are 0.
+    ``colours`` are those of words, by heading.
     """
     panel = (
         table_builder.Panel()
@@ -77,8 +80,8 @@ def table(
         panel = panel.with_target(_target(column))
         if column.name:
             panel = panel.override_by_name(column.name, _properties(column))
-    for heading, words_of in (colours or {}).items():
-        panel = panel.override_by_name(heading, [_coloured(), _property("mappings", [_in_colours(words_of)])])
+    for heading in labels.values():
+        panel = panel.override_by_name(heading, [*_in_colours((colours or {}).get(heading, {})), linked(*links)])
     for heading, pixels in (widths or {}).items():
         panel = panel.override_by_name(heading, [_property("custom.width", pixels)])
     return panel
@@ -125,8 +128,10 @@ def _properties(column: Column) -> list[DynamicConfigValue]:
     return properties if column.thresholds is None else [*properties, _coloured()]
 
 
-def _in_colours(words_of: Mapping[str, str]) -> ValueMapping:
-    return words({word: (word, colour) for word, colour in words_of.items()})
+def _in_colours(words_of: Mapping[str, str]) -> list[DynamicConfigValue]:
+    if not words_of:
+        return []
+    return [_coloured(), _property("mappings", [words({word: (word, colour) for word, colour in words_of.items()})])]
 
 
 def _coloured() -> DynamicConfigValue:

@@ -25,5 +25,8 @@ LASTS_SECONDS = (86_400, 14_400)
 LAG = (LAG_SECONDS / 3, LAG_SECONDS)
 """Seconds that a poll is late."""
 
-BUDGET = (0.8, 1)
-"""Of the requests that may be sent."""
+WAITING = (LAG_SECONDS, 4 * LAG_SECONDS)
+"""Seconds that the longest-due poll has waited."""
+
+BUDGET = 1
+"""Of the polls that the account's limits allow."""

@@ -1,9 +1,11 @@
 """The overview's graphs: how tasks end, how long they take, what they cost, why they fail."""
 
 from dashboards._board import Row
-from dashboards._look import CODES, ENDS, OPEN_STATES, REASONS, SPREAD, line_at
+from dashboards._links import CREDITS as CREDITS_BOARD
+from dashboards._links import EXPORTER, GROUP_AND_MODEL, TASKS, of_series, to
+from dashboards._look import CODES, ENDS, IDLE, OPEN_STATES, REASONS, SPREAD, line_at
 from dashboards._panels import FEW, HALF, lines, stack
-from dashboards._promql import OPEN, RATE, named, spread, success
+from dashboards._promql import HOUR, OPEN, RATE, RECENT, known, named, spread, success
 from dashboards._query import Query
 from monitoring.thresholds import OBJECTIVE
 
@@ -12,10 +14,12 @@ OUTCOMES = Row(
     [
         stack(
             "Open tasks",
-            "Tasks that have not ended, by the last status observed.",
+            "Tasks that have not ended, by the last status observed: unobserved ones were not asked about yet, "
+            "an unknown status was not understood.",
             Query(f"sum by (status) (bytespike_tasks{OPEN})", "{{status}}"),
             unit="short",
             colours=OPEN_STATES,
+            links=[to(TASKS), to(GROUP_AND_MODEL)],
         ),
         stack(
             "Ended a minute",
@@ -25,16 +29,19 @@ OUTCOMES = Row(
             colours=ENDS,
             bars=True,
             step="1m",
+            links=[to(TASKS), to(GROUP_AND_MODEL)],
         ),
         lines(
             "Success",
-            f"Completed / completed and failed tasks; the dashed line is the objective, {OBJECTIVE:.0%}.",
-            Query(success("15m"), "15 minutes"),
-            Query(success("1h"), "1 hour"),
+            f"Completed / completed and failed tasks; the dashed line is the objective, {OBJECTIVE:.0%}. "
+            "It ends while no account is answered.",
+            Query(known(success(RECENT)), "5 min"),
+            Query(known(success(HOUR)), "1 h"),
             unit="percentunit",
             thresholds=line_at(OBJECTIVE),
             empty="None completed or failed.",
-            colours={"15 minutes": "light-blue", "1 hour": "blue"},
+            colours={"5 min": "blue", "1 h": IDLE},
+            links=[to(GROUP_AND_MODEL), to(TASKS)],
             least=0.8,
             most=1,
         ),
@@ -46,22 +53,23 @@ LATENCY = Row(
     [
         lines(
             "Duration of completed tasks",
-            "Seconds from submission to completion: half, 90 % and 99 % of the tasks took at most so long. "
-            "The points are single tasks, with their task_id.",
+            "From submission to completion. The points are single tasks, with their task_id.",
             *spread("bytespike_tasks_duration_seconds", matchers='{status="completed"}', exemplars=True),
             empty="None completed.",
-            unit="s",
+            unit="dthms",
             colours=SPREAD,
             step="2m",
+            links=[to(TASKS), to(GROUP_AND_MODEL)],
         ),
         lines(
             "Time in the queue",
-            "Seconds from submission to the first answer that showed the task running.",
+            "From submission to the first answer that showed the task running.",
             *spread("bytespike_tasks_queue_duration_seconds"),
             empty="None began to run.",
-            unit="s",
+            unit="dthms",
             colours=SPREAD,
             step="2m",
+            links=[to(TASKS), to(GROUP_AND_MODEL)],
         ),
         lines(
             "Duration / ETA",
@@ -73,6 +81,7 @@ LATENCY = Row(
             most=2,
             colours=SPREAD,
             step="2m",
+            links=[to(TASKS), to(GROUP_AND_MODEL)],
         ),
     ],
 )
@@ -85,10 +94,11 @@ CREDITS = Row(
             "Credits billed, at the rate of an hour, by model.",
             Query(
                 named(f"3600 * sum by (model) (rate(bytespike_tasks_credits_used_total[{RATE}])) > 0", "model"),
-                "{{model}}",
+                "{{name}}",
             ),
             unit="short",
             step="2m",
+            links=[to(GROUP_AND_MODEL, of_series("model")), to(CREDITS_BOARD, of_series("model"))],
             empty="Nothing was billed.",
         ),
         lines(
@@ -98,8 +108,9 @@ CREDITS = Row(
             Query(
                 "sum(increase(bytespike_tasks_credits_used_with_estimate_total[1h]))"
                 " / (sum(increase(bytespike_tasks_credits_estimated_total[1h])) > 1)",
-                "1 hour",
+                "1 h",
             ),
+            links=[to(CREDITS_BOARD)],
             unit="percentunit",
             empty="Nothing was billed.",
             thresholds=line_at(1, "text"),
@@ -113,6 +124,7 @@ CREDITS = Row(
             Query("min by (account) (bytespike_api_org_quota_remaining_credits)", "{{account}}, wallet"),
             unit="short",
             empty="The API tells no quota for these keys.",
+            links=[to(CREDITS_BOARD, of_series("account"))],
         ),
     ],
 )
@@ -135,6 +147,7 @@ ERRORS = Row(
             step="1m",
             empty="None failed.",
             width=HALF,
+            links=[to(TASKS), to(GROUP_AND_MODEL)],
         ),
         stack(
             "Failed requests a minute, by reason",
@@ -147,6 +160,7 @@ ERRORS = Row(
             step="1m",
             empty="None failed.",
             width=HALF,
+            links=[to(EXPORTER)],
         ),
     ],
 )

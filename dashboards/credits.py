@@ -3,9 +3,10 @@
 import sys
 
 from dashboards._board import Board, Row
-from dashboards._look import ENDS, line_at, worse_above, worse_below
+from dashboards._links import CREDITS, EXPORTER, GROUP_AND_MODEL, OVERVIEW, TASKS, of_row, of_series, to
+from dashboards._look import ENDS, IDLE, line_at, worse_above, worse_below
 from dashboards._panels import HALF, lines, ranking, stack, stat
-from dashboards._promql import NOW, RATE, named
+from dashboards._promql import HOUR, RATE, named
 from dashboards._query import Query
 from dashboards._tables import Column, table
 from dashboards._thresholds import BUCKET_SHARE, COST_RATIO, LASTS_SECONDS
@@ -16,6 +17,8 @@ USED_OF_ESTIMATED = "bytespike_tasks_credits_used_with_estimate_total"
 QUOTA = "bytespike_api_quota_remaining_credits"
 WALLET = "bytespike_api_org_quota_remaining_credits"
 UNBILLED = "Nothing was billed."
+OF_ACCOUNT = [to(OVERVIEW, of_series("account")), to(EXPORTER, of_series("account"))]
+OF_MODEL = [to(GROUP_AND_MODEL, of_series("model")), to(CREDITS, of_series("model"))]
 UNIT = "Credits are as the API gives them: of the size of USD in every published example."
 
 
@@ -26,7 +29,7 @@ def _ratio(window: str, *by: str) -> str:
 
 def _lasts(remaining: str) -> str:
     """Seconds until it is used up, where it is shrinking at all."""
-    return f"{remaining} / (-deriv({remaining}[{NOW}]) > 0)"
+    return f"{remaining} / (-deriv({remaining}[{HOUR}]) > 0)"
 
 
 STATE = Row(
@@ -38,6 +41,8 @@ STATE = Row(
             f"sum(increase({USED}[1h]))",
             unit="short",
             decimals=2,
+            width=3,
+            links=[to(GROUP_AND_MODEL), to(TASKS)],
         ),
         stat(
             "Last day",
@@ -45,6 +50,8 @@ STATE = Row(
             f"sum(increase({USED}[1d]))",
             unit="short",
             decimals=2,
+            width=3,
+            links=[to(GROUP_AND_MODEL), to(TASKS)],
         ),
         stat(
             "Outstanding",
@@ -52,14 +59,19 @@ STATE = Row(
             "sum(bytespike_tasks_outstanding_credits)",
             unit="short",
             decimals=2,
+            width=3,
+            links=[to(GROUP_AND_MODEL), to(TASKS)],
         ),
         stat(
-            "Used / estimated",
+            "Cost / estimate",
             "Credits of completed tasks / their last estimates, over a day.",
             _ratio("1d"),
             unit="percentunit",
             decimals=0,
             thresholds=worse_above(*COST_RATIO),
+            empty="nothing billed",
+            width=3,
+            links=[to(GROUP_AND_MODEL), to(TASKS)],
         ),
         stat(
             "Smallest quota",
@@ -67,6 +79,9 @@ STATE = Row(
             f"min({QUOTA})",
             unit="short",
             decimals=2,
+            empty="not told",
+            width=3,
+            links=[to(OVERVIEW), to(EXPORTER)],
         ),
         stat(
             "Quota lasts",
@@ -75,6 +90,9 @@ STATE = Row(
             unit="s",
             decimals=0,
             thresholds=worse_below(*LASTS_SECONDS),
+            empty="no end seen",
+            width=3,
+            links=[to(OVERVIEW), to(EXPORTER)],
         ),
         stat(
             "Wallet",
@@ -82,6 +100,9 @@ STATE = Row(
             f"min({WALLET})",
             unit="short",
             decimals=2,
+            empty="not told",
+            width=3,
+            links=[to(OVERVIEW), to(EXPORTER)],
         ),
         stat(
             "Wallet lasts",
@@ -90,6 +111,9 @@ STATE = Row(
             unit="s",
             decimals=0,
             thresholds=worse_below(*LASTS_SECONDS),
+            empty="no end seen",
+            width=3,
+            links=[to(OVERVIEW), to(EXPORTER)],
         ),
     ],
 )
@@ -104,14 +128,16 @@ BURN = Row(
             unit="short",
             step="2m",
             empty=UNBILLED,
+            links=[to(GROUP_AND_MODEL, of_series("group")), to(CREDITS, of_series("group"))],
         ),
         stack(
             "Credits an hour, by model",
             "Credits billed, at the rate of an hour.",
-            Query(named(f"3600 * sum by (model) (rate({USED}[{RATE}])) > 0", "model"), "{{model}}"),
+            Query(named(f"3600 * sum by (model) (rate({USED}[{RATE}])) > 0", "model"), "{{name}}"),
             unit="short",
             step="2m",
             empty=UNBILLED,
+            links=OF_MODEL,
         ),
         ranking(
             "Most spent on",
@@ -121,6 +147,8 @@ BURN = Row(
             ),
             unit="short",
             decimals=2,
+            empty="nothing was billed",
+            links=[to(GROUP_AND_MODEL, of_series("group", "model")), to(TASKS, of_series("group", "model"))],
         ),
     ],
 )
@@ -134,14 +162,16 @@ ESTIMATES = Row(
             Query(f"3600 * sum(rate({USED_OF_ESTIMATED}[{RATE}]))", "used"),
             Query(f"3600 * sum(rate({ESTIMATED}[{RATE}]))", "estimated"),
             unit="short",
-            colours={"used": "blue", "estimated": "#8e8e8e"},
+            colours={"used": "blue", "estimated": IDLE},
             step="2m",
+            links=[to(GROUP_AND_MODEL)],
         ),
         lines(
             "Used / estimated, by model",
             "Credits of completed tasks / their last estimates over an hour; the dashed line is what was estimated.",
-            Query(named(_ratio(NOW, "model"), "model"), "{{model}}"),
+            Query(named(_ratio(HOUR, "model"), "model"), "{{name}}"),
             unit="percentunit",
+            links=OF_MODEL,
             empty=UNBILLED,
             thresholds=line_at(1, "text"),
             least=0.8,
@@ -156,6 +186,7 @@ ESTIMATES = Row(
             colours=ENDS,
             step="2m",
             empty=UNBILLED,
+            links=[to(TASKS)],
         ),
     ],
 )
@@ -169,6 +200,7 @@ LEFT = Row(
             Query(f"min by (account) ({QUOTA})", "{{account}}"),
             unit="short",
             empty="The API tells no quota for these keys.",
+            links=OF_ACCOUNT,
         ),
         lines(
             "Left in the wallets",
@@ -176,12 +208,14 @@ LEFT = Row(
             Query(f"min by (account) ({WALLET})", "{{account}}"),
             unit="short",
             empty="The API tells of no wallet.",
+            links=OF_ACCOUNT,
         ),
         stack(
             "Outstanding",
             "Estimates of the tasks that are still pending or running.",
             Query("sum by (group) (bytespike_tasks_outstanding_credits)", "{{group}}"),
             unit="short",
+            links=[to(GROUP_AND_MODEL, of_series("group")), to(TASKS, of_series("group"))],
         ),
     ],
 )
@@ -201,6 +235,7 @@ BUCKETS = Row(
             thresholds=line_at(BUCKET_SHARE),
             most=1,
             empty="The API tells of no spending limit.",
+            links=OF_ACCOUNT,
             width=HALF,
         ),
         table(
@@ -218,17 +253,17 @@ BUCKETS = Row(
             sort_by="Left",
             descending=False,
             empty="The API tells of no spending limit.",
+            links=[to(OVERVIEW, of_row(account="Account")), to(EXPORTER, of_row(account="Account"))],
             width=HALF,
         ),
     ],
 )
 
 BOARD = Board(
-    uid="bytespike-credits",
+    uid=CREDITS,
     title="ByteSpike / Credits",
     description="What tasks cost, whether it is what was estimated, and how long quotas and wallets last.",
     rows=(STATE, BURN, ESTIMATES, LEFT, BUCKETS),
-    since="now-24h",
 )
 
 if __name__ == "__main__":

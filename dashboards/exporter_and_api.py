@@ -3,21 +3,67 @@
 import sys
 
 from dashboards._board import Board, Row
-from dashboards._look import BAD, GOOD, REASONS, SPREAD, UP_OR_DOWN, bad_above, bad_below, line_at, words, worse_above
+from dashboards._links import CREDITS, EXPORTER, OVERVIEW, RUNBOOK_INDEX, TASKS, of_row, of_series, to
+from dashboards._look import (
+    BAD,
+    GOOD,
+    HELD,
+    OF_ACCOUNTS,
+    REASONS,
+    SPREAD,
+    UP_OR_DOWN,
+    bad_above,
+    bad_below,
+    line_at,
+    notice_above,
+    words,
+    worse_above,
+)
 from dashboards._machinery import LEDGER, POLLING, PROCESS, SOURCES
-from dashboards._panels import FEW, HALF, lines, stack, stat
-from dashboards._promql import RATE, api, of_exporters, quantile, spread
+from dashboards._panels import FEW, HALF, lines, stack, stat, timeline
+from dashboards._promql import (
+    ANSWERED,
+    ON_ACCOUNT,
+    OPEN,
+    RATE,
+    RECENT,
+    api,
+    longest_due,
+    of_exporters,
+    quantile,
+    spread,
+    unanswered,
+)
 from dashboards._query import Query
 from dashboards._tables import Column, table
-from dashboards._thresholds import ANSWER_AGE, BUDGET, LAG
+from dashboards._thresholds import ANSWER_AGE, BUDGET, LAG, WAITING
+from dashboards._tuning import TUNING
 from monitoring.thresholds import DOWN_RATIO, SLOW_SECONDS
 
-HELD = (
+OF_ACCOUNT = [to(OVERVIEW, of_series("account")), to(EXPORTER, of_series("account"))]
+HELD_FOR = (
     "max by (account, reason) (bytespike_api_suspended) == 1 or on (account) max by (account) (bytespike_api_suspended)"
 )
 """Each account, with the reason where it is held back."""
 
 REQUESTS = "increase(bytespike_api_requests_total[5m])"
+
+
+def _numbered() -> str:
+    """One series an account, whose value says its state: what a timeline can draw."""
+    numbers = {state: number for number, state in enumerate(OF_ACCOUNTS, start=1)}
+    held = [
+        f'{numbers[name]} * (bytespike_api_suspended{{reason=~"{reasons}"}} == 1)'
+        for name, (reasons, _) in HELD.items()
+    ]
+    has_tasks = f"{ON_ACCOUNT} sum by (job, instance, account) (bytespike_tasks{OPEN}) > 0"
+    states = [
+        f"{numbers['answered']} * (bytespike_up == 1)",
+        f"{numbers['not answered']} + 0 * (bytespike_up == 0 and {has_tasks})",
+        f"{numbers['idle']} + 0 * bytespike_up",
+    ]
+    return f"max by (account) ({' or '.join([*held, *states])})"
+
 
 STATE = Row(
     "Is the exporter well?",
@@ -32,6 +78,8 @@ STATE = Row(
             empty="ABSENT",
             empty_colour=BAD,
             filled=True,
+            width=3,
+            links=[RUNBOOK_INDEX],
         ),
         stat(
             "Configuration",
@@ -40,29 +88,39 @@ STATE = Row(
             unit="short",
             mappings=[words({"1": ("loaded", GOOD), "0": ("REFUSED", BAD)})],
             thresholds=bad_below(1),
+            width=3,
+            links=[RUNBOOK_INDEX],
         ),
         stat(
-            "Loaded",
+            "Config age",
             "How long ago the configuration in force was loaded.",
             "time() - min(bytespike_exporter_config_last_reload_success_timestamp_seconds)",
             unit="s",
             decimals=0,
+            width=3,
+            links=[RUNBOOK_INDEX],
         ),
         stat(
-            "Poll lag, 90 %",
-            "How late 90 % of the polls were sent, at most, in the last 10 minutes.",
-            quantile(0.9, "bytespike_exporter_poll_lag_seconds", "10m"),
+            "Longest due",
+            "How long the poll that is due the longest has been waiting to be sent. It grows while the API does not "
+            "answer, and where more tasks are followed than the limits let through.",
+            longest_due(),
+            unit="s",
+            decimals=0,
+            thresholds=worse_above(*WAITING),
+            width=3,
+            links=[to(TASKS), to(OVERVIEW)],
+        ),
+        stat(
+            "Poll lag p90",
+            "How late polls were sent in the last 5 minutes, by the 90th percentile. Of accounts that are answered: "
+            "a poll that was not sent has no lag yet.",
+            f"{quantile(0.9, 'bytespike_exporter_poll_lag_seconds', RECENT, among=ANSWERED)} >= 0",
             unit="s",
             thresholds=worse_above(*LAG),
-        ),
-        stat(
-            "Budget asked for",
-            "Request rate that the followed tasks ask for / the rate that may be sent, of the busiest account. "
-            "Above 1 tasks are polled less often than they should be.",
-            "max(bytespike_exporter_request_budget_ratio)",
-            unit="percentunit",
-            decimals=0,
-            thresholds=worse_above(*BUDGET),
+            empty="not known",
+            width=3,
+            links=[to(TASKS), to(OVERVIEW)],
         ),
         stat(
             "Ledger failures",
@@ -71,22 +129,28 @@ STATE = Row(
             unit="short",
             decimals=0,
             thresholds=bad_above(1),
+            width=3,
+            links=[RUNBOOK_INDEX],
         ),
         stat(
-            "Without series",
+            "Series dropped",
             "Followed tasks that have no series of their own, for global.task_series.limit is reached. "
             "They are in all totals.",
             "sum(bytespike_exporter_task_series_dropped)",
             unit="short",
+            width=3,
+            links=[to(TASKS), RUNBOOK_INDEX],
         ),
         stat(
-            "Labels as other",
+            "Label overflows",
             'Labels that became "other" in the last day, for global.label_values.limit or global.label_sets.limit is '
             "reached.",
             "sum(increase(bytespike_exporter_label_values_overflowed_total[1d]))",
             unit="short",
             decimals=0,
-            thresholds=worse_above(1, 1000),
+            thresholds=notice_above(1),
+            width=3,
+            links=[RUNBOOK_INDEX],
         ),
     ],
 )
@@ -96,8 +160,8 @@ ACCOUNTS = Row(
     [
         table(
             "Accounts",
-            "Each account now: does the API answer it, is polling held back and why, is its request budget enough, and "
-            "how long 95 % of the answers took at most in 5 minutes.",
+            "Each account now: does the API answer it, is polling held back and why, which tasks wait for it, do its "
+            "limits let enough polls through (not known while it is not answered), and how it answered in 5 minutes.",
             Column("API", api("account"), thresholds=bad_below(1), mappings=[UP_OR_DOWN]),
             Column(
                 "Last answer",
@@ -106,14 +170,16 @@ ACCOUNTS = Row(
                 decimals=0,
                 thresholds=worse_above(*ANSWER_AGE),
             ),
-            Column("", HELD),
+            Column("", HELD_FOR),
+            Column("Unanswered", unanswered("account"), thresholds=bad_above(1)),
+            Column("Longest due", longest_due("account"), "s", decimals=0, thresholds=worse_above(*WAITING)),
             Column("Due", "sum by (account) (bytespike_exporter_tasks_due)"),
             Column(
-                "Budget asked for",
-                "max by (account) (bytespike_exporter_request_budget_ratio)",
+                "Asked / allowed",
+                f"max by (account) (bytespike_exporter_request_budget_ratio and {ANSWERED})",
                 "percentunit",
                 decimals=0,
-                thresholds=worse_above(*BUDGET),
+                thresholds=notice_above(BUDGET),
             ),
             Column(
                 "Best interval",
@@ -122,7 +188,7 @@ ACCOUNTS = Row(
                 decimals=1,
             ),
             Column(
-                "Takes, 95 %",
+                "Latency p95",
                 quantile(0.95, "bytespike_api_request_duration_seconds", "5m", "account"),
                 "s",
                 decimals=1,
@@ -143,6 +209,11 @@ ACCOUNTS = Row(
             descending=False,
             empty="No exporter is scraped.",
             height=6,
+            links=[
+                to(OVERVIEW, of_row(account="Account")),
+                to(EXPORTER, of_row(account="Account")),
+                to(CREDITS, of_row(account="Account")),
+            ],
         ),
     ],
 )
@@ -155,6 +226,7 @@ API = Row(
             "Requests sent, whatever came of them.",
             Query(f"60 * sum by (account) (rate(bytespike_api_requests_total[{RATE}]))", "{{account}}"),
             unit="short",
+            links=OF_ACCOUNT,
         ),
         stack(
             "Failed requests a minute, by reason",
@@ -166,6 +238,7 @@ API = Row(
             most=FEW,
             step="1m",
             empty="None failed.",
+            links=[to(OVERVIEW)],
         ),
         lines(
             "Latency of the API",
@@ -174,19 +247,22 @@ API = Row(
             empty="No request was sent.",
             unit="s",
             thresholds=line_at(SLOW_SECONDS),
+            links=[to(OVERVIEW)],
             colours=SPREAD,
         ),
-        lines(
-            "Held back",
-            "Accounts whose polling is held back, by reason. It is tried again by itself, at growing intervals.",
-            Query("max by (account, reason) (bytespike_api_suspended) == 1", "{{account}}, {{reason}}"),
-            unit="bool_yes_no",
-            most=1,
+        timeline(
+            "Accounts over time",
+            "Whether the last poll of each account was answered, and why polling was held back where it was: "
+            "it is tried again by itself, at growing intervals.",
+            Query(_numbered(), "{{account}}"),
+            states=OF_ACCOUNTS,
             width=HALF,
-            empty="No account is held back.",
+            height=8,
+            empty="No account is polled.",
+            links=OF_ACCOUNT,
         ),
         stack(
-            "Departures from the documentation, a minute",
+            "Schema drift a minute",
             "Valid answers with an unknown status, or with fields that are missing, mistyped or of an older shape.",
             Query(f"60 * sum by (kind) (rate(bytespike_api_schema_drift_total[{RATE}])) > 0", "{{kind}}"),
             unit="short",
@@ -195,15 +271,16 @@ API = Row(
             step="1m",
             width=HALF,
             empty="Answers are as documented.",
+            links=[to(TASKS)],
         ),
     ],
 )
 
 BOARD = Board(
-    uid="bytespike-exporter",
+    uid=EXPORTER,
     title="ByteSpike / Exporter and API",
     description="The exporter's own health, and the API as it sees it: polling, answers, ledger, discovery, limits.",
-    rows=(STATE, ACCOUNTS, API, POLLING, LEDGER, SOURCES, PROCESS),
+    rows=(STATE, ACCOUNTS, API, POLLING, TUNING, LEDGER, SOURCES, PROCESS),
     variables=("account", "group"),
 )
 

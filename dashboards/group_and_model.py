@@ -3,9 +3,10 @@
 import sys
 
 from dashboards._board import Board, Row
+from dashboards._links import CREDITS, GROUP_AND_MODEL, TASKS, of_series, to
 from dashboards._look import line_at, plain, worse_above
 from dashboards._panels import HALF, lines, ranking, stack
-from dashboards._promql import NOW, OPEN, RATE, mean, named, quantile, success, total
+from dashboards._promql import HOUR, OPEN, RATE, RECENT, known, mean, named, quantile, success, total
 from dashboards._query import Query
 from monitoring.thresholds import OBJECTIVE
 
@@ -13,6 +14,7 @@ DURATION = "bytespike_tasks_duration_seconds"
 COMPLETED = '{status="completed"}'
 PLACE = ("account", "group", "model")
 PLACE_LEGEND = "{{group}}, {{model}}"
+OF_PLACE = [to(TASKS, of_series(*PLACE)), to(GROUP_AND_MODEL, of_series(*PLACE))]
 BUDGET = 1 - OBJECTIVE
 MOST = 6
 """Bars of a ranking."""
@@ -26,26 +28,31 @@ RANKINGS = Row(
     "Which stand out, in the last hour?",
     [
         ranking(
-            "Failing most",
-            f"Share of failed tasks of those that completed or failed, the {MOST} highest. "
-            f"The objective allows {BUDGET:.0%}.",
-            Query(_top(f"1 - {success(NOW, *PLACE)}"), PLACE_LEGEND),
+            "Highest failure ratio",
+            f"Failed tasks / completed and failed ones, the {MOST} highest. The objective allows {BUDGET:.0%}.",
+            Query(_top(f"1 - {success(HOUR, *PLACE)}"), PLACE_LEGEND),
             unit="percentunit",
+            empty="none failed",
+            links=OF_PLACE,
             decimals=1,
             thresholds=worse_above(BUDGET, 2 * BUDGET),
         ),
         ranking(
-            "Slowest",
-            f"What 90 % of the completed tasks took at most, the {MOST} highest.",
-            Query(_top(quantile(0.9, DURATION, NOW, *PLACE, matchers=COMPLETED)), PLACE_LEGEND),
-            unit="s",
+            "Longest duration, p90",
+            f"The 90th percentile of the completed tasks' durations, the {MOST} highest.",
+            Query(_top(quantile(0.9, DURATION, HOUR, *PLACE, matchers=COMPLETED)), PLACE_LEGEND),
+            unit="dthms",
+            empty="none completed",
+            links=OF_PLACE,
             decimals=0,
         ),
         ranking(
-            "Dearest",
+            "Highest cost",
             f"Credits billed, the {MOST} highest.",
-            Query(_top(total(f"increase(bytespike_tasks_credits_used_total[{NOW}])", *PLACE)), PLACE_LEGEND),
+            Query(_top(total(f"increase(bytespike_tasks_credits_used_total[{HOUR}])", *PLACE)), PLACE_LEGEND),
             unit="short",
+            empty="nothing was billed",
+            links=[to(CREDITS, of_series(*PLACE)), *OF_PLACE],
             decimals=2,
         ),
     ],
@@ -54,20 +61,21 @@ RANKINGS = Row(
 
 def _compared(label: str) -> Row:
     """The same panels for groups and for models."""
-    legend = f"{{{{{label}}}}}"
+    links = [to(TASKS, of_series(label)), to(GROUP_AND_MODEL, of_series(label))]
 
     def query(expr: str) -> Query:
         # with a bound, for what is idle has a name in the legend otherwise and nothing to show
-        return Query(named(expr, label), legend)
+        return Query(named(expr, label), "{{name}}")
 
     return Row(
         f"By {label}",
         [
             lines(
-                "Success",
-                f"Completed / completed and failed over an hour. The dashed line is the objective, {OBJECTIVE:.0%}.",
-                query(success(NOW, label)),
+                "Success, 5 min",
+                f"Completed / completed and failed in five minutes. The dashed line is the objective, {OBJECTIVE:.0%}.",
+                query(known(success(RECENT, label))),
                 empty="None completed or failed.",
+                links=links,
                 unit="percentunit",
                 thresholds=line_at(OBJECTIVE),
                 least=0.8,
@@ -79,6 +87,7 @@ def _compared(label: str) -> Row:
                 query(f"{total(f'bytespike_tasks{OPEN}', label)} > 0"),
                 unit="short",
                 empty="No task is open.",
+                links=links,
             ),
             stack(
                 "Ended a minute",
@@ -88,32 +97,36 @@ def _compared(label: str) -> Row:
                 bars=True,
                 step="1m",
                 empty="None ended.",
+                links=links,
             ),
             lines(
-                "Duration, 90 %",
-                "What 90 % of the completed tasks took at most.",
+                "Duration p90",
+                "The 90th percentile of the completed tasks' durations.",
                 query(f"{quantile(0.9, DURATION, RATE, label, matchers=COMPLETED)} >= 0"),
                 empty="None completed.",
-                unit="s",
+                unit="dthms",
                 step="2m",
+                links=links,
             ),
             lines(
-                "Duration / ETA, half",
-                "How the API's estimate held for half of the tasks; 1, the dashed line, is as estimated.",
+                "Duration / ETA p50",
+                "How the API's estimate held, by the median; 1, the dashed line, is as estimated.",
                 query(f"{quantile(0.5, 'bytespike_tasks_eta_ratio', RATE, label)} >= 0"),
                 empty="None completed.",
                 unit="none",
                 thresholds=line_at(1, "text"),
                 most=2,
                 step="2m",
+                links=links,
             ),
             lines(
                 "Time in the queue, mean",
-                "Mean seconds from submission to the first answer that showed the task running.",
+                "Mean time from submission to the first answer that showed the task running.",
                 query(mean("bytespike_tasks_queue_duration_seconds", RATE, label)),
                 empty="None began to run.",
-                unit="s",
+                unit="dthms",
                 step="2m",
+                links=links,
             ),
         ],
     )
@@ -128,18 +141,20 @@ LATE = Row(
             Query(f"{total('bytespike_tasks_overdue', 'group', 'model')} > 0", PLACE_LEGEND),
             unit="short",
             empty="None is overdue.",
+            links=[to(TASKS, of_series("group", "model"))],
             width=HALF,
         ),
-        lines(
+        ranking(
             "Oldest open task",
-            "Age of each group's oldest task that is pending or running.",
+            f"Age of the oldest task that is pending or running, now, the {MOST} highest.",
             Query(
-                "time() - min by (group) (bytespike_tasks_oldest_submit_timestamp_seconds)",
-                "{{group}}",
+                _top("time() - min by (account, group, model) (bytespike_tasks_oldest_submit_timestamp_seconds)"),
+                PLACE_LEGEND,
             ),
-            unit="s",
+            unit="dthms",
+            empty="none was seen open",
             width=HALF,
-            empty="No task is open.",
+            links=OF_PLACE,
         ),
     ],
 )
@@ -154,28 +169,33 @@ OUTPUT = Row(
             unit="short",
             bars=True,
             step="1m",
+            empty="Nothing was made.",
+            links=[to(TASKS)],
         ),
         stack(
             "Seconds of video a minute",
             "Seconds of video in the output of completed tasks, a minute.",
             Query(
                 named(f"60 * sum by (model) (rate(bytespike_tasks_output_video_seconds_total[{RATE}])) > 0", "model"),
-                "{{model}}",
+                "{{name}}",
             ),
-            unit="s",
+            unit="suffix:s",
             bars=True,
             step="1m",
+            links=[to(TASKS, of_series("model")), to(CREDITS, of_series("model"))],
             empty="No video was made.",
         ),
         ranking(
             "Credits a second of video",
             "Credits billed / seconds of video made, in the last hour.",
             Query(
-                f"sort_desc(sum by (model) (increase(bytespike_tasks_credits_used_total[{NOW}]))"
-                f" / (sum by (model) (increase(bytespike_tasks_output_video_seconds_total[{NOW}])) > 0))",
+                f"sort_desc(sum by (model) (increase(bytespike_tasks_credits_used_total[{HOUR}]))"
+                f" / (sum by (model) (increase(bytespike_tasks_output_video_seconds_total[{HOUR}])) > 0))",
                 "{{model}}",
             ),
             unit="none",
+            empty="no video was made",
+            links=[to(CREDITS, of_series("model")), to(TASKS, of_series("model"))],
             decimals=3,
             thresholds=plain(),
         ),
@@ -183,9 +203,9 @@ OUTPUT = Row(
 )
 
 BOARD = Board(
-    uid="bytespike-group-model",
+    uid=GROUP_AND_MODEL,
     title="ByteSpike / Group and model",
-    description="Groups and models side by side: which fails, which is slow, which is dear.",
+    description="Groups and models side by side: which fails, which is slow, which costs most.",
     rows=(RANKINGS, _compared("group"), _compared("model"), LATE, OUTPUT),
 )
 

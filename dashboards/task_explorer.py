@@ -3,12 +3,13 @@
 import sys
 
 from dashboards._board import Board, Row
-from dashboards._look import CODES, ENDS, OPEN_STATES, worse_above
+from dashboards._links import EXPORTER, GROUP_AND_MODEL, OVERVIEW, TASKS, of_row, of_series, to
+from dashboards._look import CODES, ENDS, OPEN_STATES, notice_above, worse_above
 from dashboards._panels import FEW, FULL, HALF, lines, stack, stat, timeline
-from dashboards._promql import OPEN, RATE, quantile
+from dashboards._promql import ANSWERED, OPEN, RATE, quantile
 from dashboards._query import Query
 from dashboards._tables import Column, table
-from dashboards._thresholds import LATE
+from dashboards._thresholds import LATE, OVERDUE_TASKS
 
 PLACE = ("account", "group", "model", "task_id", "out_task_id")
 BY = f"by ({', '.join(PLACE)})"
@@ -19,6 +20,10 @@ PLACE_HEADINGS = {
     "group": "Group",
     "model": "Model",
 }
+OF_TASK = [
+    to(TASKS, of_row(account="Account", group="Group", model="Model", task_id="Task")),
+    to(GROUP_AND_MODEL, of_row(account="Account", group="Group", model="Model")),
+]
 HEADINGS = {**PLACE_HEADINGS, "status": "Status"}
 WIDTHS = {"Task": 305, "Own id": 210, "Model": 180, "Error code": 220}
 ROWS = 200
@@ -55,7 +60,7 @@ def _numbered() -> str:
     return f"max by (task_id, out_task_id) ({' or '.join(numbered)})"
 
 
-IN_HAND = 'status=~"pending|running|unknown"'
+IN_HAND = OPEN.strip("{}")
 ENDED = 'status=~"completed|failed|cancelled|not_found"'
 FAILED = 'status="failed"'
 
@@ -64,35 +69,41 @@ STATE = Row(
     [
         stat(
             "Open tasks",
-            "Tasks that have not ended, with series of their own or without.",
+            "Tasks that have not ended, whether they have series of their own or not.",
             f"sum(bytespike_tasks{OPEN})",
             unit="short",
             width=6,
+            links=[to(OVERVIEW), to(GROUP_AND_MODEL)],
         ),
         stat(
-            "With series of their own",
+            "Tasks with own series",
             "Tasks that the tables below can show: the open ones, and those that ended within global.retention.",
             'count(bytespike_task_status{status="completed"})',
             unit="short",
-            empty="0",
+            empty="none, or series off",
             width=6,
+            links=[to(EXPORTER)],
         ),
         stat(
-            "Without",
+            "Tasks beyond series limit",
             "Followed tasks that the tables below do not show, for global.task_series.limit is reached. "
             "All other dashboards count them.",
             "sum(bytespike_exporter_task_series_dropped)",
             unit="short",
-            thresholds=worse_above(1, 1_000_000),
+            thresholds=notice_above(1),
             width=6,
+            links=[to(EXPORTER)],
         ),
         stat(
             "Overdue",
-            "Open tasks older than overdue_factor (3 by default) times the API's estimate.",
-            "sum(bytespike_tasks_overdue)",
+            "Open tasks older than overdue_factor (3 by default) times the API's estimate. Of accounts that are "
+            "answered: of others it is not known.",
+            f"sum(bytespike_tasks_overdue and {ANSWERED})",
             unit="short",
-            thresholds=worse_above(1, 10),
+            thresholds=worse_above(*OVERDUE_TASKS),
+            empty="not known",
             width=6,
+            links=[to(GROUP_AND_MODEL), to(OVERVIEW)],
         ),
     ],
 )
@@ -104,8 +115,8 @@ OPEN_TASKS = Row(
             "Open tasks",
             f"The {ROWS} oldest. Age / ETA above 1: it takes longer than the API's estimate.",
             Column("", _statuses(IN_HAND)),
-            Column("Age", _chosen(IN_HAND), "s", decimals=0),
-            Column("ETA", _of_those("bytespike_task_eta_seconds", IN_HAND), "s", decimals=0),
+            Column("Age", _chosen(IN_HAND), "dthms"),
+            Column("ETA", _of_those("bytespike_task_eta_seconds", IN_HAND), "dthms"),
             Column(
                 "Age / ETA",
                 _of_those("bytespike_task_elapsed_seconds / (bytespike_task_eta_seconds > 0)", IN_HAND),
@@ -120,6 +131,7 @@ OPEN_TASKS = Row(
             empty=f"None is open, or: {OFF}",
             widths=WIDTHS,
             height=9,
+            links=OF_TASK,
         ),
     ],
 )
@@ -131,33 +143,35 @@ ENDED_TASKS = Row(
             "Failed tasks",
             f"Tasks that failed within global.retention, {ROWS} at most, with the API's error code.",
             Column("", f"topk({ROWS}, max {BY[:-1]}, error_code) (bytespike_task_error_info))"),
-            Column("Took", _chosen(FAILED), "s", decimals=0),
+            Column("Took", _chosen(FAILED), "dthms"),
             labels={**PLACE_HEADINGS, "error_code": "Error code"},
             sort_by="Error code",
             descending=False,
-            empty="None failed lately.",
+            empty=f"None failed lately, or: {OFF}",
             widths=WIDTHS,
+            links=OF_TASK,
         ),
         table(
             "Ended tasks",
             f"The {ROWS} longest of those that ended within global.retention and whose duration is known.",
             Column("", _statuses(ENDED)),
-            Column("Took", _chosen(ENDED), "s", decimals=0),
+            Column("Took", _chosen(ENDED), "dthms"),
             Column("Credits", _of_those("bytespike_task_credits_used", ENDED), decimals=2),
             labels=HEADINGS,
             sort_by="Took",
             colours={"Status": STATUSES},
             empty=f"None ended lately, or: {OFF}",
             widths=WIDTHS,
+            links=OF_TASK,
         ),
     ],
 )
 
 EXEMPLARS = Row(
-    "From exemplars, with series of their own or without",
+    "All tasks, with exemplars",
     [
         lines(
-            "Duration of ended tasks, 99 %",
+            "Duration of ended tasks, p99",
             "The points are single tasks: their task_id stands in the tooltip, and in the link of a data source that "
             "has one for exemplars.",
             Query(
@@ -166,10 +180,11 @@ EXEMPLARS = Row(
                 exemplars=True,
             ),
             empty="None ended.",
-            unit="s",
+            unit="dthms",
             colours=ENDS,
             step="2m",
             width=HALF,
+            links=[to(GROUP_AND_MODEL)],
         ),
         stack(
             "Failed tasks a minute, by error code",
@@ -186,6 +201,7 @@ EXEMPLARS = Row(
             step="1m",
             empty="None failed.",
             width=HALF,
+            links=[to(GROUP_AND_MODEL)],
         ),
     ],
 )
@@ -201,18 +217,18 @@ TIMELINE = Row(
             empty=f"No task is followed, or: {OFF}",
             width=FULL,
             height=16,
+            links=[to(TASKS, of_series("task_id"))],
         ),
     ],
     folded=True,
 )
 
 BOARD = Board(
-    uid="bytespike-tasks",
+    uid=TASKS,
     title="ByteSpike / Task explorer",
     description="Single tasks: those that are open, those that ended and why, and the way from a spike to its tasks.",
     rows=(STATE, OPEN_TASKS, ENDED_TASKS, EXEMPLARS, TIMELINE),
     variables=("account", "group", "model", "task_id"),
-    since="now-1h",
 )
 
 if __name__ == "__main__":

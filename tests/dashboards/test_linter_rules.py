@@ -18,7 +18,7 @@ Board = dict[str, Any]
 WAIVERS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / ".lint").read_text())["exclusions"]
 
 CORE_PANELS = {"bargauge", "row", "stat", "state-timeline", "table", "timeseries"}
-UNITS = {"none", "short", "percentunit", "s", "bytes", "currencyUSD", "bool_yes_no"}
+UNITS = {"none", "short", "percentunit", "s", "bytes", "currencyUSD", "dthms", "suffix:s"}
 """Those of Grafana's units that are used here: a new one is looked up, then added."""
 
 

@@ -33,7 +33,9 @@ def test_every_reason_and_every_status_has_its_colour() -> None:
 
 
 def test_where_there_is_no_number_its_word_has_a_colour_of_its_own() -> None:
-    panel = stat("Title", "Text.", "up", unit="s", thresholds=bad_below(1), empty="ABSENT", empty_colour="red").build()
+    panel = stat(
+        "Title", "Text.", "up", unit="s", thresholds=bad_below(1), empty="ABSENT", empty_colour="red", links=[]
+    ).build()
     assert panel.field_config is not None
     written = json.loads(json.dumps(panel.field_config.defaults.mappings, cls=JSONEncoder))
     assert written == [
@@ -42,7 +44,7 @@ def test_where_there_is_no_number_its_word_has_a_colour_of_its_own() -> None:
 
 
 def organised(*columns: Column, labels: dict[str, str]) -> dict[str, Any]:
-    panel = table("Title", "Text.", *columns, labels=labels, sort_by="One").build()
+    panel = table("Title", "Text.", *columns, labels=labels, sort_by="One", links=[]).build()
     (options,) = [one.options for one in panel.transformations or [] if one.id_val == "organize"]
     assert isinstance(options, dict)
     return options
@@ -61,7 +63,7 @@ def test_a_single_column_has_no_letter() -> None:
 
 def overrides(*columns: Column, **options: Any) -> dict[str, dict[str, Any]]:
     """The properties of each column of a table, by their ids."""
-    panel = table("Title", "Text.", *columns, labels={"status": "Status"}, sort_by="One", **options)
+    panel = table("Title", "Text.", *columns, labels={"status": "Status"}, sort_by="One", links=[], **options)
     config = json.loads(json.dumps(panel.build().field_config, cls=JSONEncoder))
     return {"defaults": config["defaults"]} | {
         override["matcher"]["options"]: {entry["id"]: entry["value"] for entry in override["properties"]}
@@ -87,7 +89,7 @@ def test_words_have_their_colours() -> None:
 
 @pytest.mark.parametrize("idle", [(), ("One", "Two")])
 def test_rows_are_left_out_where_nothing_happened(idle: tuple[str, ...]) -> None:
-    panel = table("Title", "Text.", labels={}, sort_by="One", idle=idle).build()
+    panel = table("Title", "Text.", labels={}, sort_by="One", links=[], idle=idle).build()
     filters = [one.options for one in panel.transformations or [] if one.id_val == "filterByValue"]
     assert len(filters) == bool(idle)
     for options in filters:
@@ -97,7 +99,9 @@ def test_rows_are_left_out_where_nothing_happened(idle: tuple[str, ...]) -> None
 
 
 def test_shared_expressions() -> None:
-    assert named("up", "model") == 'label_replace(up, "model", "(no model)", "model", "")'
+    assert named("up", "model") == (
+        'label_replace(label_replace(up, "name", "$1", "model", "(.+)"), "name", "(no model)", "model", "")'
+    )
     assert of_exporters("up").startswith("up and on (job, instance) ")
     assert quantile(0.9, "h", "1h", "model", matchers='{a="b"}') == (
         'histogram_quantile(0.9, sum by (model, le) (increase(h_bucket{a="b"}[1h])))'
