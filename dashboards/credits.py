@@ -159,8 +159,9 @@ ESTIMATES = Row(
         lines(
             "Used and estimated an hour",
             "Credits of completed tasks, and their last estimates, at the rate of an hour.",
-            Query(f"3600 * sum(rate({USED_OF_ESTIMATED}[{RATE}]))", "used"),
+            # what is drawn last lies on top
             Query(f"3600 * sum(rate({ESTIMATED}[{RATE}]))", "estimated"),
+            Query(f"3600 * sum(rate({USED_OF_ESTIMATED}[{RATE}]))", "used"),
             unit="short",
             colours={"used": "blue", "estimated": IDLE},
             step="2m",

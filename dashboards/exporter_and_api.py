@@ -117,6 +117,7 @@ STATE = Row(
             "a poll that was not sent has no lag yet.",
             f"{quantile(0.9, 'bytespike_exporter_poll_lag_seconds', RECENT, among=ANSWERED)} >= 0",
             unit="s",
+            decimals=0,
             thresholds=worse_above(*LAG),
             empty="not known",
             width=3,

@@ -151,6 +151,12 @@ def test_an_axis_of_seconds_has_no_fractions_of_minutes(panel: dict[str, Any]) -
                 assert max(family.buckets) < OVER_A_HUNDRED_SECONDS
 
 
+@pytest.mark.parametrize("panel", titled("stat"))
+def test_a_number_of_seconds_has_no_fractions_of_minutes_either(panel: dict[str, Any]) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults["unit"] != "s" or defaults["decimals"] <= 1
+
+
 @pytest.mark.parametrize("name", BOARDS)
 def test_a_fresh_installation_fills_the_graphs_soon(name: str) -> None:
     board = BOARDS[name]
