@@ -3,11 +3,11 @@
 Their names say the level that is left: ``group`` has ``job``, ``account``, ``group`` and the user labels; ``account``
 lacks ``group``; ``group_code`` has ``error_code`` besides, and ``account_reason`` has ``reason``.
 
-``instance`` is aggregated away, for the ledger's totals go on when the exporter moves, and so must what is computed from
-them; and in one way everywhere. What is counted (tasks, requests, credits) is added up over the exporters, counters and
-gauges alike: each task is followed by one of them. What describes an account itself (whether it is up or held back, its
-quota, its limits) is taken once, and where two exporters differ, the worse of the two. Times of the oldest are the
-earliest. Two exporters that follow the same tasks would count them twice.
+``instance`` is aggregated away, for the ledger's totals go on when the exporter moves, and so must what is computed
+from them; and in one way everywhere. What is counted (tasks, requests, credits) is added up over the exporters,
+counters and gauges alike: each task is followed by one of them. What describes an account itself (whether it is up or
+held back, its quota, its limits) is taken once, and where two exporters differ, the worse of the two. Times of the
+oldest are the earliest. Two exporters that follow the same tasks would count them twice.
 """
 
 import sys

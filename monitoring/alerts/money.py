@@ -39,8 +39,8 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             board=Board.CREDITS,
             summary="The API key's quota will be used up within hours.",
             description=(
-                'The key of account {{ $labels.account }} has {{ $value | printf "%.2f" }} credits of its quota left: at '
-                f"the last hour's rate they are gone within {t.running_out}."
+                'The key of account {{ $labels.account }} has {{ $value | printf "%.2f" }} credits of its quota left: '
+                f"at the last hour's rate they are gone within {t.running_out}."
             ),
         ),
         Alert(
@@ -51,8 +51,8 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             board=Board.CREDITS,
             summary="The organisation's wallet will be empty within hours.",
             description=(
-                'The wallet behind account {{ $labels.account }} holds {{ $value | printf "%.2f" }} credits: at the last '
-                f"hour's rate they are gone within {t.running_out}."
+                'The wallet behind account {{ $labels.account }} holds {{ $value | printf "%.2f" }} credits: at the '
+                f"last hour's rate they are gone within {t.running_out}."
             ),
         ),
         Alert(

@@ -70,8 +70,8 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             wait="5m",
             summary="Tasks fail, and none has completed for hours.",
             description=(
-                '{{ $value | printf "%.0f" }} tasks of group {{ $labels.group }} (account {{ $labels.account }}) failed '
-                "within 6 hours, and none completed."
+                '{{ $value | printf "%.0f" }} tasks of group {{ $labels.group }} (account {{ $labels.account }}) '
+                "failed within 6 hours, and none completed."
             ),
         ),
         Alert(

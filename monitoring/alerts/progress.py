@@ -23,8 +23,8 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             wait="5m",
             summary="New tasks come, and none has finished for half an hour.",
             description=(
-                "{{ $value }} tasks are open in group {{ $labels.group }} (account {{ $labels.account }}), some of them "
-                f"new, and none has finished for {t.standstill}."
+                "{{ $value }} tasks are open in group {{ $labels.group }} (account {{ $labels.account }}), some of "
+                f"them new, and none has finished for {t.standstill}."
             ),
         ),
         Alert(

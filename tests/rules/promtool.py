@@ -58,12 +58,13 @@ def check(
     tests: Sequence[Mapping[str, Any]],
     *,
     servers: Servers = INSTALLED,
+    evaluated: str = "1m",
 ) -> None:
-    """Let promtool run tests of rules; what it finds wrong is an AssertionError."""
+    """Let promtool run tests of rules, evaluated so often; what it finds wrong is an AssertionError."""
     (directory / "rules.yml").write_text(yaml.safe_dump({"groups": groups}, sort_keys=False))
     document = {
         "rule_files": ["rules.yml"],
-        "evaluation_interval": "1m",
+        "evaluation_interval": evaluated,
         "group_eval_order": [group["name"] for group in groups],
         "tests": tests,
     }

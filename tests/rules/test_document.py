@@ -53,6 +53,7 @@ groups:
           summary: Small.
           description: '{{ $value }} of it.'
           runbook_url: https://github.com/bytespike/bytespike-exporter/blob/main/docs/runbooks/ByteSpikeSmall.md
+          dashboard_url: /d/bytespike-overview
 """
 
 

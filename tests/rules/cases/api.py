@@ -32,8 +32,8 @@ def drift(*phases: tuple[int, float]) -> Series:
 
 
 OF_WHAT_IT_ASKS = (
-    "of what account default asks the API gets no answer that can be used: timeouts, broken connections, 5xx or answers "
-    "that make no sense."
+    "of what account default asks the API gets no answer that can be used: timeouts, broken connections, 5xx or "
+    "answers that make no sense."
 )
 
 
@@ -133,7 +133,8 @@ CASES = (
                 labels=ACCOUNT,
                 read=30,
                 description=(
-                    "100% of the requests of account default were refused within 5 minutes, for too many were in flight."
+                    "100% of the requests of account default were refused within 5 minutes, for too many were in "
+                    "flight."
                 ),
             ),
         ),

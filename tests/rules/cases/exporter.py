@@ -113,8 +113,8 @@ CASES = (
             series=starts(0, 5, 10, 15, 20, 25, 30),
             labels=OWN,
             description=(
-                "exporter:9877 was started anew 3 times in a short while. Each time other alerts begin to wait anew: as "
-                "long as it goes on, hardly any of them can fire."
+                "exporter:9877 was started anew 3 times in a short while. Each time other alerts begin to wait anew: "
+                "as long as it goes on, hardly any of them can fire."
             ),
         ),
         quiet=(

@@ -36,15 +36,6 @@ def each_night(start: int, minutes: int, rate: float) -> tuple[tuple[int, float]
     return ((start, 0), (minutes, rate), (1440 - start - minutes, 0)) * 3
 
 
-def nightly_left(credits: float, minutes: int, amount: float) -> str:
-    """What is left, of which three nights take so much each."""
-    left, text = credits, []
-    for _ in range(3):
-        text.append(f"{steady((1440 - minutes, left))} {left:g}-{amount / minutes:g}x{minutes - 1}")
-        left -= amount
-    return " ".join(text)
-
-
 CASES = (
     Case(
         "ByteSpikeCreditsBurningFast",
@@ -60,7 +51,7 @@ CASES = (
             Quiet("the exporter is new", 240, spent((180, 0.05), (60, 1))),
             Quiet("it is little money", 1560, spent((1500, 0.01), (60, 0.1))),
             Quiet("three times as much as at any other time", 1600, spent((1500, 0.3), (60, 0.9))),
-            Quiet("the batch of every night", 4320, spent(*each_night(1200, 30, 1))),
+            Quiet("the batch of every night", 2700, spent(*each_night(1200, 30, 1))),
         ),
         clears=Clears(firing=1560, over=1620, series=spent((1500, 0.05), (60, 1), (100, 0.05))),
     ),
@@ -136,7 +127,6 @@ CASES = (
         quiet=(
             Quiet("nothing is spent", 120, series(WALLET, "8+0x120")),
             Quiet("the wallet has been at 0 for ever", 120, series(WALLET, "0+0x120")),
-            Quiet("a twentieth of it goes every night", 4320, series(WALLET, nightly_left(1000, 60, 50))),
             Quiet("a burst takes a third of it", 300, series(WALLET, "100+0x10 99-1x33 66+0x300")),
             Quiet("a burst takes half of it after a quiet day", 900, series(WALLET, "100+0x600 98-2x27 45+0x300")),
             Quiet("little is left, and nothing is spent", 300, series(WALLET, "100+0x10 _x90 20+0x300")),

@@ -41,6 +41,14 @@ CASES = (
             Quiet("too few to tell", 90, outcomes(completed=((60, 0.1), (30, 0)), failed=((60, 0), (30, 0.5)))),
         ),
         clears=Clears(firing=145, over=170, series=outcomes(**BUSY_THEN_FAILING)),
+        also=(
+            Fires(  # nothing had ended all day
+                at=126,
+                series=outcomes(completed=((120, 0), (60, 2)), failed=((120, 0), (60, 8))),
+                labels=GROUP,
+                description="80% of the tasks that ended within 10 minutes in group renders (account default) failed.",
+            ),
+        ),
     ),
     Case(
         "ByteSpikeErrorCodeSpike",
@@ -104,7 +112,12 @@ CASES = (
                 outcomes(completed=((360, 5), (11, 0), (110, 1)), failed=((360, 0), (11, 50), (110, 0))),
             ),
         ),
-        clears=Clears(firing=170, over=190, series=outcomes(**AN_HOUR_AT_80_PERCENT)),
+        # an hour's share stays high, where few tasks end afterwards
+        clears=Clears(
+            firing=200,
+            over=216,
+            series=outcomes(completed=((60, 5), (60, 0), (200, 0.5)), failed=((60, 0), (60, 10), (200, 0))),
+        ),
     ),
     Case(
         "ByteSpikeSuccessBudgetBurningSlowly",
