@@ -43,7 +43,7 @@ def _rule(rule: Record | Alert, speed: float) -> dict[str, Any]:
         "expr": printed(rule.expr, speed=speed),
         **_durations({"for": rule.wait, "keep_firing_for": rule.keep}, speed),
         "labels": {"severity": str(rule.severity)},
-        "annotations": dict(rule.annotations),
+        "annotations": dict(rule.annotations()),
     }
 
 

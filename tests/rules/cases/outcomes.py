@@ -21,6 +21,11 @@ def codes(**failed: tuple[tuple[int, float], ...]) -> Series:
     return together(outcomes(completed, in_all), *parts)
 
 
+def each_hour(times: int) -> str:
+    """A counter that grows by one at the end of each hour, so many times."""
+    return counted(*(phase for _ in range(times) for phase in ((59, 0), (1, 1))), (600, 0))
+
+
 CASES = (
     Case(
         "ByteSpikeFailureSpike",
@@ -28,13 +33,22 @@ CASES = (
             at=128,
             series=outcomes(**BUSY_THEN_FAILING),
             labels=GROUP,
-            description="64% of the tasks that ended within 10 minutes in group renders (account default) failed.",
+            read=138,
+            description="80% of the tasks that ended within 10 minutes in group renders (account default) failed.",
         ),
         quiet=(
             Quiet("as many always fail", 150, outcomes(completed=((150, 6),), failed=((150, 4),))),
             Quiet("too few to tell", 90, outcomes(completed=((60, 0.1), (30, 0)), failed=((60, 0), (30, 0.5)))),
         ),
         clears=Clears(firing=145, over=170, series=outcomes(**BUSY_THEN_FAILING)),
+        also=(
+            Fires(  # nothing had ended all day
+                at=126,
+                series=outcomes(completed=((120, 0), (60, 2)), failed=((120, 0), (60, 8))),
+                labels=GROUP,
+                description="80% of the tasks that ended within 10 minutes in group renders (account default) failed.",
+            ),
+        ),
     ),
     Case(
         "ByteSpikeErrorCodeSpike",
@@ -57,6 +71,21 @@ CASES = (
             series=together(
                 outcomes(**BUSY_THEN_FAILING),
                 series("bytespike_tasks_failed_total", counted((120, 0), (20, 8), (60, 0)), error_code="sim_gpu_lost"),
+            ),
+        ),
+        also=(
+            Fires(  # a code that was never seen is shown at 0 for one scrape
+                at=127,
+                series=together(
+                    outcomes(**BUSY_THEN_FAILING),
+                    series("bytespike_tasks_failed_total", "_x120 0 8+8x78", error_code="sim_gpu_lost"),
+                ),
+                labels={**GROUP, "error_code": "sim_gpu_lost"},
+                read=138,
+                description=(
+                    "80% of the tasks that ended within 10 minutes in group renders (account default) failed with "
+                    "sim_gpu_lost."
+                ),
             ),
         ),
     ),
@@ -83,7 +112,12 @@ CASES = (
                 outcomes(completed=((360, 5), (11, 0), (110, 1)), failed=((360, 0), (11, 50), (110, 0))),
             ),
         ),
-        clears=Clears(firing=120, over=150, series=outcomes(**AN_HOUR_AT_80_PERCENT)),
+        # an hour's share stays high, where few tasks end afterwards
+        clears=Clears(
+            firing=200,
+            over=216,
+            series=outcomes(completed=((60, 5), (60, 0), (200, 0.5)), failed=((60, 0), (60, 10), (200, 0))),
+        ),
     ),
     Case(
         "ByteSpikeSuccessBudgetBurningSlowly",
@@ -111,6 +145,27 @@ CASES = (
         ),
         clears=Clears(
             firing=300, over=470, series=outcomes(completed=((180, 20), (400, 25)), failed=((180, 5), (400, 0)))
+        ),
+    ),
+    Case(
+        "ByteSpikeNothingSucceeds",
+        fires=Fires(  # one task an hour: the third fails after three hours
+            at=185,
+            series=finished(failed=each_hour(18)),
+            labels=GROUP,
+            read=1000,
+            description=("6 tasks of group renders (account default) failed within 6 hours, and none completed."),
+        ),
+        quiet=(
+            Quiet("two have failed", 600, finished(failed=each_hour(2))),
+            Quiet("every second one completes", 1080, finished(failed=each_hour(18), completed=each_hour(18))),
+            Quiet("all are cancelled", 1080, finished(cancelled=each_hour(18))),
+            Quiet("nothing ends", 1080, finished()),
+        ),
+        clears=Clears(
+            firing=599,
+            over=601,
+            series=finished(failed=each_hour(10), completed=counted((599, 0), (1, 1), (300, 0))),
         ),
     ),
     Case(
