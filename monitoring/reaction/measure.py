@@ -19,7 +19,6 @@ from monitoring.reaction.tasks import MINUTE
 
 _ALERTS: Final = f'ALERTS{{alertstate="firing", alertname!="{ALWAYS}"}}'
 FIRING: Final = f"max by (alertname) ({_ALERTS})"
-BEFORE: Final = f"max by (alertname) ({_ALERTS} offset 1m)"
 
 _GOT = re.compile(r'\{alertname="(\w+)"\} ([0-9.E+-]+)')
 
@@ -36,15 +35,17 @@ class Reaction:
 def measured(promtool: str | Path, situation: Situation, record: Record, groups: Groups) -> Mapping[str, Reaction]:
     """The reactions of all alerts among the groups, by name; a quiet one is not among them."""
     end, cause = round(situation.ends / MINUTE), round(situation.cause / MINUTE)
-    window = f"[{(end - cause) * 60 - 30}s:1m]"  # from the minute after the cause on, open or closed on the left
+    step = f"{situation.step}m"
+    window = f"[{(end - cause) * 60 - 30}s:{step}]"  # what is after the cause, be it open or closed on the left
+    before = f"max by (alertname) ({_ALERTS} offset {step})"
     expressions = {
         "first": f"min_over_time(timestamp({FIRING}){window})",
         "last": f"max_over_time(timestamp({FIRING}){window})",
-        "times": f"sum_over_time(({FIRING} unless {BEFORE}){window})",
+        "times": f"sum_over_time(({FIRING} unless {before}){window})",
     }
     document = {
         "rule_files": ["rules.yml"],
-        "evaluation_interval": "1m",
+        "evaluation_interval": step,
         "group_eval_order": [group["name"] for group in groups],
         "tests": [
             {
@@ -61,7 +62,7 @@ def measured(promtool: str | Path, situation: Situation, record: Record, groups:
         alert: Reaction(
             round(first / MINUTE) - cause,
             round(got["times"].get(alert, 1)),
-            None if got["last"][alert] >= end * MINUTE else round(got["last"][alert] / MINUTE) - cause + 1,
+            None if got["last"][alert] >= end * MINUTE else round(got["last"][alert] / MINUTE) - cause + situation.step,
         )
         for alert, first in sorted(got["first"].items())
     }

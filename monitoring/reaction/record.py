@@ -37,7 +37,7 @@ class Record:
 
     def scrape(self, process: Process | None, books: Books, *, refreshed_at: float, now: float) -> None:
         """One scrape, which fails where no process runs."""
-        seen = {("up", ()): float(process is not None)}
+        seen: dict[tuple[str, Key], float] = {("up", ()): float(process is not None)}
         if process is not None:
             seen[("process_start_time_seconds", ())] = process.started_at
             seen |= self._page(self._snapshot(process, books, refreshed_at, now), books)
@@ -131,7 +131,9 @@ def _samples(family: Accumulated, cells: list[float]) -> Iterator[tuple[str, Key
     yield f"{family.name}_sum", (), cells[-1]
 
 
-def _points(gauge: Instantaneous, user: tuple[str, ...], points: Mapping[tuple[str, ...], float]) -> dict[tuple[str, Key], float]:
+def _points(
+    gauge: Instantaneous, user: tuple[str, ...], points: Mapping[tuple[str, ...], float]
+) -> dict[tuple[str, Key], float]:
     names = gauge.label_names(user)
     return {(gauge.name, tuple(zip(names, values, strict=True))): value for values, value in points.items()}
 

@@ -1,7 +1,7 @@
 """What an operator meets, each with enough of a good time before it that every window has seen what is usual."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -16,7 +16,6 @@ from monitoring.reaction.tasks import (
     MINUTE,
     RENDERS,
     STILLS,
-    Kind,
     Share,
     Task,
     batches,
@@ -28,7 +27,7 @@ from monitoring.reaction.tasks import (
 REFRESH: Final = 30.0
 """Seconds between two readings of the source that names the tasks."""
 
-USUAL: Final = 30 * HOUR
+USUAL: Final = 27 * HOUR
 """How long all is well before something happens: a day and what lies before the day of a rule that looks back."""
 
 LONG: Final = 3 * DAY
@@ -46,27 +45,24 @@ RARELY: Final = 4
 class Situation:
     """One situation; times are seconds from its start, ``cause`` is what reactions are counted from.
 
-    Nobody scrapes while the exporter is down, from the first to the second time of each pair of ``downs``.
+    The exporter is down from the first to the second time of each pair of ``downs``. What goes on for days is judged
+    every so many minutes (``step``) only: promtool's time is spent on evaluations.
     """
 
     name: str
     tells: str
     cause: float
     ends: float
-    tasks: Sequence[Task]
+    traffic: Callable[[], Iterable[Task]]
     api: Api = field(default_factory=Api)
     downs: Sequence[tuple[float, float]] = ()
-
-    @property
-    def kinds(self) -> Sequence[Kind]:
-        """The groups there are."""
-        return tuple(dict.fromkeys(task.kind for task in self.tasks))
+    step: int = 1
 
 
 def lived(situation: Situation, wanted: frozenset[str]) -> Record:
     """Live through a situation, from one event to the next; keep what a rule reads of it."""
-    record, books, process = Record(situation.kinds, wanted), Books(), None
-    tasks = dict(enumerate(sorted(situation.tasks, key=lambda task: task.submitted)))
+    tasks = dict(enumerate(sorted(situation.traffic(), key=lambda task: task.submitted)))
+    record, books, process = Record({task.kind for task in tasks.values()}, wanted), Books(), None
     coming = iter(tasks.items())
     waiting = next(coming, None)
     now = scrape_at = refresh_at = refreshed_at = 0.0
@@ -115,13 +111,13 @@ def situations() -> Iterator[Situation]:
 
 
 def _healthy() -> Situation:
-    ends = USUAL + 6 * HOUR
+    ends = USUAL + 4 * HOUR
     return Situation(
         name="healthy",
         tells="Two groups, 150 tasks an hour, one in a hundred fails.",
         cause=USUAL,
         ends=ends,
-        tasks=_traffic(until=ends),
+        traffic=lambda: _traffic(until=ends),
     )
 
 
@@ -134,7 +130,7 @@ def _outage(name: str, *, minutes: float, reason: Reason, seconds: float) -> Sit
         tells=f"For {minutes:g} minutes every request of the account ends as `{reason}`.",
         cause=USUAL,
         ends=ends,
-        tasks=[task for task in _traffic(until=ends) if not fault.is_on(task.submitted)],
+        traffic=lambda: [task for task in _traffic(until=ends) if not fault.is_on(task.submitted)],
         api=Api([fault]),
     )
 
@@ -146,18 +142,19 @@ def _wave() -> Situation:
         tells="For an hour 80 % of the tasks of one model, a group of its own, fail.",
         cause=USUAL,
         ends=ends,
-        tasks=_traffic(until=ends, failing=_meanwhile(0.8, USUAL, USUAL + HOUR)),
+        traffic=lambda: _traffic(until=ends, failing=_meanwhile(0.8, USUAL, USUAL + HOUR)),
     )
 
 
 def _slow_burn() -> Situation:
-    ends = LONG + 3 * DAY
+    ends = LONG + 54 * HOUR
     return Situation(
         name="slow burn",
-        tells="7.5 % of the tasks of one group fail, for three days.",
+        tells="7.5 % of the tasks of one group fail, for more than two days.",
         cause=LONG,
         ends=ends,
-        tasks=_traffic(until=ends, failing=_meanwhile(0.075, LONG, ends)),
+        traffic=lambda: steady(RENDERS, every=MINUTE, until=ends, failing=_meanwhile(0.075, LONG, ends)),
+        step=5,
     )
 
 
@@ -168,7 +165,8 @@ def _one_an_hour() -> Situation:
         tells="The only traffic is one task an hour, and for 18 hours each fails.",
         cause=LONG,
         ends=ends,
-        tasks=list(steady(RENDERS, every=HOUR, until=ends, failing=_meanwhile(1.0, LONG, ends))),
+        traffic=lambda: steady(RENDERS, every=HOUR, until=ends, failing=_meanwhile(1.0, LONG, ends)),
+        step=5,
     )
 
 
@@ -181,7 +179,8 @@ def _failing_batches() -> Situation:
         tells="The only traffic is a batch of 40 tasks each hour; of six batches 60 % fail.",
         cause=LONG,
         ends=ends,
-        tasks=list(batches(RENDERS, starts, tasks=40, within=5 * MINUTE, failing=failing)),
+        traffic=lambda: batches(RENDERS, starts, tasks=40, within=5 * MINUTE, failing=failing),
+        step=2,
     )
 
 
@@ -190,27 +189,29 @@ def _nightly_batch() -> Situation:
     nights = [14 * HOUR + day * DAY for day in range(3)]
     ends = nights[-1] + 6 * HOUR
     quota = sum(RENDERS.credits * 85 for _ in nights) + 66 + 0.15 * ends / (5 * MINUTE)
-    batch = batches(RENDERS, nights, tasks=85, within=20 * MINUTE, failing=healthy)
     return Situation(
         name="nightly batch",
         tells="A batch of 34 credits each night, seen from the second night on, besides little traffic by day.",
         cause=nights[1],
         ends=ends,
-        tasks=[*batch, *steady(STILLS, every=5 * MINUTE, until=ends, failing=healthy)],
+        traffic=lambda: chain(
+            batches(RENDERS, nights, tasks=85, within=20 * MINUTE, failing=healthy),
+            steady(STILLS, every=5 * MINUTE, until=ends, failing=healthy),
+        ),
         api=Api(quota=quota),
+        step=2,
     )
 
 
 def _quiet_night() -> Situation:
     ends = USUAL + 8 * HOUR
-    traffic = [task for task in _traffic(until=ends) if task.submitted < USUAL]
-    stuck = hung(RENDERS, [USUAL - minutes * MINUTE for minutes in (12, 7, 3)])
+    hang_from = [USUAL - minutes * MINUTE for minutes in (12, 7, 3)]
     return Situation(
         name="quiet night",
         tells="Traffic stops at 23:00, with three tasks that hang until the morning.",
         cause=USUAL,
         ends=ends,
-        tasks=[*traffic, *stuck],
+        traffic=lambda: chain(_traffic(until=USUAL), hung(RENDERS, hang_from)),
     )
 
 
@@ -221,7 +222,7 @@ def _restart() -> Situation:
         tells="The exporter is restarted, and is away for two minutes.",
         cause=USUAL,
         ends=ends,
-        tasks=_traffic(until=ends),
+        traffic=lambda: _traffic(until=ends),
         downs=[(USUAL, USUAL + 2 * MINUTE)],
     )
 
@@ -234,16 +235,16 @@ def _crash_loop() -> Situation:
         tells="For an hour the exporter is down for two minutes after three that it runs.",
         cause=USUAL,
         ends=ends,
-        tasks=_traffic(until=ends),
+        traffic=lambda: _traffic(until=ends),
         downs=[(float(start), start + 2 * MINUTE) for start in loop],
     )
 
 
-def _traffic(*, until: float, failing: Share = healthy) -> list[Task]:
+def _traffic(*, until: float, failing: Share = healthy) -> Iterator[Task]:
     """Two groups with a model each; ``failing`` is of the first."""
     renders = steady(RENDERS, every=30.0, until=until, failing=failing)
     stills = steady(STILLS, every=2 * MINUTE, until=until, failing=healthy)
-    return list(chain(renders, stills))
+    return chain(renders, stills)
 
 
 def _meanwhile(share: float, begins: float, ends: float) -> Share:
