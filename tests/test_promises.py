@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.accounting.series import Series
+from exporter.accounting.series import SHOWN, VALUE, Series
 from exporter.accounting.totals import Meters, Totals
 from exporter.intake.accounting import TaskAccounting
 from exporter.intake.intake import Intake
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import LedgerWriter
+from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.limits import LabelLimits
 from exporter.registration.registry import Registry
 from exporter.service.pruning import Pruning
@@ -89,6 +90,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.upstream = [Upstream(number) for number in range(TASKS)]
         self.shown: dict[Series, float] = {}
+        self.failures: dict[Series, float] = {}
         self.lists: dict[str, set[str]] = {source: set() for source in SOURCES}
         self.registered: set[str] = set()
         self.looked_at_unnamed: dict[int, float] = {}
@@ -207,6 +209,19 @@ class AnyHistory(RuleBasedStateMachine):
         self.ledger.fault = None
 
     @rule()
+    def scrape(self) -> None:
+        """The failures by error code as a page shows them: each code from 0 on, and never fewer, whatever dies."""
+        totals = self.totals.view()
+        stored = [series for series in totals if series.family == FAILED.name and series.part == VALUE]
+        withheld = [series for series in stored if FAILED.is_withheld(series.labels, totals)]
+        page = {series: 0.0 if series in withheld else totals[series] for series in stored}
+        for series, value in page.items():
+            assert value >= self.failures.get(series, 0.0)
+            assert series in self.failures or value == 0.0, "it begins at 0"
+        self.failures |= page
+        self.writer.mark(withheld)
+
+    @rule()
     def kill(self) -> None:
         """Whatever is not committed is gone."""
         self.do(asyncio.to_thread(self.ledger.close))
@@ -276,8 +291,8 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_counted_at_most_once(self) -> None:
-        for family in ("bytespike_tasks_finished_total", "bytespike_tasks_failed_total"):
-            assert max(self.by_task(family).values(), default=0.0) <= 1.0
+        for event in ("followed", "finished", "failed"):
+            assert max(self.by_task(f"bytespike_tasks_{event}_total").values(), default=0.0) <= 1.0
         assert max(self.by_task("bytespike_tasks_queue_duration_seconds", "le").values(), default=0.0) <= 1.0
         assert max(self.by_task("bytespike_tasks_duration_seconds", "le").values(), default=0.0) <= 1.0
         assert max(self.by_task("bytespike_tasks_credits_used_total").values(), default=0.0) <= CREDITS
@@ -285,7 +300,7 @@ class AnyHistory(RuleBasedStateMachine):
     def by_task(self, family: str, part: str = "") -> dict[str, float]:
         counted: dict[str, float] = {}
         for series, value in self.shown.items():
-            if series.family == family and series.part.startswith(part):
+            if series.family == family and series.part.startswith(part) and series.part != SHOWN:
                 model = dict(series.labels)["model"]
                 if model not in self.forgotten:  # one that nobody named for so long may count again
                     counted[model] = counted.get(model, 0.0) + value
@@ -304,6 +319,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.no_counter_goes_down()
         self.everything_is_counted_at_most_once()
         everybody = {f"task {n}" for n in range(TASKS)} - self.forgotten
+        assert self.by_task("bytespike_tasks_followed_total") == dict.fromkeys(everybody, 1.0)
         assert self.by_task("bytespike_tasks_finished_total") == dict.fromkeys(everybody, 1.0)
         billed = {f"task {n}" for n, task in enumerate(self.upstream) if task.status is not Status.FAILED}
         assert self.by_task("bytespike_tasks_credits_used_total") == dict.fromkeys(billed & everybody, CREDITS)

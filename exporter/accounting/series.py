@@ -15,6 +15,9 @@ Labels = tuple[tuple[str, str], ...]
 VALUE = ""
 SUM = "sum"
 
+SHOWN = "shown"
+"""The part that tells that a series has been shown at 0 (see ``Counter.is_announced``)."""
+
 
 def labels_of(**labels: str) -> Labels:
     """The labels in their canonical order."""
@@ -54,6 +57,10 @@ class Increments(dict[Series, float]):
     def begin(self, family: str, labels: Labels, part: str = VALUE) -> Series:
         """Add nothing: the series is there from now on."""
         return self._add(Series(family, labels, part), 0.0)
+
+    def mark(self, family: str, labels: Labels) -> Series:
+        """Note that a counter has been shown at 0."""
+        return self._add(Series(family, labels, SHOWN), 1.0)
 
     def observe(self, family: str, labels: Labels, value: float, buckets: Sequence[float]) -> Series:
         """Add one observation to a histogram whose upper bounds are ``buckets`` (ascending, without +Inf)."""

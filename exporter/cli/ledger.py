@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exporter.accounting.series import Series
+from exporter.accounting.series import SHOWN, Series
 from exporter.cli import options
 from exporter.ledger.store import SqliteLedger, totals_beside
 from exporter.metrics.catalogue import BY_NAME
@@ -105,7 +105,7 @@ def _found(settings: Settings) -> list[LabelSet]:
     totals = totals_beside(settings.ledger.url)
     for each in totals:
         labels = _labels_of(each)
-        if labels is not None:
+        if labels is not None and each.part != SHOWN:
             series.setdefault(labels, []).append(each)
     return [
         LabelSet(

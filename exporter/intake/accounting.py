@@ -9,6 +9,7 @@ from exporter.accounting.series import Increments
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
+    count_followed,
     count_no_requests,
     count_outcome,
     count_overflow,
@@ -41,13 +42,27 @@ class TaskAccounting:
         self._log = log
 
     def take(self, change: Change) -> None:
-        number, state = change.task.number, change.task.state
+        number = change.task.number
         if change.into is not None:
             self._ledger.join(number, change.into)
         elif change.kind is ChangeKind.DROPPED:
             self._ledger.forget(number)
         elif change.is_news:
-            self._ledger.record(number, Entry(state, started=self._started(change), ended=self._ended(change)))
+            self._ledger.record(number, self._entry(change))
+
+    def _entry(self, change: Change) -> Entry:
+        return Entry(
+            change.task.state,
+            followed=self._followed(change),
+            started=self._started(change),
+            ended=self._ended(change),
+        )
+
+    def _followed(self, change: Change) -> Count | None:
+        if not change.is_first:
+            return None
+        self._limits.keep(change.task.labels)
+        return Count(count_followed(change.task.labels))
 
     def _started(self, change: Change) -> Count | None:
         seconds, labels = change.queue_seconds, change.task.labels

@@ -33,21 +33,28 @@ class Count:
 class Entry:
     """The latest state of one task, and what is to be counted with it.
 
-    ``started`` is counted unless the ledger already knows that the task ran, ``ended`` unless it knows its outcome.
+    ``followed`` is counted unless the ledger already knows that an answer has told of the task, ``started`` unless it
+    knows that the task ran, ``ended`` unless it knows its outcome.
     """
 
     state: TaskState
+    followed: Count | None = None
     started: Count | None = None
     ended: Count | None = None
 
     @property
     def counts(self) -> bool:
         """Whether anything would be lost with it that nobody could observe again."""
-        return self.started is not None or self.ended is not None
+        return not (self.followed is self.started is self.ended is None)
 
     def followed_by(self, later: Self) -> Self:
         """The one entry that says what both say."""
-        return replace(later, started=self.started or later.started, ended=self.ended or later.ended)
+        return replace(
+            later,
+            followed=self.followed or later.followed,
+            started=self.started or later.started,
+            ended=self.ended or later.ended,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,13 @@ class Batch:
     """What one transaction makes durable, under a number that is one more than that of the batch before it.
 
     Whoever does not know whether a batch is durable commits the very same one again: the ledger recognises it.
+    ``marks`` are added to the totals as they are, ``meters`` to what the exporter counts of itself.
     """
 
     number: int
     entries: Sequence[Entry] = ()
     meters: Increments = field(default_factory=Increments)
+    marks: Increments = field(default_factory=Increments)
 
 
 # ---- what comes out --------------------------------------------------------------------------------------------------

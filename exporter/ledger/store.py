@@ -107,6 +107,7 @@ class SqliteLedger:
             rows = _BatchRows(_Known(_rows(tx, outcomes, refs), _rows(tx, open_tasks, refs)), now=now)
             for entry in batch.entries:
                 rows.take(entry)
+            rows.increments.merge(batch.marks)
             rows.write(tx)
             _grow(tx, meters, batch.meters)
         return Committed(rows.increments, rows.exemplars)
@@ -212,6 +213,7 @@ class _Known:
 
     def __init__(self, ended: Iterable[Row], open_: Iterable[Row]) -> None:
         self._ended: dict[IdKey, list[TaskRef]] = {}
+        self._seen: dict[IdKey, list[tuple[TaskRef, float]]] = {}
         self._run: dict[IdKey, list[tuple[TaskRef, float]]] = {}
         self._open: dict[IdKey, list[tuple[TaskRef, int]]] = {}
         for row in ended:
@@ -220,15 +222,19 @@ class _Known:
             ref = _ref(row)
             for key in ref.ids():
                 self._open.setdefault(key, []).append((ref, row["rowid"]))
-            if row["running_at"] is not None:
-                self._note_run(ref, row["running_at"])
+            _date(self._seen, ref, row["observed_at"])
+            _date(self._run, ref, row["running_at"])
 
     def has_ended(self, ref: TaskRef) -> bool:
         return _names_one_of(ref, self._ended)
 
+    def observed_at(self, ref: TaskRef) -> float | None:
+        """When an answer told of the task, which has been counted as followed then; None where none did."""
+        return _dated(ref, self._seen)
+
     def running_at(self, ref: TaskRef) -> float | None:
         """When the task was seen running, which has been counted then; None where it was not."""
-        return next((at for key in ref.ids() for other, at in self._run.get(key, ()) if other.may_be(ref)), None)
+        return _dated(ref, self._run)
 
     def open_rows(self, ref: TaskRef) -> set[int]:
         """The ids of the rows that a new row of this task replaces."""
@@ -238,12 +244,8 @@ class _Known:
         """Take what the batch is about to write for what the ledger says."""
         if state.is_terminal:
             _note(self._ended, state.ref)
-        if state.running_at is not None:
-            self._note_run(state.ref, state.running_at)
-
-    def _note_run(self, ref: TaskRef, at: float) -> None:
-        for key in ref.ids():
-            self._run.setdefault(key, []).append((ref, at))
+        _date(self._seen, state.ref, state.observed_at)
+        _date(self._run, state.ref, state.running_at)
 
 
 class _BatchRows:
@@ -262,7 +264,9 @@ class _BatchRows:
         ref = entry.state.ref
         if self._known.has_ended(ref):
             return  # counted before, whatever this process believed
-        running_at = self._known.running_at(ref)
+        observed_at, running_at = self._known.observed_at(ref), self._known.running_at(ref)
+        if entry.followed and observed_at is None:
+            self._count(entry.followed)
         if entry.started and running_at is None:
             self._count(entry.started)
         if entry.ended:
@@ -272,8 +276,12 @@ class _BatchRows:
             self._outcomes.append(outcome_row(entry.state, now=self._now))
             self._open.pop(ref, None)
         else:
-            # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
-            state = replace(entry.state, running_at=running_at) if entry.state.running_at is None else entry.state
+            # whoever has followed the task anew meanwhile may not know of it: that it was counted must stay known
+            state = replace(
+                entry.state,
+                observed_at=_first(entry.state.observed_at, observed_at),
+                running_at=_first(entry.state.running_at, running_at),
+            )
             self._open[ref] = open_row(state, now=self._now)
         self._known.note(entry.state)
 
@@ -298,6 +306,20 @@ def _ref(row: Row) -> TaskRef:
 def _note(named: dict[IdKey, list[TaskRef]], ref: TaskRef) -> None:
     for key in ref.ids():
         named.setdefault(key, []).append(ref)
+
+
+def _date(dated: dict[IdKey, list[tuple[TaskRef, float]]], ref: TaskRef, at: float | None) -> None:
+    if at is not None:
+        for key in ref.ids():
+            dated.setdefault(key, []).append((ref, at))
+
+
+def _dated(ref: TaskRef, dated: Mapping[IdKey, list[tuple[TaskRef, float]]]) -> float | None:
+    return next((at for key in ref.ids() for other, at in dated.get(key, ()) if other.may_be(ref)), None)
+
+
+def _first(*times: float | None) -> float | None:
+    return next((at for at in times if at is not None), None)
 
 
 def _names_one_of(ref: TaskRef, named: Mapping[IdKey, list[TaskRef]]) -> bool:

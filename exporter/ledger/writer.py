@@ -6,7 +6,7 @@ waits is merged by task, so that it takes no more room than there are tasks.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.accounting.series import Increments
+from exporter.accounting.series import Increments, Series
 from exporter.accounting.totals import Meters, Totals
 from exporter.clock import Clock
 from exporter.ledger.ledger import Aged, Batch, Committed, Entry, Ledger, LedgerError, LedgerView
@@ -85,6 +85,7 @@ class LedgerWriter:
         self._metering = metering
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: dict[Hashable, Entry] = {}
+        self._marks = Increments()
         self._in_flight: _InFlight | None = None
         self._last_number = 0
         self._attempt: asyncio.Task[bool] | None = None
@@ -137,6 +138,13 @@ class LedgerWriter:
         """Count something that the exporter did."""
         self._meters.add(increments)
         self._has_work.set()
+
+    def mark(self, series: Iterable[Series]) -> None:
+        """Make it durable soon that these have been shown at 0."""
+        for each in series:
+            self._marks.mark(each.family, each.labels)
+        self._has_work.set()
+        self._is_urgent.set()
 
     # ---- what is asked at once: each raises LedgerError where it cannot be -----------------------------------------
 
@@ -282,10 +290,11 @@ class LedgerWriter:
         if not self._waiting:
             self._has_work.clear()
             self._is_urgent.clear()
+        marks, self._marks = self._marks, Increments()
         meters = self._meters.take()
-        if not entries and not meters:
+        if not (entries or meters or marks):
             return None
-        return _InFlight(Batch(self._last_number + 1, tuple(entries.values()), meters), tuple(entries))
+        return _InFlight(Batch(self._last_number + 1, tuple(entries.values()), meters, marks), tuple(entries))
 
     def _succeeded(self, batch: Batch, committed: Committed, *, seconds: float) -> None:
         self._in_flight = None

@@ -32,10 +32,16 @@ Bucket = tuple[str, float] | tuple[str, float, ShownExemplar]
 
 
 class SnapshotCollector(Collector):
-    """Renders one snapshot. It keeps no state and may be used from any thread."""
+    """Renders one snapshot. It changes nothing and may be used from any thread.
+
+    ``announced`` are the stored series that it shows at 0, and that the next one may show with what they count.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._labelling = Labelling.of(snapshot)
+        self._counted = counters(snapshot, self._labelling)
+        self.announced = self._counted.announced
 
     def describe(self) -> Iterator[Metric]:
         """Every family there can be, without samples: what ``name[]`` is looked up in."""
@@ -45,10 +51,9 @@ class SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has samples."""
-        labelling = Labelling.of(self._snapshot)
-        counted = counters(self._snapshot, labelling)
-        current = gauges(self._snapshot, labelling, counted.label_sets)
-        metrics = (_metric(family, labelling.user, counted, current) for family in FAMILIES)
+        counted, user = self._counted, self._labelling.user
+        current = gauges(self._snapshot, self._labelling, counted.label_sets)
+        metrics = (_metric(family, user, counted, current) for family in FAMILIES)
         return (metric for metric in metrics if metric.samples)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from exporter.accounting.series import SUM, VALUE, Exemplar, Labels, Series
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
-from exporter.metrics.family import Accumulated, Histogram, Scope
+from exporter.metrics.family import Accumulated, Counter, Histogram, Scope
 from exporter.metrics.labelling import Labelling, LabelValues
 from exporter.metrics.snapshot import Snapshot
 
@@ -29,24 +29,30 @@ class Counted:
     """What has been counted, ready to be shown: by family, then by label values.
 
     ``label_sets`` are the sets of task labels that have series. One has all its aggregates as soon as a task or a total
-    carries it, as if it had been known from the start: a rate must see its first event.
+    carries it, as if it had been known from the start: a rate must see its first event. ``announced`` are the stored
+    series that count something and are at 0 here, for the same reason.
     """
 
     label_sets: tuple[LabelValues, ...]
     numbers: Mapping[Accumulated, Mapping[LabelValues, Numbers]]
     exemplars: Mapping[Cell, Exemplar]
+    announced: tuple[Series, ...] = ()
 
 
 def counters(snapshot: Snapshot, labelling: Labelling) -> Counted:
     """The totals as they are to be shown, each known label set from 0 on."""
     cells = _Cells(labelling)
-    found = [(cell, amount) for series, amount in snapshot.totals.items() if (cell := cells.find(series))]
-    label_sets = _label_sets(snapshot, labelling, (cell for cell, _ in found))
+    found = [(cell, series, amount) for series, amount in snapshot.totals.items() if (cell := cells.find(series))]
+    label_sets = _label_sets(snapshot, labelling, (cell for cell, _, _ in found))
+    announced = tuple(series for cell, series, _ in found if _is_withheld(cell.family, series, snapshot.totals))
     owners = {**labelling.present, Scope.TASKS: label_sets}
     numbers = {family: _zeros(family, owners[family.scope]) for family in FAMILIES if isinstance(family, Accumulated)}
-    for (family, values, position), amount in found:
-        numbers[family].setdefault(values, [0.0] * family.cells)[position] += amount
-    return Counted(label_sets, numbers, _latest(snapshot.exemplars, cells))
+    withheld = frozenset(announced)
+    for (family, values, position), series, amount in found:
+        own = numbers[family].setdefault(values, [0.0] * family.cells)
+        own[position] += 0.0 if series in withheld else amount
+    exemplars = {series: each for series, each in snapshot.exemplars.items() if series not in withheld}
+    return Counted(label_sets, numbers, _latest(exemplars, cells), announced)
 
 
 class _Cells:
@@ -80,6 +86,10 @@ def _label_sets(snapshot: Snapshot, labelling: Labelling, cells: Iterable[Cell])
     found |= {labelling.task_values(labels) for labels, _ in snapshot.census.counts}
     found |= {cell.values[:width] for cell in cells if cell.family.scope is Scope.TASKS}
     return tuple(sorted(values for values in found if labelling.shows(Scope.TASKS, values)))
+
+
+def _is_withheld(family: Accumulated, series: Series, totals: Mapping[Series, float]) -> bool:
+    return isinstance(family, Counter) and family.is_withheld(series.labels, totals)
 
 
 def _latest(exemplars: Mapping[Series, Exemplar], cells: _Cells) -> dict[Cell, Exemplar]:

@@ -33,6 +33,11 @@ def count_outcome(labels: TaskLabels, outcome: Outcome, *, error_code: str | Non
     return counted
 
 
+def count_followed(labels: TaskLabels) -> Increments:
+    """A task that an answer has told of for the first time."""
+    return _one(tasks.FOLLOWED, _of(labels))
+
+
 def count_queue(labels: TaskLabels, seconds: float) -> Increments:
     """A task that was seen running for the first time, so many seconds after its submission."""
     increments = Increments()

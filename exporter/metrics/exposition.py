@@ -11,6 +11,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from exporter.accounting.series import Series
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.collector import SnapshotCollector
 from exporter.metrics.family import Histogram
@@ -26,11 +27,15 @@ _ODD_VERSION = re.compile(r"version\s*=(?!\s*[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A page and the headers that describe it; ``content_encoding`` is None where it is not compressed."""
+    """A page and the headers that describe it; ``content_encoding`` is None where it is not compressed.
+
+    ``announced`` are the stored series that it shows at 0 and that may count on the next page.
+    """
 
     body: bytes
     content_type: str
     content_encoding: str | None = None
+    announced: tuple[Series, ...] = ()
 
 
 def standard_collectors() -> tuple[Collector, ...]:
@@ -56,13 +61,15 @@ def render(
     for all of its samples), and names that do not exist show nothing. ``collectors`` are shown behind the snapshot.
     """
     registry = CollectorRegistry(auto_describe=True)
-    for collector in (SnapshotCollector(snapshot), *collectors):
+    ours = SnapshotCollector(snapshot)
+    for collector in (ours, *collectors):
         registry.register(collector)
     encode, content_type = choose_encoder(_understood(accept or ""))
     body = encode(registry.restricted_registry(_samples(names)) if names else registry)
+    announced = tuple(series for series in ours.announced if not names or series.family in names)
     if not _takes_gzip(accept_encoding or ""):
-        return Rendered(body, content_type)
-    return Rendered(gzip.compress(body, GZIP_LEVEL, mtime=0), content_type, "gzip")
+        return Rendered(body, content_type, announced=announced)
+    return Rendered(gzip.compress(body, GZIP_LEVEL, mtime=0), content_type, "gzip", announced)
 
 
 def _understood(accept: str) -> str:

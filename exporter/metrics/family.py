@@ -4,14 +4,14 @@ Each kind is a type of its own, and only what a kind can do can be done with it:
 and the rest is read from what is so at the instant of a scrape.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 from types import ModuleType
 from typing import ClassVar
 
-from exporter.accounting.series import SUM, Increments, Labels, Series
+from exporter.accounting.series import SHOWN, SUM, Increments, Labels, Series
 
 TASK_LABELS = ("account", "group", "model")
 """The labels of every aggregate; the declared user labels follow them."""
@@ -104,9 +104,15 @@ class Accumulated(Family):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counter(Accumulated):
-    """A number of events, or an amount that they add up to."""
+    """A number of events, or an amount that they add up to.
+
+    Of one that ``is_announced``, a series that nobody could foresee is shown at 0 by one scrape before it is shown with
+    what it counts: what begins at 8 has, for Prometheus, not increased.
+    """
 
     type = Type.COUNTER
+
+    is_announced: bool = field(default=False, kw_only=True)
 
     def count(self, increments: Increments, labels: Labels, by: float = 1.0) -> Series:
         """Add to one series; return it."""
@@ -115,6 +121,13 @@ class Counter(Accumulated):
     def begin(self, increments: Increments, labels: Labels) -> None:
         """Let a series be there from now on, at 0 unless it counts already."""
         increments.begin(self.name, labels)
+
+    def is_withheld(self, labels: Labels, totals: Mapping[Series, float]) -> bool:
+        """Whether a series has still to be shown at 0, by what the totals say of it."""
+        if not self.is_announced or Series(self.name, labels, SHOWN) in totals:
+            return False
+        given = dict(labels)
+        return tuple(given.get(name, "") for name in self.labels) not in self.starts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

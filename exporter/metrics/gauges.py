@@ -120,6 +120,7 @@ def _accounts(accounts: Iterable[AccountView]) -> Gauges:
         },
         **_quotas(named),
         own.TASKS_DUE: _each(named, lambda account: account.tasks_due),
+        own.OLDEST_DUE: _each(named, lambda account: account.oldest_due_at),
         own.REQUESTS_IN_FLIGHT: _each(named, lambda account: account.requests_in_flight),
         own.REQUEST_BUDGET: _each(named, lambda account: account.request_budget_ratio),
         own.ATTAINABLE_INTERVAL: _each(named, lambda account: account.attainable_interval),

@@ -16,6 +16,7 @@ class AccountView:
 
     ``request_budget_ratio`` is the request rate that the followed tasks ask for / the rate that may be sent.
     ``attainable_interval`` is the best mean interval (seconds) at which the open tasks could all be polled.
+    ``oldest_due_at`` is when the longest-due poll became due (Unix seconds), None where none is due.
     """
 
     name: str
@@ -24,6 +25,7 @@ class AccountView:
     suspended: str | None = None
     quota: Quota = Quota()
     tasks_due: int = 0
+    oldest_due_at: float | None = None
     requests_in_flight: int = 0
     request_budget_ratio: float = 0.0
     attainable_interval: float = 0.0

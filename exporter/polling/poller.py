@@ -120,6 +120,12 @@ class Poller:
         return self._schedule.due(now=now) + self._failing.due(now=now)
 
     @property
+    def oldest_due(self) -> float | None:
+        """When the longest-due poll became due (monotonic seconds); None where none is."""
+        due = min(self._schedule.next_due(), self._failing.next_due())
+        return due if due <= self._clock.monotonic() else None
+
+    @property
     def rate(self) -> float:
         """Requests a second that the tasks ask for."""
         return self._schedule.rate + self._failing.rate

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from exporter.clock import Clock
 from exporter.dispatcher.account import Account, AccountChange
 from exporter.dispatcher.answer import DispatcherError
 from exporter.dispatcher.report import STREAM_ENDPOINT
@@ -80,7 +81,8 @@ class Accounts:
 
     def views(self) -> Iterator[AccountView]:
         """What /metrics shows of each."""
-        return (_view(name, polled) for name, polled in self._polled.items())
+        clock = self._dependencies.clock
+        return (_view(name, polled, clock) for name, polled in self._polled.items())
 
     def take(self, change: Change) -> None:
         """Tell the poller of a task's account what has happened to the task."""
@@ -181,7 +183,7 @@ class Accounts:
         return self._cadences.get(labels.group, Cadence(PollSettings()))
 
 
-def _view(name: str, polled: _Polled) -> AccountView:
+def _view(name: str, polled: _Polled, clock: Clock) -> AccountView:
     account, poller = polled.account, polled.poller
     suspension = account.suspension
     may = _attainable_rate(account.settings, poller.latency, streams=account.streams)
@@ -192,10 +194,16 @@ def _view(name: str, polled: _Polled) -> AccountView:
         suspended=str(suspension.reason) if suspension else None,
         quota=account.quota,
         tasks_due=poller.tasks_due,
+        oldest_due_at=_wall(poller.oldest_due, clock),
         requests_in_flight=account.in_flight,
         request_budget_ratio=poller.rate / may,
         attainable_interval=poller.tasks / may,
     )
+
+
+def _wall(monotonic: float | None, clock: Clock) -> float | None:
+    """A time of the monotonic clock as Unix seconds."""
+    return None if monotonic is None else clock.wall() - (clock.monotonic() - monotonic)
 
 
 def _attainable_rate(settings: AccountSettings, latency: float, *, streams: int) -> float:

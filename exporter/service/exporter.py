@@ -1,12 +1,14 @@
 """The exporter: tracker, intake, ledger, accounts and loops put together; started, reloaded and stopped."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from exporter.accounting.series import Series
 from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.intake import Intake
@@ -243,6 +245,10 @@ class Exporter:
             sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
         )
+
+    def announced(self, series: Sequence[Series]) -> None:
+        """A scrape has shown these stored series at 0: the next ones may show what they count, once that is durable."""
+        self._writer.mark(series)
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 

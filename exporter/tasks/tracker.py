@@ -42,15 +42,16 @@ class Change:
     """What happened to one task, and how it is since; of one that is not followed any more, how it was last.
 
     FOLLOWED: a source named it first. NAMED: another source names it, too. ANSWERED: the API told of it, by a query or
-    (``is_query`` is false) on its own; ``queue_seconds`` and ``outcome`` are to be counted. MERGED: it turned out to be
-    the task of number ``into``, which goes on. DROPPED: no source names it any more. ``is_news`` tells whether a
-    restart would have to know.
+    (``is_query`` is false) on its own; ``is_first`` (nothing had been known of it before), ``queue_seconds`` and
+    ``outcome`` are to be counted. MERGED: it turned out to be the task of number ``into``, which goes on. DROPPED: no
+    source names it any more. ``is_news`` tells whether a restart would have to know.
     """
 
     kind: ChangeKind
     task: TaskView
     is_news: bool = False
     is_query: bool = True
+    is_first: bool = False
     queue_seconds: float | None = None
     outcome: Outcome | None = None
     into: int | None = None
@@ -317,6 +318,7 @@ class Tracker:
     # ---- states and counts -----------------------------------------------------------------------------------------
 
     def _advance(self, task: _Task, step: Step, before: TaskState, *, is_merged: bool, now: float) -> Change:
+        known = task.state
         if share_of(step.state, task.labels, self._rules) == task.share:
             task.state = step.state
         else:
@@ -327,6 +329,7 @@ class Tracker:
             ChangeKind.ANSWERED,
             task.view(),
             is_news=is_merged or _lasting(step.state) != _lasting(before),
+            is_first=_is_unseen(known) and not _is_unseen(step.state),
             queue_seconds=step.queue_seconds,
             outcome=step.outcome,
         )
@@ -358,6 +361,11 @@ class Tracker:
 
     def _is_visible(self, ended_at: float | None, now: float) -> bool:
         return ended_at is None or ended_at + self._rules.retention > now
+
+
+def _is_unseen(state: TaskState) -> bool:
+    """Whether nothing has been learnt of a task: no answer has shown it, and it has not been given up."""
+    return state.observed_at is None and not state.is_terminal
 
 
 def _lasting(state: TaskState) -> tuple[object, ...]:

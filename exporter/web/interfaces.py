@@ -7,6 +7,7 @@ await, and it may be read in a thread.
 from collections.abc import Sequence
 from typing import Protocol
 
+from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
 from exporter.metrics.snapshot import Snapshot
@@ -98,6 +99,10 @@ class RunningExporter(Protocol):
 
     def snapshot(self) -> Snapshot:
         """Everything that one scrape shows, at this instant."""
+        ...
+
+    def announced(self, series: Sequence[Series]) -> None:
+        """A scrape has shown these stored series at 0: the next ones may show what they count."""
         ...
 
     async def reload(self, *, dry_run: bool = False) -> Difference:

@@ -34,6 +34,8 @@ class Scrape:
             except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
                 self._log.exception("scrape_failed")
                 return text(f"the metrics cannot be rendered ({type(error).__name__}): see the exporter's log", 500)
+        if rendered.announced and request.method == "GET":
+            self._exporter.announced(rendered.announced)
         return answer_of(rendered)
 
     async def _render(self, request: Request, names: list[str]) -> Rendered:

@@ -20,12 +20,16 @@ ENDS = 10
 
 
 class Sampler(threading.Thread):
-    """Scrapes for as long as it runs, and notes every number that was lower than before."""
+    """Scrapes for as long as it runs, and notes every number that was lower than before.
+
+    And each error code that was not at 0 when it first came: its first failures would be no increase.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.url: str | None = None
         self.went_down: list[str] = []
+        self.born: dict[str, float] = {}
         self.scrapes = 0
         self._highest: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
         self._is_done = threading.Event()
@@ -46,6 +50,8 @@ class Sampler(threading.Thread):
             f"{key}: {value} -> {seen.get(key)}" for key, value in self._highest.items() if seen.get(key, 0.0) < value
         ]
         self._highest = dict(seen)
+        for sample in page.samples("bytespike_tasks_failed_total"):
+            self.born.setdefault(sample.labels["error_code"], sample.value)
 
     def stop(self) -> None:
         self._is_done.set()
@@ -58,6 +64,7 @@ def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, 
         latency_seconds=2,
         spread_seconds=FINISH_WITHIN,
         failure_ratio=0.15,
+        error_code="too_hot",
         cancel_ratio=0.1,
         out_task_id_prefix="render-",
     )
@@ -84,12 +91,15 @@ def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, 
         time.sleep(1.0)  # should anything be counted again, it would be now
         page, books = Scraped.of(exporter.url), upstream.books()
         assert_books_are_equal(page, books)
+        assert page.sum("bytespike_tasks_followed_total") == TASKS
         assert page.sum("bytespike_tasks_output_video_seconds_total") == pytest.approx(books["output_video_seconds"])
     finally:
         sampler.stop()
         exporter.kill()
 
     assert sampler.went_down == []
+    assert len(sampler.born) > 1
+    assert set(sampler.born.values()) == {0.0}
     assert sampler.scrapes > ENDS
 
 

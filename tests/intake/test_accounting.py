@@ -76,7 +76,7 @@ class Accounted:
 
 def counted(entry: Entry) -> list[Series]:
     """The series that an entry adds to."""
-    return [series for count in (entry.started, entry.ended) if count for series in count.increments]
+    return [series for count in (entry.followed, entry.started, entry.ended) if count for series in count.increments]
 
 
 def families(entry: Entry) -> set[str]:
@@ -105,9 +105,21 @@ def test_only_the_first_of_equal_answers_is_recorded() -> None:
     for now in (5.0, 6.0, 7.0):
         accounted.answer(BY_ID, RUNNING, now=now)
     assert len(accounted.books.recorded) == 2
-    assert families(accounted.last) == {"bytespike_tasks_queue_duration_seconds"}
+    assert families(accounted.last) == {"bytespike_tasks_followed_total", "bytespike_tasks_queue_duration_seconds"}
     assert accounted.last.started
     assert accounted.last.ended is None
+
+
+def test_labels_that_a_task_was_counted_as_followed_under_keep_their_place() -> None:
+    accounted = Accounted()
+    stranger = Item(TaskRef("a", "t"), TaskLabels("a", "g", "made-up"), 0.0)
+    with accounted.limits.admission() as admitted:
+        admitted(stranger.labels)
+    accounted.claim(stranger)
+    accounted.answer(stranger, Observation(Status.PENDING))
+    accounted.limits.configure([LABELS], label_names=(), label_values=1, label_sets=1)
+    with accounted.limits.admission() as admitted:
+        assert admitted(stranger.labels) == stranger.labels
 
 
 def test_an_end_is_counted_and_told_once() -> None:

@@ -169,7 +169,7 @@ async def test_only_what_is_new_is_asked_for_in_the_ledger(rig: Rig) -> None:
     await rig.intake.replace({"s": [by_id("t1"), by_id("t2")]})
     await rig.intake.replace({"s": [by_id("t1"), by_id("t2")], "other": [by_id("t2")]})
     assert rig.memory.asked == [[TaskRef("a", "t1"), TaskRef("a", "t2")]]
-    assert [task.state.status for task in rig.tracker.views(limit=9)] == [Status.COMPLETED, Status.UNKNOWN]
+    assert [task.state.status for task in rig.tracker.views(limit=9)] == [Status.COMPLETED, Status.UNOBSERVED]
 
 
 async def test_what_was_recalled_before_is_not_recalled_again(rig: Rig) -> None:
@@ -304,7 +304,11 @@ async def test_a_task_that_the_api_does_not_know_ends(rig: Rig) -> None:
     rig.taken()
     for _ in range(3):
         rig.intake.answer(TaskRef("a", "t"), None)
-    assert [change.task.state.status for change in rig.changes] == [Status.UNKNOWN, Status.UNKNOWN, Status.NOT_FOUND]
+    assert [change.task.state.status for change in rig.changes] == [
+        Status.UNOBSERVED,
+        Status.UNOBSERVED,
+        Status.NOT_FOUND,
+    ]
     assert [change.outcome is not None for change in rig.changes] == [False, False, True]
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event
 
-from exporter.accounting.series import Exemplar, Increments, Series, labels_of
+from exporter.accounting.series import SHOWN, Exemplar, Increments, Series, labels_of
 from exporter.ledger.ledger import Batch, Committed, Count, Entry, LedgerError
 from exporter.ledger.store import SqliteLedger, totals_beside
 from exporter.ledger.tables import metadata, migrate
@@ -22,6 +23,8 @@ from exporter.tasks.state import TaskState, begin, observe
 T0 = 1_780_000_000.0
 LABELS = labels_of(account="a", group="g")
 FINISHED = Series("bytespike_tasks_finished_total", LABELS)
+FOLLOWED = Series("bytespike_tasks_followed_total", LABELS)
+BOOM = Series("bytespike_tasks_failed_total", labels_of(error_code="boom", group="g"))
 QUEUED = Series("bytespike_tasks_queue_duration_seconds", LABELS, "le:5")
 REQUESTS = Series("bytespike_api_requests_total", labels_of(account="a", endpoint="tasks/query"))
 
@@ -42,6 +45,9 @@ def opened(path: Path) -> SqliteLedger:
     ledger = SqliteLedger(f"sqlite:///{path}")
     ledger.open()
     return ledger
+
+
+ITEM = Item(TaskRef("a", "t"), TaskLabels("a", "g"))
 
 
 def begun(task_id: str | None = "t", out: str | None = None) -> TaskState:
@@ -67,6 +73,12 @@ def ended(state: TaskState) -> Entry:
 
 def started(state: TaskState) -> Entry:
     return Entry(running(state), started=one(QUEUED))
+
+
+def seen(state: TaskState) -> Entry:
+    """A task of which the first answer has told."""
+    observed = replace(state, status=Status.PENDING, observed_at=T0 + 1, open_at=T0 + 1)
+    return Entry(observed, followed=one(FOLLOWED))
 
 
 def batch(ledger: SqliteLedger, *entries: Entry, meters: dict[Series, float] | None = None) -> Batch:
@@ -156,6 +168,37 @@ def test_a_queue_time_counts_once_where_a_task_is_followed_anew_before_its_start
     assert recall(ledger, TaskRef("a", "t"))[TaskRef("a", "t")].running_at == T0 + 2
     assert commit(ledger, started(begun("t"))) == {}
     assert totals(ledger) == {QUEUED: 1.0}
+
+
+def test_a_task_counts_as_followed_once_across_names_and_commits(ledger: SqliteLedger, path: Path) -> None:
+    assert commit(ledger, seen(begun("t")), seen(begun("t", "x"))) == {FOLLOWED: 1.0}
+    assert commit(ledger, seen(begun(None, "x"))) == {}
+    ledger.close()
+    again = opened(path)
+    assert commit(again, seen(begun("t"))) == {}
+    assert commit(again, ended(begun("t")), seen(begun("t"))) == {FINISHED: 1.0}
+    again.close()
+
+
+def test_a_registered_task_counts_as_followed_with_its_first_answer(ledger: SqliteLedger) -> None:
+    known = ledger.register([Registration("g", TaskRef("a", "t"), T0)], [ITEM], now=T0)
+    assert totals(ledger) == {}
+    assert commit(ledger, seen(known[ITEM.ref])) == {FOLLOWED: 1.0}
+
+
+def test_that_a_task_was_counted_as_followed_stays_known_where_it_is_followed_anew(ledger: SqliteLedger) -> None:
+    commit(ledger, seen(begun("t")))
+    commit(ledger, Entry(begun("t")))
+    assert commit(ledger, seen(begun("t"))) == {}
+    assert recall(ledger, TaskRef("a", "t"))[TaskRef("a", "t")].observed_at == T0 + 1
+
+
+def test_marks_are_added_to_the_totals_as_they_are(ledger: SqliteLedger) -> None:
+    mark = Series(FINISHED.family, FINISHED.labels, SHOWN)
+    marked = Batch(ledger.books().batch + 1, marks=Increments({mark: 1.0}))
+    assert ledger.commit(marked, now=T0).increments == {mark: 1.0}
+    assert ledger.commit(marked, now=T0).is_repeat
+    assert totals(ledger) == {mark: 1.0}
 
 
 def test_meters_are_added_in_the_same_transaction(ledger: SqliteLedger) -> None:
@@ -509,11 +552,17 @@ def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> No
         books = ledger.books()
         gap = Series("bytespike_exporter_observation_gap_seconds", labels_of(account="a"), "sum")
         overflowed = Series("bytespike_exporter_label_values_overflowed_total", labels_of(limit="label_values"))
-        assert books.totals == {FINISHED: 7.0, gap: 12.5}
+        assert books.totals == {FINISHED: 7.0, gap: 12.5, BOOM: 2.0, replace(BOOM, part=SHOWN): 1.0}
         assert books.meters == {REQUESTS: 40.0, overflowed: 3.0}
         assert books.batch == 0
-        ended_, open_ = TaskRef("a", "done", "x1"), TaskRef("a", "going")
-        known = recall(ledger, ended_, open_)
+        ended_, open_, new, strange = (
+            TaskRef("a", "done", "x1"),
+            TaskRef("a", "going"),
+            TaskRef("a", "new"),
+            TaskRef("a", "strange"),
+        )
+        known = recall(ledger, ended_, open_, new, strange)
+        assert [known[ref].status for ref in (new, strange)] == [Status.UNOBSERVED, Status.UNKNOWN]
         assert (known[ended_].status, known[ended_].finished_at) == (Status.COMPLETED, T0 + 9)
         assert (known[open_].status, known[open_].running_at) == (Status.RUNNING, T0 + 2)
         assert ledger.registrations() == [Registration("g", TaskRef("a", "done"), T0, "veo", (("team", "x"),))]
@@ -524,6 +573,7 @@ def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> No
 
 VERSION_0_1_0 = (
     """INSERT INTO totals VALUES ('bytespike_tasks_finished_total', '{"account":"a","group":"g"}', '', 7)""",
+    """INSERT INTO totals VALUES ('bytespike_tasks_failed_total', '{"error_code":"boom","group":"g"}', '', 2)""",
     """INSERT INTO totals VALUES ('bytespike_exporter_observation_gap_seconds', '{"account":"a"}', 'sum', 12.5)""",
     """INSERT INTO totals VALUES
        ('bytespike_api_requests_total', '{"account":"a","endpoint":"tasks/query"}', '', 40)""",
@@ -534,6 +584,10 @@ VERSION_0_1_0 = (
     f"""INSERT INTO open_tasks
         (account, task_id, status, first_seen_at, submitted_at, submission, running_at, saved_at)
         VALUES ('a', 'going', 'running', {T0}, {T0}, 0, {T0 + 2}, {T0 + 3})""",
+    f"""INSERT INTO open_tasks
+        (account, task_id, status, first_seen_at, submitted_at, submission, observed_at, open_at, saved_at)
+        VALUES ('a', 'new', 'unknown', {T0}, {T0}, 0, NULL, NULL, {T0 + 20}),
+               ('a', 'strange', 'unknown', {T0}, {T0}, 0, {T0 + 2}, {T0 + 2}, {T0 + 20})""",
     f"""INSERT INTO registrations (group_name, account, key, task_id, model, labels, registered_at)
         VALUES ('g', 'a', 'done ', 'done', 'veo', '{{"team": "x"}}', {T0})""",
 )

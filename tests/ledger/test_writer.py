@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from structlog.testing import CapturingLogger
 
-from exporter.accounting.series import Increments, Series, labels_of
+from exporter.accounting.series import SHOWN, Increments, Series, labels_of
 from exporter.accounting.totals import Meters, Totals
 from exporter.ledger import writer as module
 from exporter.ledger.ledger import Count, Entry, LedgerError
@@ -134,6 +135,27 @@ async def test_nothing_is_shown_before_it_is_committed(rig: Rig) -> None:
     assert (rig.shown(), rig.writer.view.pending) == ({FINISHED: 1.0}, 0)
     assert rig.ledger.books().totals[FINISHED] == 1.0
     assert rig.writer.view.last_commit_at is not None
+
+
+async def test_a_mark_is_durable_at_once_and_shown_then(rig: Rig) -> None:
+    mark = replace(FINISHED, part=SHOWN)
+    rig.writer.mark([FINISHED])
+    assert mark not in rig.shown()
+
+    await rig.pass_time(0.2)
+
+    assert rig.shown() == {mark: 1.0}
+    assert rig.ledger.books().totals == {mark: 1.0}
+
+
+async def test_a_mark_whose_commit_fails_is_committed_again(rig: Rig) -> None:
+    rig.ledger.fault = Fault.AFTER
+    rig.writer.mark([FINISHED])
+    await rig.pass_time(0.2)
+    assert replace(FINISHED, part=SHOWN) not in rig.totals.view()
+    rig.ledger.fault = None
+    await rig.pass_time(2.0)
+    assert rig.totals.view() == {replace(FINISHED, part=SHOWN): 1.0}
 
 
 async def test_what_comes_together_is_committed_together(rig: Rig) -> None:

@@ -1,18 +1,22 @@
 """Snapshots that the tests render: each a small, whole story."""
 
+from dataclasses import replace
 from typing import Any
 
+from exporter.accounting.series import SHOWN
 from exporter.accounting.totals import Totals
 from exporter.dispatcher.answer import Drift, Quota, Reason
 from exporter.ledger.ledger import LedgerView
 from exporter.metrics.events import (
     count_commit,
+    count_followed,
     count_outcome,
     count_overflow,
     count_poll_lag,
     count_queue,
     count_request,
 )
+from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot, SourceView
 from exporter.tasks.census import Census
@@ -91,6 +95,7 @@ def after_overflow() -> Snapshot:
         outcome = failed(f"task_{number}", code)
         bounded = limits.admit_error_code(VIDEO, code)
         counted.publish(*count_outcome(VIDEO, outcome, error_code=bounded))
+    counted.publish({replace(series, part=SHOWN): 1.0 for series in counted.view() if series.family == FAILED.name})
     for limit, refusals in limits.take_overflows().items():
         counted.publish(count_overflow(limit, refusals))
     census = Census(
@@ -116,6 +121,8 @@ def after_overflow() -> Snapshot:
 
 def _busy_totals() -> Totals:
     counted = Totals()
+    for _ in range(4):
+        counted.publish(count_followed(VIDEO))
     counted.publish(*count_outcome(VIDEO, completed("task_A", 31.0)))
     counted.publish(*count_outcome(VIDEO, completed("task_B", 118.0)))
     refused = failed("task_C", "content_policy_violation")
@@ -154,6 +161,7 @@ def _busy_account() -> AccountView:
         suspended="concurrency",
         quota=Quota(192.4, 8420.65, 50.0, 42.18, NOW + 3600),
         tasks_due=3,
+        oldest_due_at=NOW - 4,
         requests_in_flight=2,
         request_budget_ratio=0.25,
         attainable_interval=0.5,

@@ -29,6 +29,7 @@ TASK = "account group model task_id out_task_id"
 
 CONTRACT = {
     "bytespike_tasks": ("gauge", f"{TASKS} status"),
+    "bytespike_tasks_followed_total": ("counter", TASKS),
     "bytespike_tasks_finished_total": ("counter", f"{TASKS} status"),
     "bytespike_tasks_failed_total": ("counter", f"{TASKS} error_code"),
     "bytespike_tasks_credits_used_total": ("counter", f"{TASKS} status"),
@@ -63,6 +64,7 @@ CONTRACT = {
     "bytespike_exporter_poll_lag_seconds": ("histogram", "account"),
     "bytespike_exporter_observation_gap_seconds": ("histogram", "account"),
     "bytespike_exporter_tasks_due": ("gauge", "account"),
+    "bytespike_exporter_oldest_due_timestamp_seconds": ("gauge", "account"),
     "bytespike_exporter_requests_in_flight": ("gauge", "account"),
     "bytespike_exporter_request_budget_ratio": ("gauge", "account"),
     "bytespike_exporter_attainable_interval_seconds": ("gauge", "account"),

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from prometheus_client.registry import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from exporter.accounting.series import SUM, Exemplar, Series, bucket, labels_of
+from exporter.accounting.series import SHOWN, SUM, Exemplar, Series, bucket, labels_of
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import LedgerView
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.collector import SnapshotCollector
+from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.family import Accumulated, Counter
 from exporter.metrics.snapshot import AccountView, Snapshot, SourceView
 from exporter.tasks.identity import TaskRef
@@ -346,11 +347,38 @@ def test_a_part_means_nothing_to_a_counter() -> None:
     assert numbers(with_totals({stray: 4.0}), "bytespike_tasks_finished_total", "status")["completed",] == 0
 
 
+# ---- what begins at 0 though nobody could foresee it -----------------------------------------------------------------
+
+
+def failures(*codes: str, shown: tuple[str, ...] = ()) -> dict[Series, float]:
+    counted = {replace(failure(), labels=labels_of(**OWN, error_code=code)): 8.0 for code in codes}
+    marks = {replace(series, part=SHOWN): 1.0 for series in counted if dict(series.labels)["error_code"] in shown}
+    return counted | marks
+
+
+def test_a_code_counts_once_it_has_been_shown_at_0() -> None:
+    totals = failures("hot", "cold", "content_policy_violation", shown=("cold",))
+    page = numbers(with_totals(totals), FAILED.name, "error_code")
+    assert page == {("hot",): 0.0, ("cold",): 8.0, ("content_policy_violation",): 8.0}
+    assert SnapshotCollector(with_totals(totals)).announced == (next(iter(totals)),)
+
+
+def test_what_is_not_shown_is_not_announced() -> None:
+    elsewhere = {replace(series, labels=labels_of(account="gone", error_code="x")): 1.0 for series in failures("hot")}
+    assert SnapshotCollector(with_totals(elsewhere)).announced == ()
+
+
+def test_a_code_that_does_not_count_yet_has_no_exemplar() -> None:
+    snapshot = replace(with_totals(failures("hot")), exemplars={failure(): Exemplar(1.0, "task_1", NOW)})
+    assert [sample.exemplar for sample in samples(snapshot, FAILED.name) if sample.exemplar] == []
+
+
 # ---- exemplars -------------------------------------------------------------------------------------------------------
 
 
 def exemplified(exemplars: Mapping[Series, Exemplar], name: str) -> list[tuple[str | None, dict[str, str]]]:
-    snapshot = replace(ONE_GROUP, totals=dict.fromkeys(exemplars, 1.0), exemplars=exemplars)
+    marks = [replace(series, part=SHOWN) for series in exemplars]
+    snapshot = replace(ONE_GROUP, totals=dict.fromkeys([*exemplars, *marks], 1.0), exemplars=exemplars)
     found = samples(snapshot, name)
     return [(sample.labels.get("le"), sample.exemplar.labels) for sample in found if sample.exemplar]
 
@@ -401,7 +429,8 @@ def stored_series(draw: st.DrawFn) -> Series:
 def test_what_is_shown_adds_up_to_the_totals(totals: dict[Series, float]) -> None:
     base = replace(ONE_GROUP, label_names=("team",), sources=(SourceView("renders", "file"),))
     shown: defaultdict[str, float] = defaultdict(float)
-    for metric in SnapshotCollector(with_totals(totals, base)).collect():
+    marks = {Series(series.family, series.labels, SHOWN): 1.0 for series in totals}
+    for metric in SnapshotCollector(with_totals(totals | marks, base)).collect():
         for sample in metric.samples:
             shown[sample.name] += sample.value
     for family in COUNTED:

@@ -107,6 +107,20 @@ def test_what_utf8_cannot_carry_does_not_cost_the_page() -> None:
     assert b'model="?"' in render(snapshot, accept=OPENMETRICS).body
 
 
+# ---- what is announced -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "announced"),
+    [([], 1), (["bytespike_tasks_failed_total"], 1), (["bytespike_tasks_finished_total"], 0)],
+)
+def test_only_a_page_with_the_family_announces_a_new_code(names: list[str], announced: int) -> None:
+    hot = Series("bytespike_tasks_failed_total", labels_of(account="default", group="renders", error_code="hot"))
+    for accept_encoding in ("gzip", "identity"):
+        page = render(replace(busy(), totals={hot: 8.0}), names=names, accept_encoding=accept_encoding)
+        assert page.announced == (hot,) * announced
+
+
 # ---- what is asked for -----------------------------------------------------------------------------------------------
 
 

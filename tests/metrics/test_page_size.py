@@ -121,7 +121,9 @@ def test_lines_of_an_account_and_of_a_source_are_those_of_the_catalogue() -> Non
         census=Census(NOW, {}, {}, {}, {}),
         build=BUILD,
         totals=aggregates.view(),
-        accounts=(AccountView("default", last_success_at=NOW, quota=Quota(1.0, 1.0, 1.0, 1.0, NOW)),),
+        accounts=(
+            AccountView("default", last_success_at=NOW, oldest_due_at=NOW, quota=Quota(1.0, 1.0, 1.0, 1.0, NOW)),
+        ),
         sources=(SourceView("renders", "file_sd", NOW), SourceView("renders", "file_sd", NOW)),
     )
     found = lines(snapshot)

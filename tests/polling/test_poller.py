@@ -42,6 +42,7 @@ async def test_a_task_is_polled_at_its_cadence_until_it_ends(rig: Rig) -> None:
     assert rig.account.times() == [1.0, 6.0, 16.0], "0.2 of an interval, then 30/6 s, then 60/6 s, then no more"
     assert rig.statuses() == [Status.RUNNING, Status.RUNNING, Status.COMPLETED]
     assert rig.poller.tasks == 0
+    assert rig.poller.oldest_due is None
 
 
 async def test_no_more_requests_at_once_than_are_admitted_and_the_lag_shows(rig: Rig) -> None:
@@ -52,6 +53,7 @@ async def test_no_more_requests_at_once_than_are_admitted_and_the_lag_shows(rig:
     assert rig.account.times() == [1.0, 1.0, 4.0, 4.0]
     assert rig.lags == [0.0, 0.0, 3.0, 3.0]
     assert rig.poller.tasks_due == 2
+    assert rig.clock.monotonic() - (rig.poller.oldest_due or 0.0) == 3.0
     assert rig.poller.latency == 3.0
 
 

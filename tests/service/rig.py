@@ -99,8 +99,11 @@ class Rig:
         return sum(account["requests"] for account in self.simulator.books()["traffic"].values())
 
     def page(self) -> Scraped:
+        """A scrape."""
         assert self.exporter is not None
-        return Scraped(render(self.exporter.snapshot()).body.decode())
+        rendered = render(self.exporter.snapshot())
+        self.exporter.announced(rendered.announced)
+        return Scraped(rendered.body.decode())
 
     def events(self) -> list[str]:
         return [call.kwargs["event"] for call in self.lines.calls]

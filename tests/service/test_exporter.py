@@ -16,6 +16,7 @@ from exporter.tasks.item import Registration
 from tests.service.rig import Rig
 from tests.support.faulty_ledger import Fault
 
+FAILED = "bytespike_tasks_failed_total"
 FINISHED = "bytespike_tasks_finished_total"
 
 
@@ -28,7 +29,7 @@ async def test_configured_tasks_are_polled_until_they_end_and_counted(rig: Rig) 
     await rig.advance(10)
     assert not exporter.unready
     assert not exporter.faults
-    assert (rig.page().sum("bytespike_tasks"), rig.page().sum("bytespike_tasks", status="unknown")) == (20, 0)
+    assert (rig.page().sum("bytespike_tasks"), rig.page().sum("bytespike_tasks", status="unobserved")) == (20, 0)
 
     await rig.advance(40)
     page, books = rig.page(), rig.simulator.books()
@@ -80,6 +81,43 @@ async def test_a_spent_budget_is_waited_for_but_not_for_ever(rig: Rig) -> None:
     rig.simulator.end_scenario("payment_required")
     await rig.advance(310, step=5)
     assert rig.page().sum("bytespike_up") == 1
+
+
+async def test_a_new_error_code_is_shown_at_0_by_one_scrape_whatever_happens_meanwhile(rig: Rig) -> None:
+    ids, _ = rig.submit(8, latency_seconds=5, failure_ratio=1.0, error_code="too_hot")
+    rig.configure(groups={"renders": ids})
+    await rig.start()
+    await rig.advance(20)
+
+    await rig.kill()  # before any scrape
+    await rig.start()
+    assert failures(rig) == {"content_policy_violation": 0.0, "too_hot": 0.0}
+    await rig.kill()  # before it is durable that it was shown
+    await rig.start()
+    assert failures(rig)["too_hot"] == 0.0
+    await rig.advance(1)
+    assert failures(rig)["too_hot"] == 8.0
+    await rig.kill()
+    await rig.start()
+    assert failures(rig)["too_hot"] == 8.0, "it does not begin again"
+
+
+def failures(rig: Rig) -> dict[str, float]:
+    return {sample.labels["error_code"]: sample.value for sample in rig.page().samples(FAILED)}
+
+
+async def test_the_longest_due_poll_is_dated(rig: Rig) -> None:
+    ids, _ = rig.submit(20, latency_seconds=900)
+    rig.configure(groups={"renders": ids})
+    await rig.start()
+    await rig.advance(20)
+    rig.simulator.revoke("demo")
+    await rig.advance(600, step=5)
+    name = "bytespike_exporter_oldest_due_timestamp_seconds"
+    age = rig.clock.wall() - rig.page().sum(name)
+    assert 60 < age < 620
+    rig.clock.step_wall(3600.0)
+    assert rig.clock.wall() - rig.page().sum(name) == age, "a step of the clock ages nothing"
 
 
 async def test_a_restart_shows_what_was_shown_and_asks_nothing_twice(rig: Rig) -> None:

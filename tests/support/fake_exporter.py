@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
 from exporter.metrics.snapshot import BuildView, Snapshot
@@ -110,7 +111,10 @@ class FakeAccounts:
 
 @dataclass
 class FakeExporter:
-    """``exporter.web.interfaces.RunningExporter`` out of plain attributes; ``reloads`` are each reload's dry_run."""
+    """``exporter.web.interfaces.RunningExporter`` out of plain attributes.
+
+    ``reloads`` are each reload's dry_run, ``announcements`` the series that scrapes have shown at 0.
+    """
 
     settings: Settings = SETTINGS
     faults: tuple[str, ...] = ()
@@ -118,6 +122,7 @@ class FakeExporter:
     shown: Callable[[], Snapshot] = snapshot
     refusal: Exception | None = None
     reloads: list[bool] = field(default_factory=list)
+    announcements: list[Series] = field(default_factory=list)
     clock: Clock = field(default_factory=FakeClock)
     tasks: FakeTasks = field(default_factory=FakeTasks)
     registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
@@ -125,6 +130,9 @@ class FakeExporter:
 
     def snapshot(self) -> Snapshot:
         return self.shown()
+
+    def announced(self, series: Sequence[Series]) -> None:
+        self.announcements += series
 
     async def reload(self, *, dry_run: bool = False) -> Difference:
         self.reloads.append(dry_run)

@@ -33,10 +33,10 @@ CANCELLED = Observation(Status.CANCELLED, credits_used=0.4, estimated_seconds=35
 STRANGE = Observation(Status.UNKNOWN)
 
 
-def test_a_task_begins_unknown_at_its_first_sight() -> None:
+def test_a_task_begins_unobserved_at_its_first_sight() -> None:
     state = seen_first()
 
-    assert (state.status, state.submitted_at, state.submission) == (Status.UNKNOWN, T0, Submission.FIRST_SIGHT)
+    assert (state.status, state.submitted_at, state.submission) == (Status.UNOBSERVED, T0, Submission.FIRST_SIGHT)
 
 
 def test_the_documented_life_of_a_task_is_counted_once() -> None:
@@ -140,7 +140,7 @@ def test_404s_within_the_grace_do_not_count() -> None:
     for after in range(0, 119, 2):
         state = miss(state, now=T0 + after, grace=GRACE).state
 
-    assert (state.status, state.misses) == (Status.UNKNOWN, 0)
+    assert (state.status, state.misses) == (Status.UNOBSERVED, 0)
 
 
 def test_three_404s_in_a_row_after_the_grace_end_a_task() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -87,7 +88,7 @@ def test_a_task_is_counted_in_the_state_last_observed() -> None:
         lists.observe("t", seen(status), now=T0 + 1)
         history.append(lists.counts())
 
-    assert history == [{("one", s): 1} for s in ("unknown", "pending", "running", "unknown", "completed")]
+    assert history == [{("one", s): 1} for s in ("unobserved", "pending", "running", "unknown", "completed")]
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
@@ -133,6 +134,35 @@ def test_a_twin_that_the_answer_ends_is_told_as_ended() -> None:
     assert changes[1].task.state.is_terminal
 
 
+def test_the_first_answer_on_a_task_is_told_once_whatever_it_is_called() -> None:
+    lists = Lists(("s", [by_out_id("x"), by_id("t")]))
+    twins = [lists.tracker.miss(TaskRef("a", "t"), now=T0 + 1)]
+    twins += [
+        lists.tracker.observe(ref, seen(status, "t", "x"), now=T0 + 2)
+        for ref in (TaskRef("a", None, "x"), TaskRef("a", "t"))
+        for status in (Status.UNKNOWN, Status.RUNNING, Status.COMPLETED)
+    ]
+
+    assert [change.is_first for changes in twins for change in changes].count(True) == 1
+    assert [change.is_first for change in twins[1]] == [False, True], "the twin was absorbed, and told of nothing"
+
+
+def test_a_task_that_is_given_up_is_told_of_first_then() -> None:
+    lists = Lists(("s", [by_id("t")]), rules=Rules(not_found_grace=0.0))
+
+    told = [lists.tracker.miss(TaskRef("a", "t"), now=T0 + second)[0].is_first for second in range(1, 5)]
+
+    assert told == [False, False, True, False]
+
+
+def test_what_was_answered_before_a_restart_is_not_told_of_first() -> None:
+    lists = Lists()
+    known = replace(begin(by_id("t"), now=T0), status=Status.PENDING, observed_at=T0, open_at=T0)
+    lists.tracker.claim("s", by_id("t"), now=T0 + 1, remembered=known)
+
+    assert not lists.tracker.observe(TaskRef("a", "t"), seen(Status.RUNNING), now=T0 + 2)[0].is_first
+
+
 def test_one_out_task_id_used_for_two_tasks_keeps_them_apart() -> None:
     lists = Lists(("s", [by_id("t1"), by_id("t2")]))
     lists.observe("t1", seen(Status.RUNNING, "t1"))
@@ -148,7 +178,7 @@ def test_the_first_source_holds_until_it_drops_the_task() -> None:
     assert (task.labels, task.sources, lists.tracker.census(now=T0).duplicates) == (ONE, ("s1", "s2"), 1)
 
     assert lists.assign({"s1": []}) == []
-    assert (lists.followed()[0].labels, lists.counts()) == (TWO, {("two", "unknown"): 1})
+    assert (lists.followed()[0].labels, lists.counts()) == (TWO, {("two", "unobserved"): 1})
     assert lists.tracker.census(now=T0).duplicates == 0
 
     (dropped,) = lists.assign({"s2": []})
@@ -179,7 +209,7 @@ def test_new_labels_move_the_count() -> None:
     lists = Lists(("s", [by_id("t", ONE)]))
     lists.assign({"s": [by_id("t", TWO)]})
 
-    assert lists.counts() == {("two", "unknown"): 1}
+    assert lists.counts() == {("two", "unobserved"): 1}
 
 
 def test_an_id_named_twice_by_one_list_is_named_by_its_first_item() -> None:
@@ -256,8 +286,8 @@ def test_a_longer_retention_shows_ended_tasks_again() -> None:
     assert lists.tracker.recount(after=-1, limit=1, now=T0 + 102) == lists.followed()[0].number
     assert lists.tracker.recount(after=lists.followed()[-1].number, limit=1, now=T0 + 102) is None
 
-    assert lists.counts(T0 + 999) == {("one", "failed"): 1, ("one", "unknown"): 1}
-    assert lists.counts(T0 + 1001) == {("one", "unknown"): 1}
+    assert lists.counts(T0 + 999) == {("one", "failed"): 1, ("one", "unobserved"): 1}
+    assert lists.counts(T0 + 1001) == {("one", "unobserved"): 1}
 
 
 def test_many_retire_in_steps() -> None:
@@ -427,7 +457,7 @@ def test_the_census_is_what_adding_everything_up_would_give(events: list[tuple[s
     assert sum(census.overdue.values()) == sum(
         s.submitted_at + rules.overdue_factor * (s.eta_seconds or 5.0) < now for s in opened
     )
-    named = [s for s in opened if s.status is not Status.UNKNOWN]
+    named = [s for s in opened if s.status not in (Status.UNOBSERVED, Status.UNKNOWN)]
     assert min(census.oldest.values(), default=0.0) == min((s.submitted_at for s in named), default=0.0)
     assert census.duplicates == sum(len(task.sources) > 1 for task in tasks) or any(
         task.state.ref.task_id and task.state.ref.out_task_id for task in tasks

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.accounting.series import Series, labels_of
 from exporter.metrics.snapshot import AccountView, Snapshot
+from exporter.tasks.item import TaskLabels
 from exporter.web.responses import BusyError, RenderSlots
 from exporter.web.scrape import MAX_NAMES
 from tests.support.browse import Browse
@@ -28,6 +30,23 @@ async def test_the_page_holds_our_series_and_those_of_the_process(browse: Browse
     assert answer.headers["vary"] == "Accept, Accept-Encoding"
     assert 'bytespike_up{account="default"} 1.0' in answer.text
     assert "python_info{" in answer.text
+
+
+HOT = Series("bytespike_tasks_failed_total", labels_of(account="default", group="renders", error_code="hot"))
+
+
+def with_new_code() -> Snapshot:
+    return snapshot(known=(TaskLabels("default", "renders"),), totals={HOT: 8.0})
+
+
+async def test_a_page_says_which_codes_it_has_shown_at_0(browse: Browse) -> None:
+    exporter = FakeExporter(shown=with_new_code)
+    async with browse(exporter) as client:
+        await client.head("/metrics")
+        assert exporter.announcements == [], "nobody has read it"
+        answer = await client.get("/metrics")
+    assert 'error_code="hot",group="renders",model=""} 0.0' in answer.text
+    assert exporter.announcements == [HOT]
 
 
 async def test_openmetrics_where_it_is_asked_for(browse: Browse) -> None:

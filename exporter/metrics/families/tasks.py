@@ -28,7 +28,7 @@ FOLLOWED = Counter(
     scope=Scope.TASKS,
     unit="tasks",
     starts=((),),
-    help="Tasks that came to be followed, each once, across restarts and whoever names them; from the ledger.",
+    help="Tasks that came to be followed, each once, from the first answer that told of it; from the ledger.",
 )
 
 FINISHED = Counter(
@@ -46,6 +46,7 @@ FAILED = Counter(
     labels=("error_code",),
     unit="tasks",
     starts=each(["content_policy_violation"]),
+    is_announced=True,
     help='Tasks that failed, by the API\'s error code, "other" beyond the bound; from the ledger.',
 )
 
