@@ -2,6 +2,7 @@
 
 import sys
 
+from monitoring import values
 from monitoring.alerts import api, exporter, money, outcomes, progress
 from monitoring.document import document
 from monitoring.rule import Alert, Group
@@ -27,4 +28,5 @@ def alerts(thresholds: Thresholds = DEFAULTS) -> tuple[Alert, ...]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(document(groups(), header=HEADER))
+    chosen = values.asked(sys.argv[1:], program="monitoring.alerting")
+    sys.stdout.write(document(groups(chosen), header=HEADER, grafana=chosen.grafana))

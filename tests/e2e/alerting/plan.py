@@ -52,7 +52,7 @@ CASES = (
         may=frozenset({"SuccessBudgetBurningSlowly", "FailureSpike", "ErrorCodeSpike"}),
         rate=0.5,
     ),
-    # An outage is not among them: test_outage.py has it, at a pace of its own, for what counts is how soon it is told of.
+    # An outage is not among them: what counts is how soon it is told of, and test_outage.py sees to that.
     Case(
         account="garbage",
         scenario="garbage",
