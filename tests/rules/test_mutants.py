@@ -1,4 +1,7 @@
-"""The tables in cases/ would notice a rule that is wrong: one without its wait, with a clause less, or turned round."""
+"""The tables in cases/ would notice a rule that is wrong: one without its wait, with a clause less, or turned round.
+
+One version of promtool is enough to say that: the tables themselves are held against each.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
