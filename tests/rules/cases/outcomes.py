@@ -110,7 +110,7 @@ CASES = (
             Quiet(
                 "ten bad minutes",
                 150,
-                outcomes(completed=((60, 5), (10, 1), (80, 5)), failed=((60, 0), (10, 4), (80, 0))),
+                outcomes(completed=((60, 5), (10, 0.75), (80, 5)), failed=((60, 0), (10, 4.25), (80, 0))),
             ),
             Quiet("too few to tell", 150, outcomes(completed=((150, 0.02),), failed=((150, 0.08),))),
             Quiet(
