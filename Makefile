@@ -9,7 +9,7 @@ BIN := .venv/bin
 # most of what takes long is waiting for real processes: three at a time keep two cores busy
 PYTEST := $(BIN)/pytest --numprocesses=3 --dist=worksteal
 # their time is sped up, so scrapes must not be late: beside nothing else
-ALERTING := $(BIN)/pytest -m alerting --numprocesses=2 --dist=loadgroup tests/e2e/alerting
+ALERTING := $(BIN)/pytest -m alerting --numprocesses=0 tests/e2e/alerting
 # once with the servers that are installed, and once with those of scripts/newest-servers, where they were built
 INSTALLED := BYTESPIKE_TEST_SERVERS=installed $(ALERTING)
 NEWEST := BYTESPIKE_TEST_SERVERS=newest $(ALERTING)

@@ -5,6 +5,7 @@ Commands are imported when they are called, so that each pays only for what it n
 
 import importlib
 import platform
+import sys
 from dataclasses import dataclass
 
 import click
@@ -84,10 +85,15 @@ def cli() -> None:
 
     Without a command it serves, and flags belong to serve: bytespike-exporter --config.file=exporter.yml
 
-    Exit codes: 0 it went well, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start.
+    Exit codes: 0 it went well, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 70 it
+    crashed.
     """
 
 
 def main() -> None:
     """The console script."""
-    cli(prog_name="bytespike-exporter")
+    try:
+        cli(prog_name="bytespike-exporter")
+    except Exception:  # noqa: BLE001 - it is shown whole
+        sys.excepthook(*sys.exc_info())
+        sys.exit(ExitCode.CRASHED)

@@ -61,7 +61,7 @@ class Tree:
         os.utime(self.root / name, (later, later))
 
 
-ALERTING = ".venv/bin/pytest -m alerting --numprocesses=2 --dist=loadgroup tests/e2e/alerting"
+ALERTING = ".venv/bin/pytest -m alerting --numprocesses=0 tests/e2e/alerting"
 INSTALLED, NEWEST = (f"BYTESPIKE_TEST_SERVERS={name} {ALERTING}" for name in ("installed", "newest"))
 PYTEST = ".venv/bin/pytest --numprocesses=3 --dist=worksteal"
 

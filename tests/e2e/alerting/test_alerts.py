@@ -9,7 +9,7 @@ from tests.e2e.alerting.play import HEALTHY_SECONDS
 from tests.e2e.alerting.story import Story
 from tests.support import pint
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alerting, pytest.mark.xdist_group("story")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alerting]
 
 SEVERITIES = {alert.name: alert.severity for alert in alerts()}
 RECEIVERS = {"critical": "page", "warning": "ticket", "info": "notice"}

@@ -10,7 +10,7 @@ from tests.e2e.alerting.plan import OUTAGE
 from tests.e2e.alerting.stack import running
 from tests.support.servers import Servers
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alerting, pytest.mark.xdist_group("outage")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alerting]
 
 SPEED = 5.0
 
