@@ -42,6 +42,14 @@ def test_nothing_else_comes_and_no_page_but_for_its_cause(situation: str) -> Non
 
 @pytest.mark.parametrize("situation", EXPECTED)
 def test_each_comes_once_and_ends_with_its_cause(situation: str) -> None:
-    found = FIGURES.situations[situation]
-    assert {alert: reaction.times for alert, reaction in found.items() if reaction.times != 1} == {}
-    assert {alert for alert, reaction in found.items() if reaction.until is None} == EXPECTED[situation].lasting
+    found, expected = FIGURES.situations[situation], EXPECTED[situation]
+    assert {alert: reaction.times for alert, reaction in found.items() if reaction.times != 1} == expected.often
+    assert {alert for alert, reaction in found.items() if reaction.until is None} == expected.lasting
+
+
+def test_those_that_are_tempted_are_alerts_and_nothing_quiet_is_expected() -> None:
+    names = {alert.name for alert in alerts()}
+    for expected in EXPECTED.values():
+        assert expected.tempted | expected.must.keys() | expected.besides <= names
+        assert not expected.tempted & (expected.must.keys() | expected.besides)
+        assert expected.must or expected.tempted
