@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterator
 
 from monitoring.alerting import alerts, groups
-from monitoring.reaction import figures, page as reaction, situations
+from monitoring.reaction import figures, situations
+from monitoring.reaction import page as reaction
 from monitoring.rule import Alert, Group
 
 INTRODUCTION = """\

@@ -114,7 +114,7 @@ or (
 
 
 def _slow(t: Thresholds) -> str:
-    """Where nothing is answered, it takes the time of a timeout: that is told of as an outage, and soon after it too."""
+    """Where nothing is answered, it takes the time of a timeout: an outage is told of as one, and soon after it too."""
     return f"""\
 {P95} > {t.slow_seconds:g}
 and {REQUESTS} * 5m >= {t.down_floor:g}

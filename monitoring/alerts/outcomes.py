@@ -48,7 +48,8 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             summary="So many tasks fail that the month's error budget will be gone within days.",
             description=(
                 "{{ $value | humanizePercentage }} of the tasks of group {{ $labels.group }} (account "
-                f"{{{{ $labels.account }}}}) failed within a quarter of an hour or more; the objective allows {percent(t.error_budget)}."
+                "{{ $labels.account }}) failed within a quarter of an hour or more; the objective allows "
+                f"{percent(t.error_budget)}."
             ),
         ),
         Alert(

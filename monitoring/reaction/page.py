@@ -1,6 +1,7 @@
 """What was measured, as a part of the page of alerts."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from monitoring.reaction.figures import Figures
 from monitoring.reaction.measure import Reaction
@@ -9,6 +10,7 @@ from monitoring.reaction.situations import Situation
 from monitoring.rule import Alert
 
 QUIET = "\N{EN DASH}"
+WIDTH = 120
 TITLE = "## How soon each comes"
 
 INTRODUCTION = """\
@@ -38,7 +40,8 @@ def section(figures: Figures, situations: Sequence[Situation], alerts: Sequence[
     quiet = ", ".join(situation.name for situation in situations if situation not in shown)
     yield f"Nothing comes in these: {quiet}."
     yield ""
-    yield f"In none of them comes: {', '.join(alert.name for alert in told if alert.name not in fired)}."
+    silent = ", ".join(alert.name for alert in told if alert.name not in fired)
+    yield from wrap(f"In none of them comes: {silent}.", WIDTH)
     yield ""
 
 

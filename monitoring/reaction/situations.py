@@ -173,10 +173,10 @@ def _one_an_hour() -> Situation:
 def _failing_batches() -> Situation:
     ends = LONG + 14 * HOUR
     starts = [hour * HOUR for hour in range(int(ends // HOUR))]
-    failing = _meanwhile(0.6, LONG, LONG + 6 * HOUR)
+    failing = _meanwhile(0.75, LONG, LONG + 6 * HOUR)
     return Situation(
         name="failing batches",
-        tells="The only traffic is a batch of 40 tasks each hour; of six batches 60 % fail.",
+        tells="The only traffic is a batch of 40 tasks each hour; three in four of six batches fail.",
         cause=LONG,
         ends=ends,
         traffic=lambda: batches(RENDERS, starts, tasks=40, within=5 * MINUTE, failing=failing),

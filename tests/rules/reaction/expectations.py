@@ -39,7 +39,7 @@ EXPECTED: Mapping[str, Expected] = {
         lasting=SLOWLY | {"ByteSpikeNothingSucceeds"},
     ),
     "failing batches": Expected(
-        must={"ByteSpikeSuccessBudgetBurningFast": 3 * 60},
+        must={"ByteSpikeSuccessBudgetBurningFast": 15},
         besides=SPIKES | SLOWLY,
         often=dict.fromkeys(SPIKES, 6),  # tickets, and kept back once the page is there
     ),
