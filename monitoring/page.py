@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Iterator
 
-from monitoring.alerting import groups
+from monitoring.alerting import alerts, groups
+from monitoring.reaction import figures, situations
+from monitoring.reaction import page as reaction
 from monitoring.rule import Alert, Group
 
 INTRODUCTION = """\
@@ -64,7 +66,9 @@ TITLES = {
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return "\n".join([INTRODUCTION, *(line for group in groups() for line in _section(group))])
+    sections = (line for group in groups() for line in _section(group))
+    measured = reaction.section(figures.load(), tuple(situations.situations()), alerts())
+    return "\n".join([INTRODUCTION, *sections, *measured])
 
 
 def _section(group: Group) -> Iterator[str]:

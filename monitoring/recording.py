@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from monitoring.document import document
 from monitoring.rule import Group, Record
 
-SHORT = ("5m", "10m", "30m")
+SHORT = ("5m", "10m", "15m", "30m")
 LONG = ("1h", "6h", "1d", "3d")
 
 HEADER = "Recording rules, printed by python -m monitoring.recording (make docs)."

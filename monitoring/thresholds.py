@@ -24,6 +24,10 @@ class Thresholds:
     """The share of tasks that should complete, of those that completed or failed. Cancelled ones are the caller's wish,
     and one that is not found was never seen to end: neither is judged."""
 
+    wave_burn: float = 11
+    """More than half of all tasks: whoever orders feels it now, whatever is left of the month's budget; judged over 15m
+    and 5m. Where four in five fail it takes ten minutes: no less than ten bad ones call somebody."""
+
     fastest_burn: float = 14.4
     """Spends a month's budget in two days; judged over 1h and 5m."""
 
@@ -54,7 +58,7 @@ class Thresholds:
     """Tasks that failed with that code within the short window, at least."""
 
     nothing_succeeds_floor: float = 3
-    """Tasks that failed within six hours, at least, while none completed: too few for any share, and too many."""
+    """Tasks that failed within four hours, at least, while none completed: too few for any share, and too many."""
 
     not_found_floor: float = 3
     """Tasks lost within half an hour, at least: one or two are a mistyped id."""

@@ -65,7 +65,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         Alert(
             name="ByteSpikeUpstreamSlow",
             severity=Severity.WARNING,
-            expr=f"{P95} > {t.slow_seconds:g}\nand {REQUESTS} * 5m >= {t.down_floor:g}",
+            expr=_slow(t),
             wait="10m",
             board=Board.EXPORTER,
             summary="The API answers slowly.",
@@ -111,6 +111,16 @@ or (
   ) > {t.down_ratio:g}
   and {REQUESTS} * 5m >= {t.down_floor:g}
 )"""
+
+
+def _slow(t: Thresholds) -> str:
+    """Where nothing is answered, it takes the time of a timeout: an outage is told of as one, and soon after it too."""
+    return f"""\
+{P95} > {t.slow_seconds:g}
+and {REQUESTS} * 5m >= {t.down_floor:g}
+unless max without (instance, reason) (
+  max_over_time(bytespike_api_suspended{{reason!~"{REFUSALS}"}}[10m])
+) == 1"""
 
 
 def _concurrency(t: Thresholds) -> str:

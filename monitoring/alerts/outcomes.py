@@ -6,7 +6,6 @@ from monitoring.thresholds import Thresholds
 
 RATIO = "group:bytespike_tasks_failed_per_judged:ratio_rate"
 CODE = "group_code:bytespike_tasks_failed_per_judged:ratio_rate"
-FAILED = "group:bytespike_tasks_failed:rate"
 JUDGED = "group:bytespike_tasks_judged:rate"
 CODE_FAILED = "group_code:bytespike_tasks_failed:rate"
 
@@ -49,7 +48,8 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             summary="So many tasks fail that the month's error budget will be gone within days.",
             description=(
                 "{{ $value | humanizePercentage }} of the tasks of group {{ $labels.group }} (account "
-                f"{{{{ $labels.account }}}}) failed within hours; the objective allows {percent(t.error_budget)}."
+                "{{ $labels.account }}) failed within a quarter of an hour or more; the objective allows "
+                f"{percent(t.error_budget)}."
             ),
         ),
         Alert(
@@ -71,7 +71,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
             summary="Tasks fail, and none has completed for hours.",
             description=(
                 '{{ $value | printf "%.0f" }} tasks of group {{ $labels.group }} (account {{ $labels.account }}) '
-                "failed within 6 hours, and none completed."
+                "failed within 4 hours, and none completed."
             ),
         ),
         Alert(
@@ -103,9 +103,10 @@ and {volume}10m * 10m >= {floor:g}"""
 
 
 def _burning_fast(t: Thresholds) -> str:
+    wave = _burn(t, t.wave_burn, long="15m", short="5m")
     fastest = _burn(t, t.fastest_burn, long="1h", short="5m")
     fast = _burn(t, t.fast_burn, long="6h", short="30m")
-    return f"(\n{fastest}\n) or (\n{fast}\n)"
+    return f"(\n{wave}\n) or (\n{fastest}\n) or (\n{fast}\n)"
 
 
 def _burn(t: Thresholds, rate: float, *, long: str, short: str) -> str:
@@ -120,9 +121,11 @@ def _burn(t: Thresholds, rate: float, *, long: str, short: str) -> str:
 def _nothing_succeeds(t: Thresholds) -> str:
     """For groups of a task now and then, where no share says anything."""
     return f"""\
-{FAILED}6h * 6h {at_least(t.nothing_succeeds_floor)}
+sum without (instance, model, status) (
+  increase(bytespike_tasks_finished_total{{status="failed"}}[4h])
+) {at_least(t.nothing_succeeds_floor)}
 and sum without (instance, model, status) (
-  increase(bytespike_tasks_finished_total{{status="completed"}}[6h])
+  increase(bytespike_tasks_finished_total{{status="completed"}}[4h])
 ) == 0"""
 
 

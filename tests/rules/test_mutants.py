@@ -13,6 +13,7 @@ import pytest
 from tests.rules import promtool
 from tests.rules.case import Case
 from tests.rules.cases.table import CASES
+from tests.support.servers import Servers
 
 CLAUSE = re.compile(r"\n( *)(?:and|or|unless) (?:.*\((?:\n.+)*?\n\1\).*|.*)")
 """One ``and``, ``or`` or ``unless`` with its right side, on one line or up to its closing parenthesis."""
@@ -39,7 +40,7 @@ def together(tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
-def test_a_wrong_rule_is_noticed(case: Case, tmp_path: Path) -> None:
+def test_a_wrong_rule_is_noticed(servers: Servers, case: Case, tmp_path: Path) -> None:
     groups = promtool.needed(case.alert)
     (rule,) = (rule for group in groups for rule in group["rules"] if "alert" in rule)
     wrong = {f"Mutant{number}": mutant for number, mutant in enumerate(mutants(rule))}
@@ -54,7 +55,7 @@ def test_a_wrong_rule_is_noticed(case: Case, tmp_path: Path) -> None:
         *(together([promtool.quiet(case.alert, quiet, named=name) for name in wrong]) for quiet in case.quiet),
     ]
     with pytest.raises(AssertionError) as found:
-        promtool.check(tmp_path, [*records, alerts], tests)
+        promtool.check(tmp_path, [*records, alerts], tests, servers=servers)
     assert "could not parse" not in str(found.value)
     unnoticed = [mutant for name, mutant in wrong.items() if not re.search(rf"\b{name}\b", str(found.value))]
     assert unnoticed == []

@@ -151,6 +151,14 @@ CASES = (
         quiet=(
             Quiet("one in fifty is slow", 60, latency(quick=((60, 49),), slow=((60, 1),))),
             Quiet("too few to tell", 60, latency(quick=((60, 0),), slow=((60, 0.2),))),
+            Quiet(
+                "these are the timeouts of an outage",
+                80,
+                together(
+                    latency(quick=((9, 10), (20, 0), (51, 10)), slow=((9, 0), (20, 2), (51, 0))),
+                    held("timeout", (10, 0), (20, 1), (51, 0)),
+                ),
+            ),
         ),
         clears=Clears(firing=40, over=46, series=latency(quick=((40, 8), (40, 10)), slow=((40, 2), (40, 0)))),
     ),

@@ -6,7 +6,7 @@ from tests.rules.series import Series, counted, finished, series, together
 GROUP = {"job": "bytespike-exporter", "account": "default", "group": "renders", "team": "video"}
 
 BUSY_THEN_FAILING = {"completed": ((120, 10), (20, 2), (60, 10)), "failed": ((120, 0), (20, 8), (60, 0))}
-AN_HOUR_AT_80_PERCENT = {"completed": ((60, 5), (60, 1), (120, 5)), "failed": ((60, 0), (60, 4), (120, 0))}
+AN_HOUR_AT_85_PERCENT = {"completed": ((60, 5), (60, 0.75), (120, 5)), "failed": ((60, 0), (60, 4.25), (120, 0))}
 
 
 def outcomes(completed: tuple[tuple[int, float], ...], failed: tuple[tuple[int, float], ...]) -> Series:
@@ -19,6 +19,14 @@ def codes(**failed: tuple[tuple[int, float], ...]) -> Series:
     in_all = tuple((phases[0][0], sum(phase[1] for phase in phases)) for phases in zip(*failed.values(), strict=True))
     parts = (series("bytespike_tasks_failed_total", counted(*run), error_code=code) for code, run in failed.items())
     return together(outcomes(completed, in_all), *parts)
+
+
+def burning(share: str) -> str:
+    """The description of ByteSpikeSuccessBudgetBurningFast."""
+    return (
+        f"{share} of the tasks of group renders (account default) failed within a quarter of an hour or more; the "
+        "objective allows 5%."
+    )
 
 
 def each_hour(times: int) -> str:
@@ -92,24 +100,23 @@ CASES = (
     Case(
         "ByteSpikeSuccessBudgetBurningFast",
         fires=Fires(
-            at=99,
-            series=outcomes(**AN_HOUR_AT_80_PERCENT),
+            at=72,
+            series=outcomes(**AN_HOUR_AT_85_PERCENT),
             labels=GROUP,
-            description=(
-                "31.52% of the tasks of group renders (account default) failed within hours; the objective allows 5%."
-            ),
+            read=90,
+            description=burning("85%"),
         ),
         quiet=(
             Quiet(
                 "ten bad minutes",
                 150,
-                outcomes(completed=((60, 5), (10, 1), (80, 5)), failed=((60, 0), (10, 4), (80, 0))),
+                outcomes(completed=((60, 5), (10, 0.75), (80, 5)), failed=((60, 0), (10, 4.25), (80, 0))),
             ),
             Quiet("too few to tell", 150, outcomes(completed=((150, 0.02),), failed=((150, 0.08),))),
             Quiet(
                 "a burst that is long over",
-                480,
-                outcomes(completed=((360, 5), (11, 0), (110, 1)), failed=((360, 0), (11, 50), (110, 0))),
+                570,
+                outcomes(completed=((360, 5), (11, 70), (200, 1)), failed=((360, 0), (11, 70), (200, 0))),
             ),
         ),
         # an hour's share stays high, where few tasks end afterwards
@@ -117,6 +124,21 @@ CASES = (
             firing=200,
             over=216,
             series=outcomes(completed=((60, 5), (60, 0), (200, 0.5)), failed=((60, 0), (60, 10), (200, 0))),
+        ),
+        also=(
+            Fires(  # few tasks, most of them for an hour
+                at=457,
+                series=outcomes(completed=((400, 1), (90, 0.21)), failed=((400, 0), (90, 0.79))),
+                labels=GROUP,
+                read=480,
+                description=burning("79%"),
+            ),
+            Fires(  # half of them, for longer
+                at=153,
+                series=outcomes(completed=((60, 5), (180, 2.5)), failed=((60, 0), (180, 2.5))),
+                labels=GROUP,
+                description=burning("30.39%"),
+            ),
         ),
     ),
     Case(
@@ -154,7 +176,7 @@ CASES = (
             series=finished(failed=each_hour(18)),
             labels=GROUP,
             read=1000,
-            description=("6 tasks of group renders (account default) failed within 6 hours, and none completed."),
+            description=("4 tasks of group renders (account default) failed within 4 hours, and none completed."),
         ),
         quiet=(
             Quiet("two have failed", 600, finished(failed=each_hour(2))),
