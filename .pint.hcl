@@ -28,6 +28,11 @@ rule {
     required = true
     value    = "https://.+/docs/runbooks/{{ $alert }}[.]md"
   }
+  annotation "dashboard_url" {
+    severity = "bug"
+    required = true
+    value    = ".*/d/bytespike-.+"
+  }
 }
 
 rule {

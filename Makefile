@@ -9,7 +9,10 @@ BIN := .venv/bin
 # most of what takes long is waiting for real processes: three at a time keep two cores busy
 PYTEST := $(BIN)/pytest --numprocesses=3 --dist=worksteal
 # their time is sped up, so scrapes must not be late: beside nothing else
-ALERTING := $(BIN)/pytest -m alerting --numprocesses=2 --dist=loadgroup tests/e2e/alerting
+ALERTING := $(BIN)/pytest -m alerting --numprocesses=0 tests/e2e/alerting
+# once with the servers that are installed, and once with those of scripts/newest-servers, where they were built
+INSTALLED := BYTESPIKE_TEST_SERVERS=installed $(ALERTING)
+NEWEST := BYTESPIKE_TEST_SERVERS=newest $(ALERTING)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # what is installed, as files that are newer than what asked for it
 DEPENDENCIES := .venv/dependencies.stamp
@@ -18,7 +21,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long alerting check lint format docs schema lock bench clean
+.PHONY: help setup demo test long alerting servers check lint format docs schema lock bench clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -46,12 +49,17 @@ long: setup ## run the tests that take longer than the suite may
 	@$(PYTEST) -m long $(ARGS)
 
 alerting: setup ## run each scenario against the real Prometheus and Alertmanager
-	@$(ALERTING) $(ARGS)
+	@$(INSTALLED) $(ARGS)
+	@$(NEWEST) $(ARGS)
+
+servers: ## build the newest Prometheus and Alertmanager, to test with them as well; needs Go
+	@scripts/newest-servers
 
 # tests come last, so that their summary closes the output
 check: lint schema ## everything that CI checks: lint, schema, the tests with branch coverage, alerting
 	$(PYTEST) --cov --cov-report=term $(ARGS)
-	$(ALERTING)
+	$(INSTALLED)
+	$(NEWEST)
 
 lint: setup ## formatting, types, YAML, Dockerfile, generated files
 	$(BIN)/ruff format --check .

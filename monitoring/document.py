@@ -14,9 +14,12 @@ WIDTH = 10_000
 LINT = "# yamllint disable rule:line-length\n"
 
 
-def document(groups: Iterable[Group], *, header: str = "", speed: float = 1) -> str:
-    """The file's text. ``speed`` divides every duration in it and changes nothing else; names stay as they are."""
-    return dumped(tree(groups, speed=speed), header=header)
+def document(groups: Iterable[Group], *, header: str = "", speed: float = 1, grafana: str = "") -> str:
+    """The file's text. ``speed`` divides every duration in it and changes nothing else; names stay as they are.
+
+    ``grafana`` is what links to dashboards begin with.
+    """
+    return dumped(tree(groups, speed=speed, grafana=grafana), header=header)
 
 
 def dumped(values: Mapping[str, Any], *, header: str = "") -> str:
@@ -25,17 +28,17 @@ def dumped(values: Mapping[str, Any], *, header: str = "") -> str:
     return f"# {header}\n{LINT}{body}" if header else body
 
 
-def tree(groups: Iterable[Group], *, speed: float = 1) -> dict[str, Any]:
+def tree(groups: Iterable[Group], *, speed: float = 1, grafana: str = "") -> dict[str, Any]:
     """The same as plain values."""
-    return {"groups": [_group(group, speed) for group in groups]}
+    return {"groups": [_group(group, speed, grafana) for group in groups]}
 
 
-def _group(group: Group, speed: float) -> dict[str, Any]:
+def _group(group: Group, speed: float, grafana: str) -> dict[str, Any]:
     interval = {"interval": faster(group.interval, speed)} if group.interval else {}
-    return {"name": group.name, **interval, "rules": [_rule(rule, speed) for rule in group.rules]}
+    return {"name": group.name, **interval, "rules": [_rule(rule, speed, grafana) for rule in group.rules]}
 
 
-def _rule(rule: Record | Alert, speed: float) -> dict[str, Any]:
+def _rule(rule: Record | Alert, speed: float, grafana: str) -> dict[str, Any]:
     if isinstance(rule, Record):
         return {"record": rule.name, "expr": printed(rule.expr, speed=speed)}
     return {
@@ -43,7 +46,7 @@ def _rule(rule: Record | Alert, speed: float) -> dict[str, Any]:
         "expr": printed(rule.expr, speed=speed),
         **_durations({"for": rule.wait, "keep_firing_for": rule.keep}, speed),
         "labels": {"severity": str(rule.severity)},
-        "annotations": dict(rule.annotations),
+        "annotations": dict(rule.annotations(grafana)),
     }
 
 

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Iterator
 
-from monitoring.alerting import groups
+from monitoring.alerting import alerts, groups
+from monitoring.reaction import figures, situations
+from monitoring.reaction import page as reaction
 from monitoring.rule import Alert, Group
 
 INTRODUCTION = """\
@@ -11,10 +13,42 @@ INTRODUCTION = """\
 
 This page is printed by `python -m monitoring.page` from the rules in `monitoring/`; a test compares the two.
 
-`critical` asks somebody to get up, `warning` to look in working hours, `info` to know. Every number that is compared
-with stands in `monitoring/thresholds.py`; after a change, `make docs` prints the rules anew. `make check` holds them
-against promtool, pint ([`.pint.hcl`](../.pint.hcl)) and the exporter's own list of metrics, and plays each scenario of
-the simulator against the real Prometheus and Alertmanager, sped up.
+`critical` asks somebody to get up, `warning` to look in working hours, `info` to know. `make check` holds
+the rules against promtool, pint ([`.pint.hcl`](../.pint.hcl)) and the exporter's own list of metrics, and plays each
+scenario of the simulator against the real Prometheus and Alertmanager, sped up: Debian's, and the newest ones.
+
+## Several exporters
+
+One convention holds in every rule and on every dashboard. What is counted (tasks, requests, credits) is **added up**
+over the exporters, counters and gauges of tasks alike: each task is followed by one exporter, and more of them share
+the work. What describes an account itself (whether it is up or held back, its quota, its limits) is **taken once**, and
+where two exporters differ, the worse counts. So give each exporter its own tasks: two that follow the same ones count
+everything twice.
+
+Several clusters may share one Alertmanager: give each Prometheus an external label `cluster`
+([`prometheus.yml`](../config/prometheus/prometheus.yml) shows it). Alerts are grouped by `cluster` and `account`, and
+none keeps back an alert of another cluster.
+
+## Other thresholds
+
+Every number that is compared with has a name and its reason in
+[`monitoring/thresholds.py`](../monitoring/thresholds.py). To have others, write those alone into a file and print the
+rules with it; a name that does not exist is an error that lists those that do:
+
+```console
+$ cat values.yml
+objective: 0.99
+stuck: 6h
+grafana: https://grafana.example
+$ python -m monitoring.alerting --values values.yml > config/prometheus/rules/alerts.yml
+$ python -m monitoring.kubernetes --values values.yml > config/kubernetes/prometheus-rule.yaml
+```
+
+`job` is the scrape job's name; the recording rules compare with nothing. `grafana` is what `dashboard_url` begins with:
+every alert has that link beside its `runbook_url`, and without a Grafana named it is a path such as
+`/d/bytespike-overview?var-account=default`. Runbooks and summaries speak of the shipped numbers.
+
+## How they end
 
 Every alert ends by itself once its cause is gone, and Alertmanager says so. There is one exception: an alert that ends
 while another one keeps it back (`inhibit_rules` in [`alertmanager.yml`](../config/alertmanager.yml)) is not told of as
@@ -32,7 +66,9 @@ TITLES = {
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return "\n".join([INTRODUCTION, *(line for group in groups() for line in _section(group))])
+    sections = (line for group in groups() for line in _section(group))
+    measured = reaction.section(figures.load(), tuple(situations.situations()), alerts())
+    return "\n".join([INTRODUCTION, *sections, *measured])
 
 
 def _section(group: Group) -> Iterator[str]:

@@ -1,8 +1,13 @@
 """The recording rules: ``python -m monitoring.recording > config/prometheus/rules/recording.yml``.
 
 Their names say the level that is left: ``group`` has ``job``, ``account``, ``group`` and the user labels; ``account``
-lacks ``group``; ``group_code`` has ``error_code`` besides, and ``account_reason`` has ``reason``. ``instance`` is
-summed away: the ledger's totals go on when the exporter moves, and so must what is computed from them.
+lacks ``group``; ``group_code`` has ``error_code`` besides, and ``account_reason`` has ``reason``.
+
+``instance`` is aggregated away, for the ledger's totals go on when the exporter moves, and so must what is computed
+from them; and in one way everywhere. What is counted (tasks, requests, credits) is added up over the exporters,
+counters and gauges alike: each task is followed by one of them. What describes an account itself (whether it is up or
+held back, its quota, its limits) is taken once, and where two exporters differ, the worse of the two. Times of the
+oldest are the earliest. Two exporters that follow the same tasks would count them twice.
 """
 
 import sys
@@ -11,10 +16,17 @@ from collections.abc import Iterable, Iterator
 from monitoring.document import document
 from monitoring.rule import Group, Record
 
-SHORT = ("5m", "10m", "30m")
+SHORT = ("5m", "10m", "15m", "30m")
 LONG = ("1h", "6h", "1d", "3d")
 
 HEADER = "Recording rules, printed by python -m monitoring.recording (make docs)."
+
+
+OPEN = 'bytespike_tasks{status=~"pending|running|unobserved|unknown"}'
+"""Tasks that have not ended, as far as is known."""
+
+OBSERVED = 'bytespike_tasks{status=~"pending|running|unknown"}'
+"""Those of them that the API has spoken of."""
 
 
 def groups() -> tuple[Group, ...]:
@@ -55,15 +67,12 @@ def _codes(windows: Iterable[str]) -> Iterator[Record]:
 
 
 def _progress() -> Iterator[Record]:
-    """What is open, what is late, and whether anything ends. Of two exporters that show a gauge, the greater counts."""
-    open_tasks = 'max without (instance) (bytespike_tasks{status=~"pending|running|unknown"})'
-    overdue = "max without (instance) (bytespike_tasks_overdue)"
+    """What is open, and what is late."""
     oldest = "min without (instance, model, status) (bytespike_tasks_oldest_submit_timestamp_seconds)"
-    yield Record("group:bytespike_tasks_open:sum", f"sum without (model, status) (\n  {open_tasks}\n)")
-    yield Record("group:bytespike_tasks_overdue:sum", f"sum without (model) (\n  {overdue}\n)")
+    yield Record("group:bytespike_tasks_open:sum", _sum(OPEN, "model, status"))
+    yield Record("group:bytespike_tasks_observed:sum", _sum(OBSERVED, "model, status"))
+    yield Record("group:bytespike_tasks_overdue:sum", _sum("bytespike_tasks_overdue", "model"))
     yield Record("group:bytespike_tasks_oldest_submit_timestamp_seconds:min", oldest)
-    finished = _sum("rate(bytespike_tasks_finished_total[30m])", "model, status")
-    yield Record("group:bytespike_tasks_finished:rate30m", finished)
 
 
 def _queue(window: str) -> Iterator[Record]:
@@ -82,11 +91,13 @@ def _eta() -> Record:
 
 
 def _credits() -> Iterator[Record]:
-    """What an account spends; and what its groups' completed tasks cost beside what was estimated for them."""
+    """What an account spends, and has left; and what its groups' tasks cost beside what was estimated for them."""
     used, estimated = "bytespike_tasks_credits_used", "bytespike_tasks_credits_estimated"
     for window in ("1h", "1d"):
         spent = _sum(f"rate({used}_total[{window}])", "group, model, status")
         yield Record(f"account:{used}:rate{window}", spent)
+    for left in ("bytespike_api_quota_remaining_credits", "bytespike_api_org_quota_remaining_credits"):
+        yield Record(f"account:{left}:min", f"min without (instance) ({left})")
     yield Record(f"group:{used}_with_estimate:rate6h", _sum(f"rate({used}_with_estimate_total[6h])", "model"))
     yield Record(f"group:{estimated}:rate6h", _sum(f"rate({estimated}_total[6h])", "model"))
     yield Record(

@@ -1,119 +1,184 @@
-"""Every number that a rule compares with, in one place.
+"""Every number that a rule compares with, in one place. ``monitoring.values`` reads others from a file.
 
 Durations are text in Prometheus' notation. Credits are as the API gives them: of the size of USD in every published
 example.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
-JOB: Final = "bytespike-exporter"
-"""The scrape job's name in config/prometheus/prometheus.yml."""
 
-# ---- the success objective -------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """What the rules compare with."""
 
-OBJECTIVE: Final = 0.95
-"""The share of tasks that should complete, of those that completed or failed. Cancelled ones are the caller's wish, and
-one that is not found was never seen to end: neither is judged."""
+    job: str = "bytespike-exporter"
+    """The scrape job's name in config/prometheus/prometheus.yml."""
 
-ERROR_BUDGET: Final = round(1 - OBJECTIVE, 6)
+    grafana: str = ""
+    """Where Grafana is, such as https://grafana.example: ``dashboard_url`` begins with it. Without it, it is a path."""
 
-FASTEST_BURN: Final = 14.4
-"""Spends a month's budget in two days; judged over 1h and 5m."""
+    # ---- the success objective ---------------------------------------------------------------------------------------
 
-FAST_BURN: Final = 6
-"""Spends a month's budget in five days; judged over 6h and 30m."""
+    objective: float = 0.95
+    """The share of tasks that should complete, of those that completed or failed. Cancelled ones are the caller's wish,
+    and one that is not found was never seen to end: neither is judged."""
 
-SLOW_BURN: Final = 1
-"""Spends the budget just as it comes; judged over 3d and 6h."""
+    wave_burn: float = 11
+    """More than half of all tasks: whoever orders feels it now, whatever is left of the month's budget; judged over 15m
+    and 5m. Where four in five fail it takes ten minutes: no less than ten bad ones call somebody."""
 
-JUDGED_FLOOR: Final = 20
-"""Tasks in the longer window below which a burn says nothing."""
+    fastest_burn: float = 14.4
+    """Spends a month's budget in two days; judged over 1h and 5m."""
 
-# ---- outcomes --------------------------------------------------------------------------------------------------------
+    fast_burn: float = 6
+    """Spends a month's budget in five days; judged over 6h and 30m."""
 
-SPIKE_RATIO: Final = 0.2
-"""The least share of failures that is a spike."""
+    slow_burn: float = 1
+    """Spends the budget just as it comes; judged over 3d and 6h."""
 
-SPIKE_FACTOR: Final = 3
-"""How many times the last day's share it must be."""
+    judged_floor: float = 20
+    """Tasks in the longer window below which a burn says nothing."""
 
-SPIKE_FLOOR: Final = 10
-"""Tasks that ended within the short window, at least."""
+    # ---- outcomes ----------------------------------------------------------------------------------------------------
 
-CODE_RATIO: Final = 0.1
-"""The least share of tasks that fail with one error code to be a spike of it."""
+    spike_ratio: float = 0.2
+    """The least share of failures that is a spike."""
 
-CODE_FLOOR: Final = 5
-"""Tasks that failed with that code within the short window, at least."""
+    spike_factor: float = 3
+    """How many times the last day's share it must be."""
 
-NOT_FOUND_FLOOR: Final = 3
-"""Tasks lost within half an hour, at least: one or two are a mistyped id."""
+    spike_floor: float = 10
+    """Tasks that ended within the short window, at least."""
 
-# ---- progress --------------------------------------------------------------------------------------------------------
+    code_ratio: float = 0.1
+    """The least share of tasks that fail with one error code to be a spike of it."""
 
-OPEN_FLOOR: Final = 3
-"""Open tasks, at least, to speak of a standstill or of a wave of overdue ones."""
+    code_floor: float = 5
+    """Tasks that failed with that code within the short window, at least."""
 
-STANDSTILL: Final = "30m"
-"""Nothing has finished for so long: ten times what the slowest published model takes."""
+    nothing_succeeds_floor: float = 3
+    """Tasks that failed within four hours, at least, while none completed: too few for any share, and too many."""
 
-OVERDUE_RATIO: Final = 0.5
-"""The share of open tasks. Published ETAs are weak: a third of a busy group's tasks may be overdue on a good day."""
+    not_found_floor: float = 3
+    """Tasks lost within half an hour, at least: one or two are a mistyped id."""
 
-STUCK: Final = "2h"
-"""No task is meant to be open for so long; the API documents no time limit of its own."""
+    # ---- progress ----------------------------------------------------------------------------------------------------
 
-QUEUE_FACTOR: Final = 3
-QUEUE_SECONDS: Final = 60
-"""A mean wait that is shorter bothers nobody, whatever it was before."""
+    open_floor: float = 3
+    """Open tasks, at least, to speak of a standstill or of a wave of overdue ones."""
 
-ETA_FACTOR: Final = 3
-"""Published ETAs are off by up to this factor: beyond it, they mislead."""
+    standstill: str = "30m"
+    """Nothing has finished for so long: ten times what the slowest published model takes."""
 
-VOLUME_FLOOR: Final = 10
-"""Observations in the window behind a mean or a quantile, at least."""
+    overdue_ratio: float = 0.5
+    """The share of open tasks. Published ETAs are weak: a third of a busy group's may be overdue on a good day."""
 
-# ---- credits ---------------------------------------------------------------------------------------------------------
+    stuck: str = "2h"
+    """No task is meant to be open for so long; the API documents no time limit of its own."""
 
-BURN_FACTOR: Final = 4
-"""Times the last day's mean rate: eight busy hours a day are three times that day's mean."""
+    queue_factor: float = 3
+    """Times the last day's mean wait."""
 
-BURN_CREDITS: Final = 10
-"""Credits within the hour, at least."""
+    queue_seconds: float = 60
+    """A mean wait that is shorter bothers nobody, whatever it was before."""
 
-ESTIMATE_RATIO: Final = 1.25
-"""Credits used / credits estimated."""
+    eta_factor: float = 3
+    """Published ETAs are off by up to this factor: beyond it, they mislead."""
 
-ESTIMATE_CREDITS: Final = 5
-"""Credits estimated within the window, at least."""
+    volume_floor: float = 10
+    """Observations in the window behind a mean or a quantile, at least."""
 
-RUNNING_OUT: Final = "4h"
-"""Credits that will not last so long call somebody."""
+    # ---- credits -----------------------------------------------------------------------------------------------------
 
-BUCKET_RATIO: Final = 0.1
-"""What is left of the tightest spend bucket."""
+    burn_factor: float = 4
+    """Times the last day's mean rate: eight busy hours a day are three times that day's mean."""
 
-# ---- the API ---------------------------------------------------------------------------------------------------------
+    burn_peak_factor: float = 1.5
+    """Times the last day's busiest hour: the batch of every night is no news."""
 
-DOWN_RATIO: Final = 0.5
-"""The share of requests that get no answer of the API."""
+    burn_credits: float = 10
+    """Credits within the hour, at least."""
 
-DOWN_FLOOR: Final = 3
-"""Requests in five minutes, at least. While the API is down the exporter sends few: about two a minute."""
+    estimate_ratio: float = 1.25
+    """Credits used / credits estimated."""
 
-CONCURRENCY_RATIO: Final = 0.2
-"""The share of requests refused because the account's requests in flight are too many."""
+    estimate_credits: float = 5
+    """Credits estimated within the window, at least."""
 
-SLOW_SECONDS: Final = 2
-"""The 95th percentile; the API promises milliseconds."""
+    running_out: str = "4h"
+    """Credits that will not last so long call somebody."""
 
-# ---- the exporter ----------------------------------------------------------------------------------------------------
+    running_out_share: float = 0.5
+    """Of the most that there was within a day: with more than that left, a course that ends is a burst."""
 
-STALE: Final = "10m"
-"""Twice the longest default poll interval without one validated answer."""
+    nearly_out_share: float = 0.25
+    """Likewise: below it the last hour's course alone is enough, whatever the hours before were like."""
 
-LAG_SECONDS: Final = 15
-"""The 90th percentile; three times the default interval between two polls of a task."""
+    bucket_ratio: float = 0.1
+    """What is left of the tightest spend bucket."""
 
-COMMIT_STALE: Final = "5m"
-"""Records wait, and none has been committed for so long."""
+    # ---- the API -----------------------------------------------------------------------------------------------------
+
+    down_ratio: float = 0.5
+    """The share of requests that get no answer of the API."""
+
+    down_floor: float = 3
+    """Requests in five minutes, at least. While the API is down the exporter sends few: about two a minute."""
+
+    unanswered: str = "10m"
+    """Twice the longest default poll interval without one validated answer, and the last one was none."""
+
+    concurrency_ratio: float = 0.2
+    """The share of requests refused because the account's requests in flight are too many."""
+
+    slow_seconds: float = 2
+    """The 95th percentile; the API promises milliseconds."""
+
+    # ---- the exporter ------------------------------------------------------------------------------------------------
+
+    restarts: float = 3
+    """Starts within twenty minutes: two deployments in a row are two."""
+
+    restarts_1h: float = 5
+    """Starts within an hour, of a loop that turns more slowly."""
+
+    stalled: str = "5m"
+    """A poll has been due, and no answer has come, for so long."""
+
+    lag_seconds: float = 15
+    """The 90th percentile; three times the default interval between two polls of a task."""
+
+    waiting: str = "2m"
+    """A poll that is due waits for so long, and is not sent yet."""
+
+    commit_stale: str = "5m"
+    """Records wait, and none has been committed for so long."""
+
+    commit_failing: str = "2m"
+    """Commits fail, and none has succeeded for so long."""
+
+    commit_failures: float = 10
+    """Commits that failed within half an hour, at least, where others succeed in between."""
+
+    refresh_stale: str = "10m"
+    """A source fails and has not been read well for so long: two refreshes of a file."""
+
+    @property
+    def error_budget(self) -> float:
+        return round(1 - self.objective, 6)
+
+
+DEFAULTS: Final = Thresholds()
+
+# ---- what dashboards draw as well ------------------------------------------------------------------------------------
+
+JOB: Final = DEFAULTS.job
+OBJECTIVE: Final = DEFAULTS.objective
+OVERDUE_RATIO: Final = DEFAULTS.overdue_ratio
+ETA_FACTOR: Final = DEFAULTS.eta_factor
+ESTIMATE_RATIO: Final = DEFAULTS.estimate_ratio
+BUCKET_RATIO: Final = DEFAULTS.bucket_ratio
+DOWN_RATIO: Final = DEFAULTS.down_ratio
+SLOW_SECONDS: Final = DEFAULTS.slow_seconds
+LAG_SECONDS: Final = DEFAULTS.lag_seconds

@@ -9,13 +9,17 @@ class ExitCode(IntEnum):
     """The exit codes that all commands share; a command documents its own from 4 on.
 
     0: it went well. 1: the configuration has faults. 2: the command line is wrong.
-    3: the exporter cannot start (the port is taken, the ledger cannot be used).
+    3: the exporter cannot start (the port is taken, the ledger cannot be used). 70: nobody foresaw what happened.
+
+    1 and 2 stay so until somebody changes something, and service managers are told not to try again: so nothing else
+    may end with them, as Python itself would with 1 after a traceback.
     """
 
     OK = 0
     CONFIG = 1
     USAGE = 2
     CANNOT_START = 3
+    CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 
 class CannotStart(click.ClickException):

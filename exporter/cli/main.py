@@ -5,6 +5,7 @@ Commands are imported when they are called, so that each pays only for what it n
 
 import importlib
 import platform
+import sys
 from dataclasses import dataclass
 
 import click
@@ -35,8 +36,10 @@ COMMANDS = {
     "check-config": Lazy("exporter.cli.check_config:command", "Check a configuration file and name every mistake."),
     "query": Lazy("exporter.cli.query:command", "Ask for one task, once, now."),
     "simulate": Lazy("exporter.cli.simulate:command", "Serve a fake ByteSpike API."),
+    "scenario": Lazy("exporter.cli.scenario:command", "Let something go wrong in a running simulator."),
     "ledger": Lazy("exporter.cli.ledger:command", "Look into the ledger, and take out what is no longer wanted."),
     "demo": Lazy("exporter.cli.demo:command", "Run simulator and exporter together, with nothing to configure."),
+    "demo-receiver": Lazy("exporter.cli.demo_receiver:command", "Print what an Alertmanager sends, as lines."),
 }
 
 
@@ -84,10 +87,15 @@ def cli() -> None:
 
     Without a command it serves, and flags belong to serve: bytespike-exporter --config.file=exporter.yml
 
-    Exit codes: 0 it went well, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start.
+    Exit codes: 0 it went well, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 70 it
+    crashed.
     """
 
 
 def main() -> None:
     """The console script."""
-    cli(prog_name="bytespike-exporter")
+    try:
+        cli(prog_name="bytespike-exporter")
+    except Exception:  # noqa: BLE001 - it is shown whole
+        sys.excepthook(*sys.exc_info())
+        sys.exit(ExitCode.CRASHED)

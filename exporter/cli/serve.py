@@ -17,6 +17,7 @@ from exporter.cli.exits import CannotStart
 from exporter.cli.garbage import pauses_bounded
 from exporter.cli.options import ListenAddress
 from exporter.cli.signals import Signals
+from exporter.cli.supervision import Supervisor
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
@@ -30,7 +31,7 @@ from exporter.version import revision, version
 from exporter.web.app import create_app
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import log_refusal
-from exporter.web.server import WebServer, address_of, listen
+from exporter.web.server import WebServer, listen
 
 STOP_SECONDS = 10
 """How long stopping may take in all."""
@@ -55,7 +56,7 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     SIGTERM and SIGINT stop it within 10 seconds, a second one at once; SIGHUP reads the configuration again.
 
     Exit codes: 0 it was stopped, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 4 the
-    web server ended by itself.
+    web server ended by itself, 70 it crashed.
     """
     secrets = Secrets()
     configure(level=log_level, log_format=log_format, secrets=secrets)
@@ -87,21 +88,22 @@ async def _serve(
     await exporter.start()
     server = WebServer(create_app(exporter, log=log), listener)
     try:
-        await _run(exporter, server, signals, address_of(listener), log)
+        await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")
 
 
 async def _run(
-    exporter: RunningExporter, server: WebServer, signals: Signals, address: str, log: FilteringBoundLogger
+    exporter: RunningExporter, server: WebServer, signals: Signals, supervisor: Supervisor, log: FilteringBoundLogger
 ) -> None:
     """Serve and follow signals until one asks to stop."""
     serving = asyncio.create_task(server.serve())
     others = [
         asyncio.create_task(signals.stop.wait()),
-        asyncio.create_task(_reload_when_asked(exporter, signals, log)),
-        asyncio.create_task(_announce(server, address, log)),
+        asyncio.create_task(_reload_when_asked(exporter, signals, supervisor, log)),
+        asyncio.create_task(_announce(server, supervisor, log)),
+        asyncio.create_task(supervisor.watch(exporter)),
     ]
     await asyncio.wait({serving, others[0]}, return_when=asyncio.FIRST_COMPLETED)
     for task in others:
@@ -110,26 +112,39 @@ async def _run(
     if not signals.stop.is_set():
         raise ServerDied(f"the web server ended by itself: {await _reason(serving)}")
     log.info("stopping")
+    supervisor.stopping()
     server.stop()
     await serving
 
 
-async def _announce(server: WebServer, address: str, log: FilteringBoundLogger) -> None:
+async def _announce(server: WebServer, supervisor: Supervisor, log: FilteringBoundLogger) -> None:
     await server.started()
-    log.info("listening", address=address, version=version())
+    log.info("listening", address=server.address, version=version())
+    supervisor.serving(f"listening on {server.address}")
 
 
-async def _reload_when_asked(exporter: RunningExporter, signals: Signals, log: FilteringBoundLogger) -> None:
+async def _reload_when_asked(
+    exporter: RunningExporter, signals: Signals, supervisor: Supervisor, log: FilteringBoundLogger
+) -> None:
     """Reload at each SIGHUP; several that come during one reload are one more."""
     while True:
         await signals.reload.wait()
         signals.reload.clear()
-        try:
-            await exporter.reload()
-        except ExporterError as error:
-            log_refusal(log, error)
-        except Exception:
-            log.exception("config_reload_failed")
+        supervisor.reloading(exporter.clock)
+        supervisor.serving(await _reloaded(exporter, log))
+
+
+async def _reloaded(exporter: RunningExporter, log: FilteringBoundLogger) -> str:
+    """Reload; say in words what came of it."""
+    try:
+        await exporter.reload()
+    except ExporterError as error:
+        log_refusal(log, error)
+    except Exception:
+        log.exception("config_reload_failed")
+    else:
+        return "reloaded"
+    return "the new configuration was refused, the old one goes on; see the log"
 
 
 async def _reason(ended: asyncio.Task[None]) -> str:

@@ -1,19 +1,15 @@
 """``bytespike-exporter simulate``: the fake dispatcher."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import click
 
 from exporter.cli.exits import CannotStart
-from exporter.cli.options import ListenAddress
+from exporter.cli.options import ListenAddress, Parsed
 from exporter.settings.durations import parse as parse_duration
 from exporter.simulator.answers import ErrorShape
 from exporter.simulator.errors import SimulatorError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +35,6 @@ def parse_scenario(text: str) -> ScenarioOption:
         duration=parse_duration(duration) if duration else None,
         params=dict(pair.split("=", 1) for pair in pairs),
     )
-
-
-class Parsed(click.ParamType[T], Generic[T]):
-    """What a function reads from the argument's text; its ValueError is the user's mistake."""
-
-    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        try:
-            return self._parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -1,8 +1,8 @@
 """The demo from the first process to the last: start them, wait until one ends, stop them in the opposite order."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -10,10 +10,13 @@ from urllib.parse import urlencode
 import httpx
 import yaml
 
-from exporter.demo.monitoring import LISTENS, Found, Monitoring, look
+from exporter.demo.monitoring import ALERTMANAGER, ANSWERS, CONFIG, Found, Monitoring, look
 from exporter.demo.processes import Child, free_or_any, ourselves
+from exporter.demo.receiver import RECEIVER_PORT, receiving
+from exporter.demo.views import views
 from exporter.errors import ExporterError
 from exporter.simulator.accounts import default_accounts
+from exporter.web.server import address_of, listen
 
 FIRST_WAVE = ({"latency_seconds": 20, "spread_seconds": 40}, {"latency_seconds": 5, "spread_seconds": 30})
 """For each account in turn, in seconds at time scale 1."""
@@ -48,25 +51,41 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where to look. ``monitoring`` has Prometheus and Alertmanager as far as they run, ``remark`` why not both."""
+    """Where to look. ``monitoring`` has Prometheus and Alertmanager as far as they run, ``remark`` why not both.
+
+    ``views`` is what they have to look at: addresses, or a command that asks them.
+    """
 
     exporter: str
     simulator: str
     monitoring: Mapping[str, str]
     remark: str
+    views: Mapping[str, str]
 
 
 class Demo:
-    """One run of the demo in a directory of its own. ``run`` ends by being cancelled or with ExporterError."""
+    """One run of the demo in a directory of its own. ``run`` ends by being cancelled or with ExporterError.
+
+    ``ready`` is told once where to look, ``tell`` is given each notification as a line. ``config`` has the files of
+    Prometheus and Alertmanager.
+    """
 
     def __init__(
-        self, plan: Plan, directory: Path, *, ready: Callable[[Addresses], None], found: Found | None = None
+        self,
+        plan: Plan,
+        directory: Path,
+        *,
+        ready: Callable[[Addresses], None],
+        tell: Callable[[str], None],
+        found: Found | None = None,
+        config: Path = CONFIG,
     ) -> None:
         self._plan = plan
         self._directory = directory
         self._ready = ready
+        self._tell = tell
         self._found = look() if found is None else found
-        self._monitoring = Monitoring(self._found, directory, any_port=plan.port == 0)
+        self._monitoring = Monitoring(self._found, directory, any_port=plan.port == 0, config=config)
         self._keys = {
             account.name: write_key(directory, account.name, account.keys[0].key) for account in default_accounts()
         }
@@ -75,13 +94,25 @@ class Demo:
     async def run(self) -> None:
         """Start everything, then wait until something ends."""
         async with AsyncExitStack() as stack:
+            receiver = await stack.enter_async_context(self._receiving())
             stack.push_async_callback(self._stop)
             simulator = await self._start_simulator()
             await self._first_wave(simulator)
             exporter = await self._start_exporter(simulator)
-            monitoring = await self._start_monitoring(exporter)
-            self._ready(Addresses(f"http://{exporter}", simulator, monitoring, self._found.remark))
+            monitoring = await self._start_monitoring(exporter, receiver)
+            shown = await views(monitoring)
+            self._ready(Addresses(f"http://{exporter}", simulator, monitoring, self._found.remark, shown))
             await asyncio.gather(*(child.ends() for child in self._children))
+
+    @asynccontextmanager
+    async def _receiving(self) -> AsyncIterator[str]:
+        """Somebody who is told of alerts, where there is an Alertmanager; the address."""
+        if ALERTMANAGER not in self._found.programs:
+            yield ""
+            return
+        with listen("127.0.0.1", free_or_any(RECEIVER_PORT if self._plan.port else 0)) as listener:
+            async with receiving(listener, self._tell):
+                yield address_of(listener)
 
     async def _start_simulator(self) -> str:
         plan = self._plan
@@ -103,12 +134,12 @@ class Demo:
         child = await self._start("exporter", "serve", options)
         return await child.says(r'"address": "([^"]+)"[^\n]*"listening"')
 
-    async def _start_monitoring(self, exporter: str) -> dict[str, str]:
+    async def _start_monitoring(self, exporter: str, receiver: str) -> dict[str, str]:
         monitoring = self._monitoring
         for name in monitoring.names:
-            child = await monitoring.start(name, exporter=exporter)
+            child = await monitoring.start(name, exporter=exporter, receiver=receiver)
             self._children.append(child)
-            await child.says(LISTENS)
+            await child.says(ANSWERS[name])
         return {name: monitoring.url(name) for name in monitoring.names}
 
     async def _start(self, name: str, command: str, options: Mapping[str, object]) -> Child:

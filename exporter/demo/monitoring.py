@@ -1,5 +1,6 @@
 """Prometheus and Alertmanager beside the demo, where they are installed: the shipped files with other addresses."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 
 from exporter.demo.processes import Child, free
+from exporter.demo.receiver import RECEIVER_PORT
 
 CONFIG = Path(__file__).parents[2] / "config"
 """It is there in a checkout, and not in an installed package."""
@@ -16,12 +18,15 @@ CONFIG = Path(__file__).parents[2] / "config"
 PROMETHEUS, ALERTMANAGER = "Prometheus", "Alertmanager"
 
 PROGRAMS = {PROMETHEUS: ("prometheus",), ALERTMANAGER: ("prometheus-alertmanager", "alertmanager")}
-"""What the programs are called: Debian gives Alertmanager a name of its own."""
+"""What the programs are called: Debian gives Alertmanager a name of its own. What comes first on PATH is taken."""
 
 PORTS = {PROMETHEUS: 9090, ALERTMANAGER: 9093}
 
-LISTENS = r"msg=\"?(Server is ready|Listening on)"
-"""What each of them logs once it answers."""
+PLACEHOLDER = f"//localhost:{RECEIVER_PORT}/"
+"""The receiver of the shipped configuration: in whatever else stands there, nothing is changed."""
+
+ANSWERS = {PROMETHEUS: r"msg=\"?(Server is ready)", ALERTMANAGER: r"msg=\"?(Listening on)"}
+"""What each of them logs once it answers; Prometheus listens before that, and refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +64,18 @@ class Monitoring:
     def url(self, name: str) -> str:
         return f"http://{self._addresses[name]}"
 
-    async def start(self, name: str, *, exporter: str) -> Child:
-        """One of them, once it answers; ``exporter`` is HOST:PORT. Raises ChildError."""
-        options = self._alertmanager() if name == ALERTMANAGER else self._prometheus(exporter)
+    async def start(self, name: str, *, exporter: str, receiver: str) -> Child:
+        """One of them; ``exporter`` and ``receiver``, who is told of alerts, are HOST:PORT."""
+        options = self._alertmanager(receiver) if name == ALERTMANAGER else self._prometheus(exporter)
         listen = f"--web.listen-address={self._addresses[name]}"
         log = self._directory / f"{name.lower()}.log"
         return await Child.start(name, self._found.programs[name], *options, listen, log=log)
 
-    def _alertmanager(self) -> tuple[str, ...]:
+    def _alertmanager(self, receiver: str) -> tuple[str, ...]:
+        file = self._directory / "alertmanager.yml"
+        file.write_text(yaml.safe_dump(self._telling(receiver), sort_keys=False))
         return (
-            f"--config.file={self._config / 'alertmanager.yml'}",
+            f"--config.file={file}",
             f"--storage.path={self._directory / 'alertmanager'}",
             "--cluster.listen-address=",  # without it, on every interface
         )
@@ -81,6 +88,15 @@ class Monitoring:
             f"--storage.tsdb.path={self._directory / 'prometheus'}",
             "--enable-feature=exemplar-storage",
         )
+
+    def _telling(self, receiver: str) -> dict[str, Any]:
+        """The shipped configuration, whose placeholders are the one receiver that there is."""
+        shipped = self._config / "alertmanager.yml"
+        config: dict[str, Any] = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+        for each in config["receivers"]:
+            for webhook in each["webhook_configs"]:
+                webhook["url"] = webhook["url"].replace(PLACEHOLDER, f"//{receiver}/")
+        return config
 
     def _readdressed(self, exporter: str) -> dict[str, Any]:
         """The shipped configuration with this run's addresses in place of the usual ones."""
@@ -97,4 +113,5 @@ class Monitoring:
 
 
 def _which(*names: str) -> str | None:
-    return next((path for name in names if (path := shutil.which(name))), None)
+    found = (shutil.which(name, path=directory) for directory in os.get_exec_path() for name in names)
+    return next((path for path in found if path), None)

@@ -185,7 +185,10 @@ def mapped_errors(name: str) -> Iterator[None]:
     except Timeout as error:
         raise LedgerError(f"ledger {name}: another exporter holds it ({error.lock_file})") from error
     except CommandError as error:
-        raise LedgerError(f"ledger {name}: written by another version of this exporter ({error})") from error
+        raise LedgerError(
+            f"ledger {name}: written by another version of this exporter ({error}): run that version, or restore a copy"
+            " from before the upgrade"
+        ) from error
     except DBAPIError as error:
         raise LedgerError(f"ledger {name}: {_explained(str(error.orig))}") from error
     except DamagedRowError as error:

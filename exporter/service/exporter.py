@@ -16,6 +16,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import LedgerWriter, Metering
 from exporter.metrics.events import count_commit, count_ledger_failure
+from exporter.metrics.history import Recent
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.registration.registrar import Registrar
@@ -26,6 +27,7 @@ from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
 from exporter.service.reload import Plan, Planner, rules_of
+from exporter.service.sampling import Sampling
 from exporter.service.sources import Sources
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
@@ -122,6 +124,7 @@ class Exporter:
         self._planner = Planner(
             accounts=self.accounts, intake=self._intake, tracker=self.tasks, registry=self._registry
         )
+        self._sampling = Sampling(self.snapshot, clock=clock, log=log)
         self._intake.subscribe(TaskAccounting(ledger=self._writer, limits=self._limits, log=log).take)
         self._intake.subscribe(self.accounts.take)
         self._intake.subscribe(self._retirement.take)
@@ -147,6 +150,7 @@ class Exporter:
         self._loops.start("retirement", self._retirement.run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._pruning.run())
+        self._loops.start("sampling", self._sampling.run())
 
     async def stop(self, *, deadline: float) -> None:
         """Let requests under way come back, commit what is known, close everything; about that many seconds at most."""
@@ -229,6 +233,11 @@ class Exporter:
         untried = tuple(f"account {name} has not been polled yet" for name in self.accounts.untried)
         failing = ("the ledger does not take commits",) if self._writer.view.failing else ()
         return (*unread, *untried, *failing)
+
+    @property
+    def recent(self) -> Recent:
+        """The last hour, as far as it is remembered."""
+        return self._sampling.recent
 
     def snapshot(self) -> Snapshot:
         """Everything one scrape shows, at this instant."""

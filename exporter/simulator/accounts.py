@@ -78,7 +78,8 @@ class Keyring:
         for caller in self.callers:
             if account in ("", caller.account.name):
                 return caller
-        raise SimulatorError(f"no account is named {account!r}")
+        names = sorted({caller.account.name for caller in self.callers})
+        raise SimulatorError(f"no account is named {account!r}; there are: {', '.join(names)}")
 
     def require(self, caller: Caller | None) -> Caller:
         """The caller whose key is good; raises ApiError 401."""

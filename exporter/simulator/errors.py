@@ -9,6 +9,14 @@ class SimulatorError(ExporterError):
     """An option, a file or an admin request that cannot be; the text says what is allowed."""
 
 
+class UnreachableError(SimulatorError):
+    """No simulator answers where one was asked for."""
+
+
+class RefusedError(SimulatorError):
+    """A running simulator does not do what it was asked for; the text is its own."""
+
+
 @dataclass(eq=False)
 class ApiError(Exception):
     """An HTTP error of the API: its status, its ``error.type`` and ``error.code``, and seconds of ``Retry-After``."""

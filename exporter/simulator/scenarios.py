@@ -4,7 +4,7 @@ The published pages describe some of these answers (429, 5xx, 401, 402, 403); wh
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
@@ -215,7 +215,7 @@ class Schedule:
             raise SimulatorError(f"no scenario is named {name!r}; there are: {', '.join(KINDS)}")
         if len(self._scenarios) >= MAX_PLANNED:
             raise SimulatorError(f"at most {MAX_PLANNED} scenarios can be on or planned")
-        effect = checked(KINDS[name], dict(params or {}), of=name)
+        effect = _effect(name, params or {})
         start = now + after
         scenario = Scenario(name, effect, start, None if duration is None else start + duration)
         self._scenarios.append(scenario)
@@ -241,3 +241,10 @@ class Schedule:
     def effect(self, kind: type[E], account: str, now: float) -> E | None:
         """The first effect of one kind that holds for an account now."""
         return next((effect for effect in self.effects(account, now) if isinstance(effect, kind)), None)
+
+
+def _effect(name: str, params: Mapping[str, object]) -> Effect:
+    known = [field.name for field in fields(KINDS[name])]
+    if unknown := [param for param in params if param not in known]:
+        raise SimulatorError(f"{name} has no parameter {unknown[0]!r}; there are: {', '.join(known)}")
+    return checked(KINDS[name], dict(params), of=name)

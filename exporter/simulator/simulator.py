@@ -145,6 +145,7 @@ class Simulator:
         params: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Switch a scenario on, in ``after`` seconds and for ``duration`` seconds; raises SimulatorError."""
+        self._check_names(params or {})
         now = self.now()
         scenario = self.schedule.switch_on(name, now=now, after=after, duration=duration, params=params)
         return scenario.as_json(now)
@@ -157,6 +158,12 @@ class Simulator:
         """What is on or planned."""
         now = self.now()
         return [scenario.as_json(now) for scenario in self.schedule.planned(now)]
+
+    def _check_names(self, params: Mapping[str, object]) -> None:
+        """A scenario for an account or a key that nobody has would do nothing, and not say so."""
+        self.keyring.first_of(str(params.get("account", "")))
+        if key := params.get("key"):
+            self.keyring.named(str(key))
 
     async def _tick(self) -> None:
         while True:

@@ -118,8 +118,9 @@ class Tally:
 
 
 def share_of(state: TaskState, labels: TaskLabels, rules: Rules) -> Share:
-    """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there."""
-    if state.is_terminal or state.observed_at is None:
+    """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there;
+    one that was followed anew may be so though an earlier answer is remembered."""
+    if state.is_terminal or state.status is Status.UNOBSERVED:
         return Share(labels, state.status, ended_at=state.finished_at)
     eta = state.eta_seconds or rules.default_eta.get(labels.group, 0.0)
     return Share(

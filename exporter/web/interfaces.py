@@ -10,6 +10,7 @@ from typing import Protocol
 from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
+from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import Snapshot
 from exporter.registration.registrar import Result
 from exporter.settings.model import GroupSettings, Settings
@@ -86,6 +87,11 @@ class RunningExporter(Protocol):
     @property
     def unready(self) -> tuple[str, ...]:
         """What is missing before the metrics mean something; empty where nothing is."""
+        ...
+
+    @property
+    def recent(self) -> Recent:
+        """The last hour, as far as it is remembered."""
         ...
 
     @property

@@ -6,20 +6,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.ledger.ledger import LedgerView
+from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot
 from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, html, text
+from exporter.web.trends import Trends, trends
+from exporter.web.wording import Moment, Mood, State, as_utc, moment, moment_at
 
 MODELS_SHOWN = 4
 
@@ -48,6 +49,7 @@ class Pages:
                 landing,
                 exporter.snapshot(),
                 exporter.settings.task_groups,
+                exporter.recent,
                 faults=exporter.faults,
                 unready=exporter.unready,
             )
@@ -63,30 +65,6 @@ class Pages:
 
 
 # ---- what the landing page says, in words ---------------------------------------------------------------------------
-
-
-class Mood(StrEnum):
-    """How good a state is; the style sheet has a colour and a sign for each."""
-
-    GOOD = "good"
-    WAITING = "waiting"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A state in words and its mood."""
-
-    words: str
-    mood: Mood
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time, absolute and as an age."""
-
-    utc: str
-    age: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +105,16 @@ class Landing:
     ledger_commit: Moment | None
     config: State
     config_loaded: Moment
+    trends: Trends
 
 
 def landing(
-    snapshot: Snapshot, groups: Iterable[GroupSettings], *, faults: Sequence[str], unready: Sequence[str]
+    snapshot: Snapshot,
+    groups: Iterable[GroupSettings],
+    recent: Recent,
+    *,
+    faults: Sequence[str],
+    unready: Sequence[str],
 ) -> Landing:
     """The page of one instant."""
     now = snapshot.census.at
@@ -146,9 +130,10 @@ def landing(
         groups=_group_rows(groups, snapshot),
         ledger=ledger,
         ledger_pending=snapshot.ledger.pending,
-        ledger_commit=_moment(snapshot.ledger.last_commit_at, now),
+        ledger_commit=moment(snapshot.ledger.last_commit_at, now),
         config=config,
-        config_loaded=_at(snapshot.config.last_reload_success_at, now),
+        config_loaded=moment_at(snapshot.config.last_reload_success_at, now),
+        trends=trends(recent, snapshot),
     )
 
 
@@ -177,7 +162,7 @@ def _account_row(account: AccountView, now: float) -> AccountRow:
     return AccountRow(
         name=account.name,
         state=_account_state(account),
-        last_success=_moment(account.last_success_at, now),
+        last_success=moment(account.last_success_at, now),
         due=account.tasks_due,
         in_flight=account.requests_in_flight,
         quota=None if remaining is None else f"{remaining:,.2f}",
@@ -217,28 +202,3 @@ def _listed(models: Iterable[str]) -> str:
     names = sorted(models)
     rest = len(names) - MODELS_SHOWN
     return ", ".join(names[:MODELS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _moment(at: float | None, now: float) -> Moment | None:
-    return None if at is None else _at(at, now)
-
-
-def _at(at: float, now: float) -> Moment:
-    return Moment(as_utc(at), as_age(now - at))
-
-
-def as_utc(at: float) -> str:
-    """Unix seconds as a date and time of day."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def as_age(seconds: float) -> str:
-    """Seconds in the two largest units that matter: ``4 s``, ``3 min 20 s``, ``2 d 5 h``."""
-    minutes, s = divmod(max(0, int(seconds)), 60)
-    hours, m = divmod(minutes, 60)
-    d, h = divmod(hours, 24)
-    if d:
-        return f"{d} d {h} h"
-    if h:
-        return f"{h} h {m} min"
-    return f"{m} min {s} s" if m else f"{s} s"

@@ -34,7 +34,7 @@ class Scrape:
             except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
                 self._log.exception("scrape_failed")
                 return text(f"the metrics cannot be rendered ({type(error).__name__}): see the exporter's log", 500)
-        if rendered.announced and request.method == "GET":
+        if rendered.announced and await _is_read(request):
             self._exporter.announced(rendered.announced)
         return answer_of(rendered)
 
@@ -56,6 +56,12 @@ def _names(request: Request) -> list[str]:
     if len(names) > MAX_NAMES:
         raise HTTPException(400, f"name[]: at most {MAX_NAMES} names")
     return names
+
+
+async def _is_read(request: Request) -> bool:
+    """Whether somebody gets the page, as far as can be told: not where only its headers were asked for, and not where
+    whoever asked has hung up meanwhile, as a scrape does that takes too long."""
+    return request.method == "GET" and not await request.is_disconnected()
 
 
 def _joined(request: Request, header: str) -> str:

@@ -59,6 +59,11 @@ class WebServer:
             )
         )
 
+    @property
+    def address(self) -> str:
+        """``HOST:PORT`` where it listens."""
+        return address_of(self._listener)
+
     async def serve(self) -> None:
         """Answer requests until ``stop`` is called and what was under way has been answered."""
         await self._server.serve([self._listener])

@@ -1,7 +1,8 @@
 """The API does not answer, or not as it should."""
 
-from monitoring.rule import Alert, Severity
-from monitoring.thresholds import CONCURRENCY_RATIO, DOWN_FLOOR, DOWN_RATIO, SLOW_SECONDS
+from monitoring.recording import OPEN
+from monitoring.rule import Alert, Board, Severity
+from monitoring.thresholds import Thresholds
 
 REQUESTS = "account:bytespike_api_requests:rate5m"
 FAILED = "account_reason:bytespike_api_request_failures_per_requests:ratio_rate5m"
@@ -10,84 +11,122 @@ REFUSALS = "invalid_api_key|payment|forbidden|rate_limited|concurrency|bad_reque
 
 P95 = "account:bytespike_api_request_duration_seconds:p95_rate5m"
 
-DOWN = f"""\
-sum without (reason) (
-  {FAILED}{{reason!~"{REFUSALS}"}}
-) > {DOWN_RATIO}
-and {REQUESTS} * 5m >= {DOWN_FLOOR}"""
-
-CONCURRENCY = f"""\
-max without (reason) (
-  {FAILED}{{reason="concurrency"}}
-) > {CONCURRENCY_RATIO}
-and {REQUESTS} * 5m >= {DOWN_FLOOR}"""
-
-SLOW = f"""\
-{P95} > {SLOW_SECONDS}
-and {REQUESTS} * 5m >= {DOWN_FLOOR}"""
-
 KEY = 'max without (instance) (bytespike_api_suspended{reason="invalid_api_key"}) == 1'
 SUSPENDED = 'max without (instance) (bytespike_api_suspended{reason=~"payment|forbidden|rate_limited"}) == 1'
 
-ALERTS = (
-    Alert(
-        name="ByteSpikeAPIKeyRejected",
-        severity=Severity.CRITICAL,
-        expr=KEY,
-        wait="2m",  # the API never takes this answer back by itself
-        summary="The API rejects an account's key.",
-        description="The key of account {{ $labels.account }} is missing or is rejected (401): polling is held back.",
-    ),
-    Alert(
-        name="ByteSpikeAccountSuspended",
-        severity=Severity.CRITICAL,
-        expr=SUSPENDED,
-        wait="5m",
-        summary="The API refuses an account's requests.",
-        description="Polling of account {{ $labels.account }} is held back: {{ $labels.reason }}.",
-    ),
-    Alert(
-        name="ByteSpikeUpstreamDown",
-        severity=Severity.CRITICAL,
-        expr=DOWN,
-        wait="5m",
-        summary="Most requests to the API get no answer that can be used.",
-        description=(
-            "{{ $value | humanizePercentage }} of the requests of account {{ $labels.account }} failed within 5 "
-            "minutes, by timeouts, broken connections, 5xx or answers that make no sense."
+
+def alerts(t: Thresholds) -> tuple[Alert, ...]:
+    """All of them."""
+    return (
+        Alert(
+            name="ByteSpikeAPIKeyRejected",
+            severity=Severity.CRITICAL,
+            expr=KEY,
+            wait="2m",  # the API never takes this answer back by itself
+            board=Board.EXPORTER,
+            summary="The API rejects an account's key.",
+            description=(
+                "The key of account {{ $labels.account }} is missing or is rejected (401): polling is held back."
+            ),
         ),
-    ),
-    Alert(
-        name="ByteSpikeConcurrencyExhausted",
-        severity=Severity.WARNING,
-        expr=CONCURRENCY,
-        wait="10m",
-        summary="The account's cap of requests in flight is used up.",
-        description=(
-            "{{ $value | humanizePercentage }} of the requests of account {{ $labels.account }} were refused within 5 "
-            "minutes, for too many were in flight."
+        Alert(
+            name="ByteSpikeAccountSuspended",
+            severity=Severity.CRITICAL,
+            expr=SUSPENDED,
+            wait="5m",
+            board=Board.EXPORTER,
+            summary="The API refuses an account's requests.",
+            description="Polling of account {{ $labels.account }} is held back: {{ $labels.reason }}.",
         ),
-    ),
-    Alert(
-        name="ByteSpikeUpstreamSlow",
-        severity=Severity.WARNING,
-        expr=SLOW,
-        wait="10m",
-        summary="The API answers slowly.",
-        description=(
-            "One request in twenty of account {{ $labels.account }} took longer than {{ $value | humanizeDuration }} "
-            "within 5 minutes."
+        Alert(
+            name="ByteSpikeUpstreamDown",
+            severity=Severity.CRITICAL,
+            expr=_down(t),
+            wait="3m",  # nobody is called for a minute's outage, and for one of eight in time
+            board=Board.EXPORTER,
+            summary="The API gives no answer that can be used, or hardly any.",
+            description=(
+                "{{ $value | humanizePercentage }} of what account {{ $labels.account }} asks the API gets no answer "
+                "that can be used: timeouts, broken connections, 5xx or answers that make no sense."
+            ),
         ),
-    ),
-    Alert(
-        name="ByteSpikeSchemaDrift",
-        severity=Severity.WARNING,
-        expr="sum without (instance) (increase(bytespike_api_schema_drift_total[30m])) > 0",
-        wait="5m",
-        summary="The API's answers differ from its documentation.",
-        description=(
-            'Within 30 minutes {{ $value | printf "%.0f" }} answers to account {{ $labels.account }} departed from the '
-            "documentation: {{ $labels.kind }}."
+        Alert(
+            name="ByteSpikeConcurrencyExhausted",
+            severity=Severity.WARNING,
+            expr=_concurrency(t),
+            wait="10m",
+            board=Board.EXPORTER,
+            summary="The account's cap of requests in flight is used up.",
+            description=(
+                "{{ $value | humanizePercentage }} of the requests of account {{ $labels.account }} were refused "
+                "within 5 minutes, for too many were in flight."
+            ),
         ),
-    ),
+        Alert(
+            name="ByteSpikeUpstreamSlow",
+            severity=Severity.WARNING,
+            expr=_slow(t),
+            wait="10m",
+            board=Board.EXPORTER,
+            summary="The API answers slowly.",
+            description=(
+                "One request in twenty of account {{ $labels.account }} took longer than "
+                "{{ $value | humanizeDuration }} within 5 minutes."
+            ),
+        ),
+        Alert(
+            name="ByteSpikeSchemaDrift",
+            severity=Severity.WARNING,
+            expr="sum without (instance) (increase(bytespike_api_schema_drift_total[30m])) > 0",
+            wait="5m",
+            board=Board.EXPORTER,
+            summary="The API's answers differ from its documentation.",
+            description=(
+                'Within 30 minutes {{ $value | printf "%.0f" }} answers to account {{ $labels.account }} departed from '
+                "the documentation: {{ $labels.kind }}."
+            ),
+        ),
+    )
+
+
+def _down(t: Thresholds) -> str:
+    """State tells of a total outage, for then few requests are sent; a share tells of a partial one.
+
+    An account is held back once its failures are more than a task's own (see docs/operations.md, "When queries fail").
+    Where only a task or two are asked about, now and then, that takes long: the last answer's age tells sooner.
+    """
+    return f"""\
+max without (instance, reason) (bytespike_api_suspended{{reason!~"{REFUSALS}"}}) == 1
+or (
+  max without (instance) (
+    1 - bytespike_up
+    and time() - bytespike_api_last_success_timestamp_seconds > {t.unanswered}
+    and on (job, instance, account) sum by (job, instance, account) ({OPEN}) > 0
+  ) == 1
+  unless max without (instance, reason) (bytespike_api_suspended) == 1
 )
+or (
+  sum without (reason) (
+    {FAILED}{{reason!~"{REFUSALS}"}}
+  ) > {t.down_ratio:g}
+  and {REQUESTS} * 5m >= {t.down_floor:g}
+)"""
+
+
+def _slow(t: Thresholds) -> str:
+    """Where nothing is answered, it takes the time of a timeout: an outage is told of as one, and soon after it too."""
+    return f"""\
+{P95} > {t.slow_seconds:g}
+and {REQUESTS} * 5m >= {t.down_floor:g}
+unless max without (instance, reason) (
+  max_over_time(bytespike_api_suspended{{reason!~"{REFUSALS}"}}[10m])
+) == 1"""
+
+
+def _concurrency(t: Thresholds) -> str:
+    """A refusal holds the account back for half a minute at most: the floor is reached all the same."""
+    return f"""\
+max without (reason) (
+  {FAILED}{{reason="concurrency"}}
+) > {t.concurrency_ratio:g}
+and {REQUESTS} * 5m >= {t.down_floor:g}"""

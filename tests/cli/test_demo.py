@@ -1,5 +1,7 @@
 import re
+import shlex
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli import demo as module
-from exporter.demo.monitoring import look
+from exporter.demo.monitoring import PROMETHEUS, look
 from tests.support.processes import Running
 
 pytestmark = pytest.mark.e2e
@@ -19,12 +21,15 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
     arguments = ("--port", "0", "--seed", "3", "--time-scale", "20")
     with Running("demo", *arguments, log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
         demo.wait_for_text("Ctrl-C stops everything.")
-        addresses = re.findall(r"^  .*? (http://\S+)$", demo.output, re.MULTILINE)
-        assert len(addresses) == 4 + len(look().programs)
+        addresses = re.findall(r"^  [A-Z].*? (http://\S+)$", demo.output, re.MULTILINE)
+        assert len(addresses) >= 4 + (PROMETHEUS in look().programs)
         for address in addresses:
             assert httpx.get(address, trust_env=False, follow_redirects=True).status_code == 200
-        [command] = re.findall(r"curl -X POST (\S+) -d '(.*outage.*)'", demo.output)
-        assert httpx.post(command[0], content=command[1], trust_env=False).status_code == 201
+        suggested = re.findall(r"^  (.* scenario .*)$", demo.output, re.MULTILINE)
+        assert len(suggested) == len(module.SUGGESTIONS)
+        for line in suggested:
+            done = subprocess.run(shlex.split(line), capture_output=True, text=True, check=False)
+            assert (done.returncode, " is on until " in done.stdout) == (0, True), done.stderr
 
         demo.send(signal.SIGINT)
         assert demo.wait() == 0
@@ -39,7 +44,8 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
 def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     with Running("demo", "--port", "0", log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
         demo.wait_for_text("Ctrl-C stops everything.")
-        addresses = re.findall(r"^  .*? (http://[^/]+/)", demo.output, re.MULTILINE)
+        addresses = set(re.findall(r"http://[^/\s]+", demo.output))
+        assert len(addresses) == 2 + len(look().programs)
         assert all(answers(address) for address in addresses)
         demo.send(signal.SIGKILL)
         assert demo.wait() == -signal.SIGKILL

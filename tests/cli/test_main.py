@@ -24,7 +24,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> None:
     @config_file
     @log_options
     @listen_address
-    @click.option("--fail", type=click.Choice(["config", "ledger", "port"]))
+    @click.option("--fail", type=click.Choice(["config", "ledger", "port", "bug"]))
     def command(**given: object) -> None:
         fail = given.pop("fail")
         if fail == "config":
@@ -33,6 +33,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ExporterError("the ledger is corrupt")
         if fail == "port":
             raise CannotStart("the port is taken")
+        if fail == "bug":
+            raise RuntimeError("nobody foresaw it")
         assert isinstance(given["log_level"], LogLevel)
         assert isinstance(given["log_format"], LogFormat)
         for name, value in sorted(given.items()):
@@ -149,7 +151,8 @@ def test_help_names_every_command_without_importing_one(flag: str) -> None:
 
 
 def test_the_commands() -> None:
-    assert cli.list_commands(click.Context(cli)) == ["serve", "check-config", "query", "simulate", "ledger", "demo"]
+    named = ["serve", "check-config", "query", "simulate", "scenario", "ledger", "demo", "demo-receiver"]
+    assert cli.list_commands(click.Context(cli)) == named
 
 
 def test_the_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,6 +163,19 @@ def test_the_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith("bytespike-exporter, version ")
+
+
+@pytest.mark.usefixtures("serve")
+def test_a_crash_is_not_taken_for_a_faulty_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["anything", "--fail=bug"])
+
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+
+    assert caught.value.code == 70
+    assert capsys.readouterr().err.startswith("Traceback ")
 
 
 @pytest.mark.parametrize(

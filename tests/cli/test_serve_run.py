@@ -8,25 +8,29 @@ from structlog.testing import capture_logs
 
 from exporter.cli.serve import ServerDied, _reload_when_asked, _run
 from exporter.cli.signals import Signals
+from exporter.cli.supervision import Supervisor
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError, Fault
 from exporter.web.app import create_app
-from exporter.web.server import WebServer, address_of, listen
+from exporter.web.server import WebServer, listen
 from tests.support.fake_exporter import FakeExporter
 
 LOG = structlog.get_logger()
 
 
-def server_of(exporter: FakeExporter) -> tuple[WebServer, str]:
-    listener = listen("127.0.0.1", 0)
-    return WebServer(create_app(exporter, log=LOG), listener), address_of(listener)
+ALONE = Supervisor(LOG)
+
+
+def server_of(exporter: FakeExporter) -> WebServer:
+    return WebServer(create_app(exporter, log=LOG), listen("127.0.0.1", 0))
 
 
 async def test_it_serves_until_it_is_asked_to_stop() -> None:
     exporter, signals = FakeExporter(), Signals(deadline=0)
-    server, address = server_of(exporter)
+    server = server_of(exporter)
+    address = server.address
     with capture_logs() as logs:
-        run = asyncio.create_task(_run(exporter, server, signals, address, LOG))
+        run = asyncio.create_task(_run(exporter, server, signals, ALONE, LOG))
         await server.started()
         await asyncio.sleep(0)
         signals.stop.set()
@@ -39,7 +43,7 @@ async def test_a_server_that_ends_by_itself_is_an_error(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter = FakeExporter()
-    server, address = server_of(exporter)
+    server = server_of(exporter)
 
     async def end() -> None:
         server._listener.close()
@@ -48,7 +52,7 @@ async def test_a_server_that_ends_by_itself_is_an_error(
 
     monkeypatch.setattr(server, "serve", end)
     with pytest.raises(ServerDied) as caught:
-        await _run(exporter, server, Signals(deadline=0), address, LOG)
+        await _run(exporter, server, Signals(deadline=0), ALONE, LOG)
     assert caught.value.exit_code == 4
     assert str(caught.value).endswith("RuntimeError: out of luck" if error else "no reason given")
 
@@ -64,7 +68,7 @@ async def test_a_server_that_ends_by_itself_is_an_error(
 async def test_a_refused_reload_is_logged_and_the_next_one_tried(refusal: Exception, logged: list[str]) -> None:
     exporter, signals = FakeExporter(refusal=refusal), Signals(deadline=0)
     with capture_logs() as logs:
-        reloading = asyncio.create_task(_reload_when_asked(exporter, signals, LOG))
+        reloading = asyncio.create_task(_reload_when_asked(exporter, signals, ALONE, LOG))
         for _ in range(2):
             signals.reload.set()
             for _ in range(5):

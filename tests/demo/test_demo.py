@@ -8,21 +8,27 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from exporter.cli.main import cli
 from exporter.demo.demo import Addresses, Demo, DemoError, Plan, _post, write_config, write_key
-from exporter.demo.monitoring import ALERTMANAGER, PROMETHEUS, Found, look
+from exporter.demo.monitoring import ALERTMANAGER, CONFIG, PROMETHEUS, Found, look
 from exporter.demo.processes import ChildError
 from exporter.settings.load import load
+from tests.support.monitoring import alertmanager_config, prometheus_config, write_rules
 from tests.support.tools import need_tool
 
 PLAN = Plan(seed=7, time_scale=20, port=0)
 ALONE = Found({}, "on their own")
 
 
-async def begun(directory: Path, found: Found) -> tuple[Demo, asyncio.Task[None], Addresses]:
+async def begun(
+    directory: Path, found: Found, tell: Callable[[str], None] = print, config: Path = CONFIG
+) -> tuple[Demo, asyncio.Task[None], Addresses]:
     """A demo that has come to its addresses, and its run."""
     ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
-    demo = Demo(PLAN, directory, ready=ready.set_result, found=found)
+    demo = Demo(PLAN, directory, ready=ready.set_result, tell=tell, found=found, config=config)
     run = asyncio.create_task(demo.run())
     either: set[asyncio.Future[Any]] = {run, ready}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -32,7 +38,7 @@ async def begun(directory: Path, found: Found) -> tuple[Demo, asyncio.Task[None]
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if await look():
             return
         await asyncio.sleep(0.2)
@@ -48,7 +54,7 @@ async def ended(run: asyncio.Task[None]) -> None:
 @pytest.mark.e2e
 async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
     _, run, at = await begun(tmp_path, ALONE)
-    assert (at.monitoring, at.remark) == ({}, "on their own")
+    assert (at.monitoring, at.remark, at.views) == ({}, "on their own", {})
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def are_counted_beyond_the_first_wave() -> bool:
@@ -76,6 +82,7 @@ async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanage
     need_tool("prometheus-alertmanager")
     demo, run, at = await begun(tmp_path, look())
     assert at.remark == ""
+    assert {"Alerts", "Alertmanager"} <= set(at.views)
     async with httpx.AsyncClient(trust_env=False, base_url=at.monitoring[PROMETHEUS]) as http:
 
         async def data(path: str) -> Any:
@@ -93,6 +100,39 @@ async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanage
         assert alertmanager["url"].startswith(at.monitoring[ALERTMANAGER])
     await ended(run)
     assert all(child._process.returncode is not None for child in demo._children)
+
+
+@pytest.mark.e2e
+async def test_what_the_command_lets_go_wrong_is_told_of(tmp_path: Path) -> None:
+    """The shipped rules and routes, as much faster as a busy machine can keep up with."""
+    need_tool("prometheus")
+    need_tool("prometheus-alertmanager")
+    told: list[str] = []
+    _, run, at = await begun(tmp_path, look(), told.append, faster_config(tmp_path / "config", speed=8))
+    command = ["scenario", "key_revoked", "--for", "10m", "--account", "second", "--at", at.simulator]
+    done = await asyncio.to_thread(CliRunner().invoke, cli, command)
+    assert done.exit_code == 0, done.output
+
+    async def is_told() -> bool:
+        return ["page", "ByteSpikeAPIKeyRejected", "firing", "account=second"] in [line.split()[1:5] for line in told]
+
+    await until(is_told)
+    assert not [line for line in told if "account=demo" in line]
+    await ended(run)
+
+
+def faster_config(directory: Path, *, speed: float) -> Path:
+    """The shipped files of Prometheus and Alertmanager, so many times as fast, with the shipped addresses."""
+    directory.mkdir()
+    (directory / "prometheus").mkdir()
+    write_rules(directory / "prometheus" / "rules", speed=speed)
+    prometheus = prometheus_config(
+        own="localhost:9090", exporters=["localhost:9877"], alertmanager="localhost:9093", speed=speed
+    )
+    (directory / "prometheus" / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
+    alertmanager = alertmanager_config(webhook="http://localhost:9095", speed=speed)
+    (directory / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager))
+    return directory
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ echo "${0##*/} $*" >>"$LOG"
 case "${0##*/} $*" in
 "apt-get install"*) cp "$0" "${0%/*}/make" ;;
 "make check") exit "$CHECKS" ;;
+"newest-servers ") exit "$SERVERS" ;;
 esac
 """
 
@@ -43,6 +44,7 @@ class Machine:
         for name in [".ci/run", "scripts/find-python"]:
             (self.clone / name).parent.mkdir(parents=True)
             shutil.copy(PROJECT / name, self.clone / name)
+        write(self.clone / "scripts/newest-servers", RECORDER)
         self.bin.mkdir()
         for name in ["sh", "env", "dirname", "cp"]:
             (self.bin / name).symlink_to(shutil.which(name) or name)
@@ -52,11 +54,17 @@ class Machine:
         if python:
             write(self.bin / "python3", PYTHON)
 
-    def run(self, *, checks: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(self, *, checks: int = 0, servers: int = 0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [BASH, self.clone / ".ci/run"],
             cwd="/",
-            env={"PATH": str(self.bin), "LOG": str(self.log), "CHECKS": str(checks), "CI": "true"},
+            env={
+                "PATH": str(self.bin),
+                "LOG": str(self.log),
+                "CHECKS": str(checks),
+                "SERVERS": str(servers),
+                "CI": "true",
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -98,9 +106,24 @@ def test_without_apt_the_checks_run_all_the_same(tmp_path: Path) -> None:
 def test_where_there_is_go_the_linters_are_installed_first(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {*SERVERS, "go", "timeout"})
     assert machine.run().returncode == 0
-    limits = {"go -C requirements/pint install tool", "go install github.com/grafana/dashboard-linter@v0.1.1"}
-    assert {call.split(" ", 2)[2] for call in machine.calls()[:-1]} == limits
+    linters = {"go -C requirements/pint install tool", "go install github.com/grafana/dashboard-linter@v0.1.1"}
+    limited = [call.split(" ", 2)[2] for call in machine.calls()[:-1]]
+    assert {*limited[:-1]} == linters
+    assert limited[-1] == "scripts/newest-servers"
     assert machine.calls()[-1] == "make check"
+
+
+def test_newest_servers_that_cannot_be_built_are_told_of_and_all_else_is_checked(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {*SERVERS, "go"})
+    write(machine.bin / "timeout", '#!/bin/sh\nshift\nexec "$@"\n')
+    result = machine.run(servers=1)
+    assert result.returncode == 0
+    assert result.stderr.endswith("could not be built (scripts/newest-servers).\n")
+    assert machine.calls()[-2:] == ["newest-servers ", "make check"]
+
+
+def test_without_go_it_is_told_that_they_are_not_tested(tmp_path: Path) -> None:
+    assert "there is no Go here" in Machine(tmp_path, SERVERS).run().stderr
 
 
 def test_failing_checks_fail_the_run(tmp_path: Path) -> None:

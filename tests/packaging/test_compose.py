@@ -10,9 +10,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from exporter.cli.demo_receiver import command as demo_receiver
 from exporter.cli.simulate import command as simulate
+from exporter.demo.receiver import RECEIVER_PORT
 from exporter.settings.load import load
 from exporter.simulator.accounts import default_accounts
+from exporter.simulator.steering import SIMULATOR
 from tests.support.tools import need_tool
 
 PROJECT = Path(__file__).parents[2]
@@ -51,7 +54,7 @@ def test_it_keeps_the_schema() -> None:
 
 
 def test_everything_is_there() -> None:
-    assert set(SERVICES) == {"exporter", "simulator", "prometheus", "alertmanager", "grafana"}
+    assert set(SERVICES) == {"exporter", "simulator", "prometheus", "alertmanager", "receiver", "grafana"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -143,6 +146,22 @@ def test_promtool_finds_no_fault(tmp_path: Path) -> None:
 def test_alertmanager_is_as_shipped() -> None:
     config = inside("alertmanager", option("alertmanager", "--config.file"))
     assert config == PROJECT / "config/alertmanager.yml"
+
+
+def test_the_receiver_listens_where_alertmanager_sends() -> None:
+    """On Alertmanager's own loopback, so that the shipped file is right there, too."""
+    assert SERVICES["receiver"]["network_mode"] == "service:alertmanager"
+    assert SERVICES["receiver"]["command"] == ["demo-receiver"]
+    assert f"127.0.0.1:{RECEIVER_PORT}" in [param.default for param in demo_receiver.params]
+    config = yaml.safe_load(inside("alertmanager", option("alertmanager", "--config.file")).read_text())
+    urls = {webhook["url"] for each in config["receivers"] for webhook in each["webhook_configs"]}
+    assert urls == {f"http://localhost:{RECEIVER_PORT}/alerts"}
+
+
+def test_a_scenario_is_switched_on_from_within_the_simulators_container() -> None:
+    """Without saying where it is: docker compose exec simulator bytespike-exporter scenario outage --for 10m."""
+    settings = load(inside("exporter", "/etc/bytespike-exporter/exporter.yml"))
+    assert {account.base_url for account in settings.accounts} == {SIMULATOR}
 
 
 def test_grafana_reads_the_shipped_dashboards() -> None:

@@ -61,7 +61,8 @@ class Tree:
         os.utime(self.root / name, (later, later))
 
 
-ALERTING = ".venv/bin/pytest -m alerting --numprocesses=2 --dist=loadgroup tests/e2e/alerting"
+ALERTING = ".venv/bin/pytest -m alerting --numprocesses=0 tests/e2e/alerting"
+INSTALLED, NEWEST = (f"BYTESPIKE_TEST_SERVERS={name} {ALERTING}" for name in ("installed", "newest"))
 PYTEST = ".venv/bin/pytest --numprocesses=3 --dist=worksteal"
 
 
@@ -119,8 +120,14 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
     [
         ("demo", [".venv/bin/bytespike-exporter demo --some"]),
         ("test", [f"{PYTEST} --some"]),
-        ("check", [".venv/bin/ruff check .", ".venv/bin/mypy", f"{PYTEST} --cov --cov-report=term --some", ALERTING]),
-        ("alerting", [f"{ALERTING} --some"]),
+        (
+            "check",
+            [
+                *(".venv/bin/ruff check .", ".venv/bin/mypy"),
+                *(f"{PYTEST} --cov --cov-report=term --some", INSTALLED, NEWEST),
+            ],
+        ),
+        ("alerting", [f"{INSTALLED} --some", f"{NEWEST} --some"]),
         ("docs", [".venv/bin/python scripts/generated.py write"]),
     ],
 )

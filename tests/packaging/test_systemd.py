@@ -1,7 +1,9 @@
 """The systemd unit, asked of the real systemd-analyze where there is one."""
 
 import re
+import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,6 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli import serve
+from exporter.cli.exits import ExitCode
+from exporter.cli.supervision import FEEDS
+from exporter.service.exporter import HEARTBEAT_LATE
+from tests.support.processes import start_exporter
 
 PROJECT = Path(__file__).parents[2]
 UNIT = PROJECT / "config/systemd/bytespike-exporter.service"
@@ -55,6 +61,33 @@ def test_the_command_line_is_one_that_the_program_takes() -> None:
 
 def test_it_is_reloaded_by_the_signal_that_means_it() -> None:
     assert setting("ExecReload") == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_it_is_not_started_again_where_that_cannot_help() -> None:
+    assert setting("Restart") == ["on-failure"]
+    assert setting("RestartPreventExitStatus") == [f"{ExitCode.CONFIG:d} {ExitCode.USAGE:d}"]
+
+
+def test_it_is_started_again_where_it_does_not_live_as_it_should() -> None:
+    """Type=notify is what lets it give signs of life; it may be as late as /-/healthy allows without being ended."""
+    assert setting("Type") == ["notify"]
+    [patience] = setting("WatchdogSec")
+    assert int(patience.removesuffix("s")) / FEEDS > HEARTBEAT_LATE
+    assert "AF_UNIX" in setting("RestrictAddressFamilies")[0].split()
+
+
+def test_an_aborted_process_says_where_it_was_and_leaves_no_keys_behind(tmp_path: Path) -> None:
+    assert setting("LimitCORE") == ["0"]
+    [assignment] = setting("Environment")
+    name, _, value = assignment.partition("=")
+    config = tmp_path / "exporter.yml"
+    config.write_text("accounts: [{name: a, base_url: 'http://127.0.0.1:1', api_key_env: KEY}]\ntask_groups: []\n")
+    with start_exporter(config, env={name: value, "KEY": "sk-byts-hidden"}) as exporter:
+        resource.prlimit(exporter.pid, resource.RLIMIT_CORE, (0, 0))
+        exporter.send(signal.SIGABRT)
+        assert exporter.wait() == -signal.SIGABRT
+        assert "most recent call first" in exporter.output
+        assert "sk-byts-hidden" not in exporter.output
 
 
 def test_it_has_the_time_that_it_takes_to_stop() -> None:

@@ -8,12 +8,17 @@ from tests.rules.series import Series
 
 @dataclass(frozen=True, slots=True)
 class Fires:
-    """It fires at this minute, not one before, with these labels (severity aside) and this description."""
+    """It fires at this minute, not one before, with these labels (severity aside) and this description.
+
+    The description is read at the minute ``read``, where that is another one: within a window that is still filling,
+    versions of Prometheus differ in what they make of it.
+    """
 
     at: int
     series: Series
     labels: Mapping[str, str]
     description: str
+    read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,10 @@ class Clears:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The three of one alert; there may be several reasons to stay quiet."""
+    """The three of one alert; there may be several reasons to stay quiet, and ``also`` several to fire."""
 
     alert: str
     fires: Fires
     quiet: tuple[Quiet, ...]
     clears: Clears
+    also: tuple[Fires, ...] = ()

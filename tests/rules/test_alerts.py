@@ -6,8 +6,9 @@ import pytest
 
 from monitoring.alerting import alerts
 from tests.rules import promtool
-from tests.rules.case import Case, Quiet
+from tests.rules.case import Case, Fires, Quiet
 from tests.rules.cases.table import CASES
+from tests.support.servers import Servers
 
 ALWAYS = "ByteSpikeWatchdog"
 """The one alert that is meant to fire for ever: it has nothing to be quiet about."""
@@ -15,27 +16,34 @@ ALWAYS = "ByteSpikeWatchdog"
 QUIET = [(case.alert, quiet) for case in CASES for quiet in case.quiet]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
-def test_it_fires_at_the_minute_with_exactly_these_labels_and_annotations(case: Case, tmp_path: Path) -> None:
-    promtool.check(tmp_path, promtool.needed(case.alert), [promtool.fires(case.alert, case.fires)])
+FIRES = [(case.alert, fires) for case in CASES for fires in (case.fires, *case.also)]
+
+
+@pytest.mark.parametrize(("alert", "fires"), FIRES, ids=[f"{alert} at {fires.at}" for alert, fires in FIRES])
+def test_it_fires_at_the_minute_with_exactly_these_labels_and_annotations(
+    servers: Servers, alert: str, fires: Fires, tmp_path: Path
+) -> None:
+    promtool.check(tmp_path, promtool.needed(alert), [promtool.fires(alert, fires)], servers=servers)
 
 
 @pytest.mark.parametrize(("alert", "quiet"), QUIET, ids=[f"{alert}: {quiet.why}" for alert, quiet in QUIET])
-def test_it_stays_quiet_although_something_similar_happens(alert: str, quiet: Quiet, tmp_path: Path) -> None:
-    promtool.check(tmp_path, promtool.needed(alert), [promtool.quiet(alert, quiet)])
+def test_it_stays_quiet_although_something_similar_happens(
+    servers: Servers, alert: str, quiet: Quiet, tmp_path: Path
+) -> None:
+    promtool.check(tmp_path, promtool.needed(alert), [promtool.quiet(alert, quiet)], servers=servers)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
-def test_it_clears_by_itself(case: Case, tmp_path: Path) -> None:
-    promtool.check(tmp_path, promtool.needed(case.alert), [promtool.clears(case.alert, case.clears)])
+def test_it_clears_by_itself(servers: Servers, case: Case, tmp_path: Path) -> None:
+    promtool.check(tmp_path, promtool.needed(case.alert), [promtool.clears(case.alert, case.clears)], servers=servers)
 
 
-def test_the_watchdog_fires_always(tmp_path: Path) -> None:
+def test_the_watchdog_fires_always(servers: Servers, tmp_path: Path) -> None:
     rule = promtool.ALERTS[ALWAYS]
-    expected = {"exp_labels": {"severity": "info"}, "exp_annotations": dict(rule.annotations)}
+    expected = {"exp_labels": {"severity": "info"}, "exp_annotations": dict(rule.annotations())}
     times = [{"eval_time": at, "alertname": ALWAYS, "exp_alerts": [expected]} for at in ("0m", "60m")]
     group = {"interval": "1m", "input_series": [], "alert_rule_test": times}
-    promtool.check(tmp_path, promtool.needed(ALWAYS), [group])
+    promtool.check(tmp_path, promtool.needed(ALWAYS), [group], servers=servers)
 
 
 def test_every_alert_has_its_cases() -> None:

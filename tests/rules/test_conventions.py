@@ -1,7 +1,9 @@
 """What holds for every rule: names, labels, texts, windows, and that it reads only what the exporter exports."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -24,9 +26,13 @@ EXPRESSIONS: dict[str, str] = {
 
 PROMETHEUS = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
 
+BOARDS = {board["uid"]: board for board in map(json.loads, map(Path.read_text, (ROOT / "dashboards").glob("*.json")))}
+
 SHORT_WAITS = {
     "ByteSpikeSuccessBudgetBurningFast": "its windows have waited already",
     "ByteSpikeAPIKeyRejected": "the API never takes this answer back by itself",
+    "ByteSpikeUpstreamDown": "an outage of eight minutes must call somebody in time",
+    "ByteSpikeExporterRestarting": "its window has waited already",
     "ByteSpikeWatchdog": "it fires always",
 }
 """Alerts that wait less than five minutes, and why they may."""
@@ -50,7 +56,7 @@ def test_an_alert_has_a_name_texts_and_a_page(alert: Alert) -> None:
     assert re.fullmatch(r"ByteSpike([A-Z][a-z]*)+", alert.name)
     assert re.fullmatch(r"[A-Z].*[^.]\.", alert.summary)
     assert alert.description.endswith(".")
-    assert alert.annotations["runbook_url"] == f"{RUNBOOKS}{alert.name}.md"
+    assert alert.annotations()["runbook_url"] == f"{RUNBOOKS}{alert.name}.md"
     assert RUNBOOKS.startswith("https://")
 
 
@@ -113,3 +119,20 @@ def test_the_alerts_know_the_job_by_its_name() -> None:
 def test_the_table_links_every_alert() -> None:
     text = page.page()
     assert all(f"| [{alert.name}](runbooks/{alert.name}.md) | {alert.severity} |" in text for alert in ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_leads_to_a_dashboard_and_chooses_only_what_that_has(alert: Alert) -> None:
+    path, _, chosen = alert.annotations("https://grafana.example/")["dashboard_url"].partition("?")
+    board = BOARDS[path.removeprefix("https://grafana.example/d/")]
+    variables = {variable["name"] for variable in board["templating"]["list"]}
+    assert set(re.findall(r"var-(\w+)=", chosen)) <= variables
+    assert set(re.findall(r"\$labels\.(\w+)", chosen)) <= check(EXPRESSIONS[alert.name], vocabulary())
+
+
+def test_the_gauges_of_tasks_are_added_up_and_those_of_accounts_taken_once() -> None:
+    for name, expr in EXPRESSIONS.items():
+        assert not re.search(r"(?:max|min|avg) (?:without|by) \([^)]*\) \(\s*bytespike_tasks(?!_oldest)", expr), name
+        assert not re.search(
+            r"sum (?:without|by) \([^)]*\) \(\s*bytespike_(?:up|api_(?:suspended|\w*quota|rate))", expr
+        ), name

@@ -10,6 +10,7 @@ from monitoring import alerting, page, recording
 from monitoring.document import document
 from monitoring.rule import Alert, Group, Record, Severity
 from tests.rules.promtool import ROOT, RULES, run
+from tests.support.servers import Servers
 
 SMALL = (
     Group(
@@ -52,6 +53,7 @@ groups:
           summary: Small.
           description: '{{ $value }} of it.'
           runbook_url: https://github.com/bytespike/bytespike-exporter/blob/main/docs/runbooks/ByteSpikeSmall.md
+          dashboard_url: /d/bytespike-overview
 """
 
 
@@ -71,22 +73,22 @@ def test_what_is_committed_is_what_is_printed(path: str, text: str) -> None:
     assert (ROOT / path).read_text() == text, "run: make docs"
 
 
-def test_promtool_finds_no_fault() -> None:
-    done = run("check", "rules", "--lint-fatal", *sorted(RULES.glob("*.yml")))
+def test_promtool_finds_no_fault(servers: Servers) -> None:
+    done = run("check", "rules", "--lint-fatal", *sorted(RULES.glob("*.yml")), servers=servers)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_promtool_finds_no_fault_in_the_configuration_that_loads_them() -> None:
-    done = run("check", "config", "--lint-fatal", ROOT / "config" / "prometheus" / "prometheus.yml")
+def test_promtool_finds_no_fault_in_the_configuration_that_loads_them(servers: Servers) -> None:
+    done = run("check", "config", "--lint-fatal", ROOT / "config" / "prometheus" / "prometheus.yml", servers=servers)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 rule files found" in done.stdout
 
 
 @pytest.mark.parametrize("module", [recording, alerting])
-def test_rules_sped_up_are_still_rules(module: type[object], tmp_path: Path) -> None:
+def test_rules_sped_up_are_still_rules(servers: Servers, module: type[object], tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(document(module.groups(), speed=120))  # type: ignore[attr-defined] # each module has it
-    done = run("check", "rules", "--lint-fatal", file)
+    done = run("check", "rules", "--lint-fatal", file, servers=servers)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -16,6 +16,7 @@ BROKEN = [
     ("for: 5m", "for: 0m", "rule/for"),
     ("summary: Far more", "summary: far more", "alerts/annotation"),
     ("ByteSpikeTasksNotFound.md", "ByteSpikeTaskNotFound.md", "alerts/annotation"),
+    ("dashboard_url: /d/bytespike-", "dashboard_url: /d/", "alerts/annotation"),
     ("$labels.group", "$labels.instance", "alerts/template"),
     ("status=~", "status=~~", "promql/syntax"),
     ('"completed|failed"', '"completed"', "promql/regexp"),

@@ -236,7 +236,9 @@ def test_a_slow_wave_outlasts_the_estimate(simulator: Simulator) -> None:
     [
         ("earthquake", {}, "no scenario is named 'earthquake'; there are: failure_wave, slow_wave"),
         ("outage", {"status": 404}, "outage: status: Input should be greater than or equal to 500"),
-        ("outage", {"colour": "red"}, "outage: colour: Unexpected keyword argument"),
+        ("outage", {"colour": "red"}, "outage has no parameter 'colour'; there are: ratio, account, status"),
+        ("outage", {"account": "third"}, "no account is named 'third'; there are: demo, second"),
+        ("key_revoked", {"key": "third"}, "no key is named 'third'; there are: demo, second"),
         (
             "garbage",
             {"kind": "x", "ratio": 2},
@@ -244,9 +246,9 @@ def test_a_slow_wave_outlasts_the_estimate(simulator: Simulator) -> None:
         ),
     ],
 )
-def test_what_cannot_be_switched_on(name: str, params: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_switched_on(simulator: Simulator, name: str, params: dict[str, Any], message: str) -> None:
     with pytest.raises(SimulatorError) as error:
-        Schedule().switch_on(name, now=0.0, params=params)
+        simulator.scenario(name, params=params)
     assert str(error.value).startswith(message)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
+from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import BuildView, Snapshot
 from exporter.registration.registrar import Result
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
@@ -127,6 +128,7 @@ class FakeExporter:
     tasks: FakeTasks = field(default_factory=FakeTasks)
     registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    recent: Recent = field(default_factory=Recent)
 
     def snapshot(self) -> Snapshot:
         return self.shown()

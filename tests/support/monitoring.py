@@ -15,7 +15,7 @@ from monitoring import alerting, recording
 from monitoring.document import document
 from monitoring.durations import faster
 from tests.support.processes import PROJECT
-from tests.support.tools import need_tool
+from tests.support.servers import INSTALLED, Servers
 
 PROMETHEUS_FILE = PROJECT / "config" / "prometheus" / "prometheus.yml"
 ALERTMANAGER_FILE = PROJECT / "config" / "alertmanager.yml"
@@ -121,7 +121,13 @@ class Alertmanager(Server):
 
 
 def start_prometheus(
-    directory: Path, *, exporters: Sequence[str], alertmanager: str, speed: float, port: int | None = None
+    directory: Path,
+    *,
+    exporters: Sequence[str],
+    alertmanager: str,
+    speed: float,
+    port: int | None = None,
+    servers: Servers = INSTALLED,
 ) -> Prometheus:
     """A Prometheus with the shipped configuration and rules, ``speed`` times as fast; enter it to have it ready.
 
@@ -133,7 +139,7 @@ def start_prometheus(
     config = prometheus_config(own=address, exporters=exporters, alertmanager=alertmanager, speed=speed)
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [
-        need_tool("prometheus"),
+        servers.need("prometheus"),
         f"--config.file={directory}/prometheus.yml",
         f"--storage.tsdb.path={directory}/data",
         f"--web.listen-address={address}",
@@ -143,14 +149,14 @@ def start_prometheus(
     return Prometheus(command, url=f"http://{address}", log=directory / "prometheus.log")
 
 
-def start_alertmanager(directory: Path, *, webhook: str, speed: float) -> Alertmanager:
+def start_alertmanager(directory: Path, *, webhook: str, speed: float, servers: Servers = INSTALLED) -> Alertmanager:
     """An Alertmanager with the shipped configuration, its receivers at the webhook's URL; enter it to have it ready."""
     address = f"127.0.0.1:{free_port()}"
     directory.mkdir(parents=True, exist_ok=True)
     config = alertmanager_config(webhook=webhook, speed=speed)
     (directory / "alertmanager.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [
-        need_tool("prometheus-alertmanager"),
+        servers.need("alertmanager"),
         f"--config.file={directory}/alertmanager.yml",
         f"--storage.path={directory}/data",
         f"--web.listen-address={address}",

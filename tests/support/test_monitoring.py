@@ -62,6 +62,7 @@ def test_alertmanager_differs_in_its_pace_and_its_receivers_alone() -> None:
         "route.repeat_interval": ("12h", "12m"),
         "route.routes[0].group_interval": ("1m", "1s"),
         "route.routes[0].repeat_interval": ("5m", "5s"),
+        "route.routes[1].group_interval": ("1m", "1s"),
         "route.routes[1].repeat_interval": ("1h", "1m"),
         "route.routes[3].repeat_interval": ("24h", "24m"),
     }

@@ -28,7 +28,7 @@ class Webhook:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._told: list[Told] = []
+        self._notifications: list[tuple[Told, ...]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -44,15 +44,19 @@ class Webhook:
 
     def told(self) -> list[Told]:
         """Everything so far, in the order of its arrival."""
+        return [told for notification in self.notifications() for told in notification]
+
+    def notifications(self) -> list[tuple[Told, ...]]:
+        """The same, by what was told at once."""
         with self._lock:
-            return list(self._told)
+            return list(self._notifications)
 
     def take(self, path: str, body: bytes) -> None:
         """Remember one notification."""
         now, receiver = time.time(), path.rpartition("/")[2]
         alerts = json.loads(body)["alerts"]
         with self._lock:
-            self._told += [_read(alert, now, receiver) for alert in alerts]
+            self._notifications.append(tuple(_read(alert, now, receiver) for alert in alerts))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         webhook = self

@@ -317,6 +317,17 @@ def test_the_census_adds_up_open_tasks() -> None:
     assert at_31.oldest == {(ONE, Status.RUNNING): T0, (ONE, Status.PENDING): T0}
 
 
+def test_a_task_followed_anew_and_not_asked_yet_has_no_age_though_an_earlier_answer_is_remembered() -> None:
+    """The ledger keeps that it was seen, so that it counts once, beside a state that knows nothing more of it."""
+    item = by_id("t")
+    lists = Lists(rules=Rules(default_eta={"one": 1.0}))
+    lists.assign({"s": [item]}, memory={item.ref: replace(begin(item, now=T0), observed_at=T0 - 5)})
+
+    census = lists.tracker.census(now=T0 + 99)
+    assert census.counts == {(ONE, Status.UNOBSERVED): 1}
+    assert (census.oldest, census.overdue) == ({}, {})
+
+
 def test_sums_of_credits_do_not_drift() -> None:
     lists = Lists(("s", [by_id(f"t{i}") for i in range(30)]))
     for i in range(30):

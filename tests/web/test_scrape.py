@@ -3,16 +3,19 @@
 import asyncio
 import gzip
 import threading
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, MutableMapping
+from functools import partial
+from typing import Any, cast
 
 import httpx
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from exporter.accounting.series import Series, labels_of
 from exporter.metrics.snapshot import AccountView, Snapshot
 from exporter.tasks.item import TaskLabels
+from exporter.web.app import create_app
 from exporter.web.responses import BusyError, RenderSlots
 from exporter.web.scrape import MAX_NAMES
 from tests.support.browse import Browse
@@ -47,6 +50,32 @@ async def test_a_page_says_which_codes_it_has_shown_at_0(browse: Browse) -> None
         answer = await client.get("/metrics")
     assert 'error_code="hot",group="renders",model=""} 0.0' in answer.text
     assert exporter.announcements == [HOT]
+
+
+async def test_a_page_that_nobody_waits_for_any_more_has_shown_nothing() -> None:
+    """A scrape that takes too long is hung up on, and has failed for whoever asked."""
+    exporter = FakeExporter(shown=with_new_code)
+    app = create_app(exporter, log=structlog.get_logger())
+    for message, announced in (({"type": "http.disconnect"}, []), ({"type": "http.request"}, [HOT])):
+        await app(GET_METRICS, partial(_forever, message), _into_the_void)
+        assert exporter.announcements == announced
+
+
+GET_METRICS: MutableMapping[str, Any] = {
+    "type": "http",
+    "method": "GET",
+    "path": "/metrics",
+    "query_string": b"",
+    "headers": [],
+}
+
+
+async def _forever(message: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return message
+
+
+async def _into_the_void(_: MutableMapping[str, Any]) -> None:
+    pass
 
 
 async def test_openmetrics_where_it_is_asked_for(browse: Browse) -> None:

@@ -21,8 +21,8 @@ HEALTHY_SECONDS = seconds("10m") / SPEED
 
 START_SECONDS = 60.0
 STORM_SECONDS = 240.0
-CALM_SECONDS = 240.0
-"""How long is waited at most. Two idle cores need a good half of each."""
+CALM_SECONDS = 420.0
+"""How long is waited at most. Two idle cores need a good half of each: one alert stays for three minutes."""
 
 AGAIN_SECONDS = 90.0
 """A scenario that is over, but was not told of within so long, is begun once more: the machine was busy."""

@@ -13,6 +13,7 @@ from tests.e2e.alerting.plan import CASES, HEALTHY, SHARED
 from tests.e2e.upstream import Upstream
 from tests.support.monitoring import Alertmanager, Prometheus, start_alertmanager, start_prometheus
 from tests.support.processes import RunningExporter, start_exporter, start_simulator
+from tests.support.servers import INSTALLED, Servers
 from tests.support.webhook import Webhook
 
 SPEED = 20.0
@@ -59,6 +60,7 @@ def running(
     speed: float = SPEED,
     parts: int = PARTS,
     shared: Sequence[str] = SHARED,
+    servers: Servers = INSTALLED,
 ) -> Iterator[Stack]:
     """Start everything on loopback, and end it afterwards.
 
@@ -66,7 +68,7 @@ def running(
     """
     with ExitStack() as stack:
         webhook = stack.enter_context(Webhook())
-        alertmanager = start_alertmanager(directory / "alertmanager", webhook=webhook.url, speed=speed)
+        alertmanager = start_alertmanager(directory / "alertmanager", webhook=webhook.url, speed=speed, servers=servers)
         stack.enter_context(alertmanager)
         simulator = stack.enter_context(start_simulator(directory, *simulated(directory, [*accounts, OTHER])))
         upstream = stack.enter_context(closing(Upstream(simulator.url)))
@@ -82,6 +84,7 @@ def running(
             exporters=[exporter.url.removeprefix("http://") for exporter in (*exporters, other)],
             alertmanager=alertmanager.url.removeprefix("http://"),
             speed=speed,
+            servers=servers,
         )
         stack.enter_context(prometheus)
         rates = {key_of(case.account): case.rate for case in CASES if case.rate and case.account in accounts}

@@ -9,7 +9,7 @@ from tests.e2e.alerting.play import HEALTHY_SECONDS
 from tests.e2e.alerting.story import Story
 from tests.support import pint
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alerting, pytest.mark.xdist_group("story")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alerting]
 
 SEVERITIES = {alert.name: alert.severity for alert in alerts()}
 RECEIVERS = {"critical": "page", "warning": "ticket", "info": "notice"}
@@ -97,7 +97,7 @@ def test_the_linter_finds_nothing_beside_a_prometheus_that_has_all_the_series(st
 def test_what_is_told_is_whole(story: Story) -> None:
     for told in story.told():
         text = " ".join(told.annotations.values())
-        assert told.annotations.keys() == {"summary", "description", "runbook_url"}
+        assert told.annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
         assert "<no value>" not in text, told
         assert "%!" not in text, told
 

@@ -10,7 +10,7 @@ from tests.e2e.alerting.plan import CASES, HEALTHY, Case
 from tests.e2e.alerting.stack import OTHER
 from tests.e2e.alerting.story import Phase, Story
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alerting, pytest.mark.xdist_group("story")]
+pytestmark = [pytest.mark.e2e, pytest.mark.alerting]
 
 SHOWS_WHAT_IS_WRONG = {
     "Failed requests a minute, by reason": "requests do not fail",

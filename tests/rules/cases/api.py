@@ -31,6 +31,23 @@ def drift(*phases: tuple[int, float]) -> Series:
     return series("bytespike_api_schema_drift_total", counted(*phases), kind="unknown_status")
 
 
+OF_WHAT_IT_ASKS = (
+    "of what account default asks the API gets no answer that can be used: timeouts, broken connections, 5xx or "
+    "answers that make no sense."
+)
+
+
+def asked(*, up: str, last: str, running: float = 1, suspended: float = 0) -> Series:
+    """What came of the last poll, when the last answer came, and what is open; it may be held back for money."""
+    return together(
+        series("bytespike_up", up),
+        series("bytespike_api_last_success_timestamp_seconds", last),
+        series("bytespike_tasks", steady((61, running)), status="running"),
+        held("payment", (61, suspended)),
+        held("server", (61, 0)),
+    )
+
+
 CASES = (
     Case(
         "ByteSpikeAPIKeyRejected",
@@ -59,21 +76,41 @@ CASES = (
     ),
     Case(
         "ByteSpikeUpstreamDown",
-        fires=Fires(
-            at=18,
-            series=requests(((60, 10),), server=((9, 0), (51, 6)), timeout=((9, 0), (51, 2))),
-            labels=ACCOUNT,
-            description=(
-                "80% of the requests of account default failed within 5 minutes, by timeouts, broken connections, 5xx "
-                "or answers that make no sense."
+        fires=Fires(  # an outage of eight minutes, in which hardly anything is sent
+            at=13,
+            series=together(
+                held("server", (10, 0), (8, 1), (20, 0)),
+                requests(((10, 10), (8, 2), (20, 10)), server=((10, 0), (8, 2), (20, 0))),
             ),
+            labels=ACCOUNT,
+            description=f"100% {OF_WHAT_IT_ASKS}",
         ),
         quiet=(
             Quiet("the API refuses, so it answers", 60, requests(((60, 10),), invalid_api_key=((60, 10),))),
+            Quiet("it refuses for hours", 60, asked(up="0+0x60", last="0+0x60", suspended=1)),
             Quiet("a fifth fails", 60, requests(((60, 10),), server=((60, 2),))),
             Quiet("too few to tell", 60, requests(((60, 0.2),), server=((60, 0.2),))),
+            Quiet("two minutes", 60, held("timeout", (10, 0), (2, 1), (50, 0))),
+            # few good tasks, asked seldom, and a poisoned one in between, which is what is seen nearly always
+            Quiet("a poisoned task", 60, asked(up="1 0+0x3 " * 12, last=" ".join(f"{240 * n}+0x3" for n in range(16)))),
+            Quiet("nothing is open", 60, asked(up="0+0x60", last="0+0x60", running=0)),
         ),
-        clears=Clears(firing=40, over=45, series=requests(((90, 10),), server=((9, 0), (31, 8), (50, 0)))),
+        clears=Clears(firing=17, over=18, series=held("connect", (10, 0), (8, 1), (20, 0))),
+        also=(
+            Fires(
+                at=16,
+                series=requests(((60, 10),), server=((9, 0), (51, 6)), timeout=((9, 0), (51, 2))),
+                labels=ACCOUNT,
+                read=30,
+                description=f"80% {OF_WHAT_IT_ASKS}",
+            ),
+            Fires(  # one task alone is asked about, now and then: that is not enough to hold the account back
+                at=14,
+                series=asked(up="0+0x60", last="0+0x60"),
+                labels=ACCOUNT,
+                description=f"100% {OF_WHAT_IT_ASKS}",
+            ),
+        ),
     ),
     Case(
         "ByteSpikeConcurrencyExhausted",
@@ -89,6 +126,18 @@ CASES = (
             Quiet("one in ten is refused", 60, requests(((60, 10),), concurrency=((60, 1),))),
             Quiet("too few to tell", 60, requests(((60, 0.2),), concurrency=((60, 0.2),))),
         ),
+        also=(
+            Fires(  # each refusal holds the account back for half a minute
+                at=22,
+                series=requests(((9, 10), (51, 2)), concurrency=((9, 0), (51, 2))),
+                labels=ACCOUNT,
+                read=30,
+                description=(
+                    "100% of the requests of account default were refused within 5 minutes, for too many were in "
+                    "flight."
+                ),
+            ),
+        ),
         clears=Clears(firing=40, over=45, series=requests(((90, 10),), concurrency=((40, 5), (50, 0)))),
     ),
     Case(
@@ -102,6 +151,14 @@ CASES = (
         quiet=(
             Quiet("one in fifty is slow", 60, latency(quick=((60, 49),), slow=((60, 1),))),
             Quiet("too few to tell", 60, latency(quick=((60, 0),), slow=((60, 0.2),))),
+            Quiet(
+                "these are the timeouts of an outage",
+                80,
+                together(
+                    latency(quick=((9, 10), (20, 0), (51, 10)), slow=((9, 0), (20, 2), (51, 0))),
+                    held("timeout", (10, 0), (20, 1), (51, 0)),
+                ),
+            ),
         ),
         clears=Clears(firing=40, over=46, series=latency(quick=((40, 8), (40, 10)), slow=((40, 2), (40, 0)))),
     ),

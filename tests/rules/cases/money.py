@@ -2,7 +2,7 @@
 
 from tests.rules.case import Case, Clears, Fires, Quiet
 from tests.rules.cases.outcomes import GROUP
-from tests.rules.series import OWN, Series, counted, series, steady, together
+from tests.rules.series import OWN, Series, counted, raw, series, steady, together
 
 ACCOUNT = {"job": "bytespike-exporter", "account": "default"}
 KEY_OF_ONE = {**OWN, "account": "default"}
@@ -31,6 +31,11 @@ def bucket(remaining: str, *, reset: float = 1e6) -> Series:
     )
 
 
+def each_night(start: int, minutes: int, rate: float) -> tuple[tuple[int, float], ...]:
+    """Three days, on each of which so much is spent a minute for a while from that minute on."""
+    return ((start, 0), (minutes, rate), (1440 - start - minutes, 0)) * 3
+
+
 CASES = (
     Case(
         "ByteSpikeCreditsBurningFast",
@@ -38,12 +43,15 @@ CASES = (
             at=1520,
             series=spent((1500, 0.05), (60, 1)),
             labels={**ACCOUNT, "team": "video"},
-            description="Account default spent 22.00 credits within an hour.",
+            read=1560,
+            description="Account default spent 60.00 credits within an hour.",
         ),
         quiet=(
             Quiet("it is spent so fast always", 1600, spent((1600, 1))),
             Quiet("the exporter is new", 240, spent((180, 0.05), (60, 1))),
             Quiet("it is little money", 1560, spent((1500, 0.01), (60, 0.1))),
+            Quiet("three times as much as at any other time", 1600, spent((1500, 0.3), (60, 0.9))),
+            Quiet("the batch of every night", 2700, spent(*each_night(1200, 30, 1))),
         ),
         clears=Clears(firing=1560, over=1620, series=spent((1500, 0.05), (60, 1), (100, 0.05))),
     ),
@@ -66,26 +74,52 @@ CASES = (
     Case(
         "ByteSpikeQuotaRunningOut",
         fires=Fires(
-            at=11,
-            series=series(QUOTA, "100-0.5x120"),
-            labels=KEY_OF_ONE,
+            at=106,
+            series=series(QUOTA, "100-0.5x200"),
+            labels=ACCOUNT,
             description=(
-                "The key of account default has 94.50 credits of its quota left: at the last hour's rate they are gone "
+                "The key of account default has 47.00 credits of its quota left: at the last hour's rate they are gone "
                 "within 4h."
             ),
         ),
         quiet=(
             Quiet("it lasts for days", 120, series(QUOTA, "100-0.05x120")),
             Quiet("0 is how this key says that it has no quota", 120, series(QUOTA, "0+0x120")),
+            Quiet("a burst takes a third of it", 300, series(QUOTA, "100+0x10 99-1x33 66+0x300")),
+            Quiet("a burst takes half of it after a quiet day", 900, series(QUOTA, "100+0x600 98-2x27 45+0x300")),
+            Quiet("little is left, and nothing is spent", 300, series(QUOTA, "100+0x10 _x90 20+0x300")),
         ),
-        clears=Clears(firing=30, over=31, series=series(QUOTA, "100-0.5x30 500-0.5x60")),
+        clears=Clears(firing=120, over=121, series=series(QUOTA, "100-0.5x120 500-0.5x60")),
+        also=(
+            Fires(  # a drain after quiet hours
+                at=656,
+                series=series(QUOTA, "100+0x600 98.5-1.5x65 0+0x100"),
+                labels=ACCOUNT,
+                description=(
+                    "The key of account default has 16.00 credits of its quota left: at the last hour's rate they are "
+                    "gone within 4h."
+                ),
+            ),
+            Fires(  # two exporters know the key: what the one heard last counts, whose answer is newer
+                at=106,
+                series=together(
+                    series(QUOTA, "100-0.5x200"),
+                    raw(QUOTA, "100+0x200", account="default", instance="another:9877"),
+                ),
+                labels=ACCOUNT,
+                description=(
+                    "The key of account default has 47.00 credits of its quota left: at the last hour's rate they are "
+                    "gone within 4h."
+                ),
+            ),
+        ),
     ),
     Case(
         "ByteSpikeWalletRunningOut",
         fires=Fires(
-            at=11,
+            at=10,
             series=series(WALLET, "8-1x8 0+0x50"),
-            labels=KEY_OF_ONE,
+            labels=ACCOUNT,
             description=(
                 "The wallet behind account default holds 0.00 credits: at the last hour's rate they are gone within 4h."
             ),
@@ -93,16 +127,30 @@ CASES = (
         quiet=(
             Quiet("nothing is spent", 120, series(WALLET, "8+0x120")),
             Quiet("the wallet has been at 0 for ever", 120, series(WALLET, "0+0x120")),
+            Quiet("a burst takes a third of it", 300, series(WALLET, "100+0x10 99-1x33 66+0x300")),
+            Quiet("a burst takes half of it after a quiet day", 900, series(WALLET, "100+0x600 98-2x27 45+0x300")),
+            Quiet("little is left, and nothing is spent", 300, series(WALLET, "100+0x10 _x90 20+0x300")),
             Quiet("it is the key's quota", 120, series(QUOTA, "8-1x8 0+0x120")),
         ),
         clears=Clears(firing=30, over=31, series=series(WALLET, "8-1x8 0+0x21 500-0.5x60")),
+        also=(
+            Fires(  # a drain after quiet hours
+                at=656,
+                series=series(WALLET, "100+0x600 98.5-1.5x65 0+0x100"),
+                labels=ACCOUNT,
+                description=(
+                    "The wallet behind account default holds 16.00 credits: at the last hour's rate they are gone "
+                    "within 4h."
+                ),
+            ),
+        ),
     ),
     Case(
         "ByteSpikeRateLimitNearlyReached",
         fires=Fires(
             at=15,
             series=bucket(steady((10, 10), (80, 4))),
-            labels=KEY_OF_ONE,
+            labels=ACCOUNT,
             description="The key of account default has 8% of its tightest spend limit left.",
         ),
         quiet=(

@@ -4,8 +4,6 @@ from tests.rules.case import Case, Clears, Fires, Quiet
 from tests.rules.cases.outcomes import GROUP
 from tests.rules.series import Series, counted, finished, histogram, series, steady, together
 
-HOUR = 3600
-
 
 def open_tasks(running: str, oldest: str) -> Series:
     """Running tasks and when the oldest of them was submitted."""
@@ -38,35 +36,90 @@ def eta(*, near: tuple[tuple[int, float], ...], far: tuple[tuple[int, float], ..
     return histogram("bytespike_tasks_eta_ratio", counts)
 
 
+Phases = tuple[tuple[int, float], ...]
+
+
+def traffic(*, followed: Phases, done: Phases, running: str, oldest: int) -> Series:
+    """Tasks that come, end and run; ``oldest`` is the minute at which the oldest open one was submitted."""
+    return together(
+        series("bytespike_tasks_followed_total", counted(*followed)),
+        finished(completed=counted(*done)),
+        open_tasks(running, f"_x{oldest} {steady((600, 60 * oldest))}" if oldest else steady((601, 0))),
+    )
+
+
 CASES = (
     Case(
         "ByteSpikeNothingFinishing",
-        fires=Fires(
-            at=36,
-            series=together(open_tasks(steady((90, 4)), steady((90, 0))), finished()),
+        fires=Fires(  # tasks come each minute all the time; the last one to finish does so after an hour
+            at=97,
+            series=traffic(followed=((200, 1),), done=((60, 1), (140, 0)), running="3+0x60 4+1x140", oldest=61),
             labels=GROUP,
-            description="4 tasks are open in group renders (account default), and none has finished for 30 minutes.",
+            description=(
+                "40 tasks are open in group renders (account default), some of them new, and none has finished for 30m."
+            ),
         ),
         quiet=(
             Quiet(
                 "one finishes now and then",
-                90,
-                together(
-                    open_tasks(steady((90, 4)), steady((90, 0))), finished(completed=counted((15, 0.2), (75, 0.05)))
-                ),
+                300,
+                traffic(followed=((300, 1),), done=((300, 0.05),), running=steady((301, 4)), oldest=0),
             ),
             Quiet(
                 "tasks have only just come after a silence",
                 85,
-                together(open_tasks(steady((60, 0), (60, 4)), f"_x60 {steady((60, HOUR))}"), finished()),
+                traffic(followed=((59, 0), (1, 4), (60, 0)), done=((120, 0),), running="0+0x59 4+0x60", oldest=60),
             ),
-            Quiet("two tasks alone", 90, together(open_tasks(steady((90, 2)), steady((90, 0))), finished())),
+            Quiet(
+                "two tasks alone",
+                300,
+                traffic(followed=((1, 2), (300, 0)), done=((300, 0),), running=steady((301, 2)), oldest=0),
+            ),
+            Quiet(
+                "three hang, and traffic has stopped",
+                600,
+                traffic(followed=((60, 1), (540, 0)), done=((62, 1), (538, 0)), running=steady((601, 3)), oldest=0),
+            ),
+            Quiet(
+                "three of the last ones hang, and traffic has stopped",
+                600,
+                traffic(
+                    followed=((59, 0), (1, 20), (540, 0)),
+                    done=((63, 0), (1, 17), (536, 0)),
+                    running="0+0x59 20+0x3 3+0x540",
+                    oldest=60,
+                ),
+            ),
+            Quiet(
+                "three hang, and a batch that has come since is still running",
+                300,
+                traffic(
+                    followed=((99, 0), (1, 10), (200, 0)),
+                    done=((117, 0), (5, 2), (178, 0)),
+                    running="3+0x99 13+0x17 3+0x185",
+                    oldest=0,
+                ),
+            ),
         ),
         clears=Clears(
-            firing=59,
-            over=61,
-            series=together(
-                open_tasks(steady((90, 4)), steady((90, 0))), finished(completed=counted((59, 0), (30, 1)))
+            firing=120,
+            over=121,
+            series=traffic(followed=((200, 1),), done=((60, 1), (60, 0), (80, 1)), running="3+0x60 4+1x140", oldest=61),
+        ),
+        also=(
+            Fires(  # few tasks come: at 75, 100 and 125 minutes, when the last has finished after an hour
+                at=160,
+                series=traffic(
+                    followed=((74, 0), (1, 1), (24, 0), (1, 1), (24, 0), (1, 1), (200, 0)),
+                    done=((59, 0), (1, 3), (200, 0)),
+                    running="0+0x74 1+0x24 2+0x24 3+0x100",
+                    oldest=75,
+                ),
+                labels=GROUP,
+                description=(
+                    "3 tasks are open in group renders (account default), some of them new, and none has finished for "
+                    "30m."
+                ),
             ),
         ),
     ),
@@ -77,6 +130,17 @@ CASES = (
             series=late(running=((90, 6),), overdue=((10, 0), (80, 4))),
             labels=GROUP,
             description="66.67% of the open tasks of group renders (account default) are overdue.",
+        ),
+        also=(
+            Fires(  # what was never asked about makes it no better
+                at=25,
+                series=together(
+                    late(running=((90, 6),), overdue=((10, 0), (80, 4))),
+                    series("bytespike_tasks", steady((90, 100)), status="unobserved"),
+                ),
+                labels=GROUP,
+                description="66.67% of the open tasks of group renders (account default) are overdue.",
+            ),
         ),
         quiet=(
             Quiet("a third of a busy group", 60, late(running=((90, 30),), overdue=((10, 0), (80, 10)))),
@@ -99,9 +163,10 @@ CASES = (
         "ByteSpikeQueueTimeGrowing",
         fires=Fires(
             at=134,
-            series=queue((120, 2, 20), (60, 2, 200)),
+            series=queue((120, 2, 20), (60, 2, 200.5)),
             labels=GROUP,
-            description="Tasks of group renders (account default) waited 3m 8s on average within 15 minutes.",
+            read=140,
+            description="Tasks of group renders (account default) waited 3m 20s on average within 15 minutes.",
         ),
         quiet=(
             Quiet("they always wait so long", 150, queue((150, 2, 200))),

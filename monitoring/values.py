@@ -1,0 +1,83 @@
+"""Other thresholds, from a file: ``python -m monitoring.alerting --values values.yml`` prints the rules with them.
+
+The file is YAML, a name and its value a line, such as ``objective: 0.99`` or ``stuck: 6h``; whatever it does not name
+stays as it is. The names are the fields of ``monitoring.thresholds.Thresholds``.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monitoring.durations import seconds
+from monitoring.thresholds import DEFAULTS, Thresholds
+
+NAMES = tuple(field.name for field in fields(Thresholds))
+TEXTS = ("job", "grafana")
+SHARES = ("objective",)
+
+
+class ValuesError(ValueError):
+    """A file of values that cannot be taken, and why."""
+
+
+def read(path: Path) -> Thresholds:
+    """The thresholds of a file; raises ValuesError, which says what is wrong and what is allowed."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValuesError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ValuesError(f"{path}: not YAML: {error}") from None
+    if values is None:
+        return DEFAULTS
+    if not isinstance(values, dict):
+        raise ValuesError(f"{path}: names and values are wanted, such as objective: 0.99")
+    return taken(values)
+
+
+def taken(values: Mapping[Any, Any]) -> Thresholds:
+    """The defaults with these values in their place; raises ValuesError."""
+    for name, value in values.items():
+        _check(name, value)
+    return replace(DEFAULTS, **values)
+
+
+def asked(arguments: Sequence[str], *, program: str) -> Thresholds:
+    """What the command line of a printing module asks for; ends the process where that cannot be had."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}")
+    parser.add_argument("--values", metavar="FILE", type=Path, help="YAML with other thresholds than the usual ones")
+    path = parser.parse_args(arguments).values
+    try:
+        return read(path) if path else DEFAULTS
+    except ValuesError as error:
+        parser.error(str(error))
+
+
+def _check(name: object, value: object) -> None:
+    if name not in NAMES:
+        raise ValuesError(f"there is no {name}: it may be {', '.join(NAMES)}")
+    usual = getattr(DEFAULTS, str(name))
+    if name in TEXTS:
+        fits, wanted = isinstance(value, str) and '"' not in value and "{{" not in value, "a text without quotes"
+    elif isinstance(usual, str):
+        fits, wanted = _is_duration(value), f"a duration such as {usual}"
+    else:
+        limit = 1 if name in SHARES else float("inf")
+        fits, wanted = _is_number(value) and 0 < value < limit, f"a number such as {usual:g}"  # type: ignore[operator] # it is one
+    if not fits:
+        raise ValuesError(f"{name}: {value!r} is not {wanted}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_duration(value: object) -> bool:
+    try:
+        return isinstance(value, str) and seconds(value) > 0
+    except ValueError:
+        return False
