@@ -47,6 +47,7 @@ OF_ACCOUNT = f"0 * {total(f'bytespike_tasks{OPEN}', *PLACE)} + on (account) grou
 """What is known of a group is as old as its account's last answer."""
 
 WIDTHS = {
+    "Account": 80,
     "Model": 140,
     "API": 70,
     "Open": 60,
@@ -258,7 +259,7 @@ WHERE = Row(
             descending=False,
             empty="None fires.",
             colours={"Severity": SEVERITIES},
-            widths={"Severity": 80, "Alert": 220},
+            widths={"Severity": 80, "Alert": 200, "Account": 80},
             width=THIRD,
             links=[
                 runbook("Alert"),
