@@ -52,6 +52,9 @@ CASES = (
             Quiet("it is little money", 1560, spent((1500, 0.01), (60, 0.1))),
             Quiet("three times as much as at any other time", 1600, spent((1500, 0.3), (60, 0.9))),
             Quiet("the batch of every night", 2700, spent(*each_night(1200, 30, 1))),
+            Quiet(
+                "the batch of every week", 8 * 1440, spent((600, 0), (480, 1), (6 * 1440 + 960, 0), (480, 1), (600, 0))
+            ),
         ),
         clears=Clears(firing=1560, over=1620, series=spent((1500, 0.05), (60, 1), (100, 0.05))),
     ),
