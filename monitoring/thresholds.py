@@ -143,6 +143,9 @@ class Thresholds:
     restarts_1h: float = 5
     """Starts within an hour, of a loop that turns more slowly."""
 
+    gaps: float = 3
+    """Times within twenty minutes that scrapes fail, and succeed again: two deployments in a row are two."""
+
     stalled: str = "5m"
     """A poll has been due, and no answer has come, for so long."""
 

@@ -17,7 +17,18 @@ from monitoring.thresholds import DEFAULTS, Thresholds
 
 NAMES = tuple(field.name for field in fields(Thresholds))
 TEXTS = ("job", "grafana")
-SHARES = ("objective",)
+SHARES = (
+    "objective",
+    "spike_ratio",
+    "code_ratio",
+    "overdue_ratio",
+    "running_out_share",
+    "nearly_out_share",
+    "bucket_ratio",
+    "down_ratio",
+    "concurrency_ratio",
+)
+BURNS = ("fastest_burn", "fast_burn", "slow_burn")
 
 
 class ValuesError(ValueError):
@@ -43,7 +54,9 @@ def taken(values: Mapping[Any, Any]) -> Thresholds:
     """The defaults with these values in their place; raises ValuesError."""
     for name, value in values.items():
         _check(name, value)
-    return replace(DEFAULTS, **values)
+    chosen = replace(DEFAULTS, **values)
+    _check_burns(chosen)
+    return chosen
 
 
 def asked(arguments: Sequence[str], *, program: str) -> Thresholds:
@@ -62,14 +75,30 @@ def _check(name: object, value: object) -> None:
         raise ValuesError(f"there is no {name}: it may be {', '.join(NAMES)}")
     usual = getattr(DEFAULTS, str(name))
     if name in TEXTS:
-        fits, wanted = isinstance(value, str) and '"' not in value and "{{" not in value, "a text without quotes"
+        fits, wanted = _is_text(value) and (value or name != "job"), "a text without quotes, backslashes and line ends"
     elif isinstance(usual, str):
         fits, wanted = _is_duration(value), f"a duration such as {usual}"
     else:
         limit = 1 if name in SHARES else float("inf")
         fits, wanted = _is_number(value) and 0 < value < limit, f"a number such as {usual:g}"  # type: ignore[operator] # it is one
+        wanted += " (a share, less than 1)" if name in SHARES else ""
     if not fits:
         raise ValuesError(f"{name}: {value!r} is not {wanted}")
+
+
+def _check_burns(chosen: Thresholds) -> None:
+    """More tasks than all cannot fail: a rule that waits for that would never fire."""
+    for name in BURNS:
+        burn = getattr(chosen, name)
+        if burn * chosen.error_budget >= 1:
+            most = 1 / chosen.error_budget
+            raise ValuesError(
+                f"{name}: with objective {chosen.objective:g} no burn reaches {burn:g}: give less than {most:.3g}"
+            )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and not any(it in value for it in ('"', "\\", "{{"))
 
 
 def _is_number(value: object) -> bool:

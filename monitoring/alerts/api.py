@@ -11,8 +11,9 @@ REFUSALS = "invalid_api_key|payment|forbidden|rate_limited|concurrency|bad_reque
 
 P95 = "account:bytespike_api_request_duration_seconds:p95_rate5m"
 
-KEY = 'max without (instance) (bytespike_api_suspended{reason="invalid_api_key"}) == 1'
-SUSPENDED = 'max without (instance) (bytespike_api_suspended{reason=~"payment|forbidden|rate_limited"}) == 1'
+HELD_UP = f'bytespike_api_suspended{{reason!~"{REFUSALS}"}}'
+IS_ASKING = f"on (job, instance, account) sum by (job, instance, account) ({OPEN}) > 0"
+"""Where nothing is open nobody asks, and a hold stays as it was: it says nothing of the account any more."""
 
 
 def alerts(t: Thresholds) -> tuple[Alert, ...]:
@@ -21,7 +22,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         Alert(
             name="ByteSpikeAPIKeyRejected",
             severity=Severity.CRITICAL,
-            expr=KEY,
+            expr=_held('reason="invalid_api_key"'),
             wait="2m",  # the API never takes this answer back by itself
             board=Board.EXPORTER,
             summary="The API rejects an account's key.",
@@ -32,7 +33,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         Alert(
             name="ByteSpikeAccountSuspended",
             severity=Severity.CRITICAL,
-            expr=SUSPENDED,
+            expr=_held('reason=~"payment|forbidden|rate_limited"'),
             wait="5m",
             board=Board.EXPORTER,
             summary="The API refuses an account's requests.",
@@ -89,21 +90,42 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
     )
 
 
+def _held(reasons: str) -> str:
+    return f"""\
+max without (instance) (
+  bytespike_api_suspended{{{reasons}}}
+  and {IS_ASKING}
+) == 1"""
+
+
 def _down(t: Thresholds) -> str:
     """State tells of a total outage, for then few requests are sent; a share tells of a partial one.
 
     An account is held back once its failures are more than a task's own (see docs/operations.md, "When queries fail").
-    Where only a task or two are asked about, now and then, that takes long: the last answer's age tells sooner.
+    An API that comes and goes ends that each time, and is asked most while it is there: the share of the time tells,
+    where there are ten minutes to take it of. Where only a task or two are asked about, now and then, a hold takes
+    long: the last answer's age tells sooner. It tells, too, of an account that always has its cap used up by others.
     """
     return f"""\
-max without (instance, reason) (bytespike_api_suspended{{reason!~"{REFUSALS}"}}) == 1
+max without (instance, reason) (
+  {HELD_UP}
+  and {IS_ASKING}
+) == 1
+or (
+  max without (instance) (
+    sum without (reason) (avg_over_time({HELD_UP}[10m]))
+    and {IS_ASKING}
+  ) > {t.down_ratio:g}
+  and max without (instance, reason) (max_over_time({HELD_UP}[2m])) == 1
+  and max without (instance, reason) ({HELD_UP} offset 10m) >= 0
+)
 or (
   max without (instance) (
     1 - bytespike_up
     and time() - bytespike_api_last_success_timestamp_seconds > {t.unanswered}
-    and on (job, instance, account) sum by (job, instance, account) ({OPEN}) > 0
+    and {IS_ASKING}
   ) == 1
-  unless max without (instance, reason) (bytespike_api_suspended) == 1
+  unless max without (instance, reason) (bytespike_api_suspended{{reason!="concurrency"}}) == 1
 )
 or (
   sum without (reason) (

@@ -4,10 +4,12 @@ from monitoring.alerts.comparing import at_least
 from monitoring.rule import Alert, Board, Severity
 from monitoring.thresholds import Thresholds
 
-HEARD_AGE = "time() - bytespike_api_last_success_timestamp_seconds"
-DUE_AGE = "time() - bytespike_exporter_oldest_due_timestamp_seconds"
-OLDEST_DUE = "min without (instance) (bytespike_exporter_oldest_due_timestamp_seconds)"
-COMMIT_AGE = "time() - bytespike_exporter_ledger_last_commit_timestamp_seconds"
+# The clocks of exporter and Prometheus may differ by minutes: what goes on changing is not old, whatever its age.
+HEARD = "bytespike_api_last_success_timestamp_seconds"
+DUE = "bytespike_exporter_oldest_due_timestamp_seconds"
+DUE_AGE = f"time() - {DUE}"
+COMMIT = "bytespike_exporter_ledger_last_commit_timestamp_seconds"
+COMMIT_AGE = f"time() - {COMMIT}"
 REFRESH_AGE = "time() - bytespike_exporter_sd_last_refresh_timestamp_seconds"
 LAG = "account:bytespike_exporter_poll_lag_seconds:p90_rate10m"
 
@@ -32,6 +34,12 @@ or max without (instance) (up{{job="{t.job}"}}) == 0"""
 changes({START}{{job="{t.job}"}}[1h]) >= {t.restarts_1h:g}
 or changes({START}{{job="{t.job}"}}[20m]) >= {t.restarts:g}"""
 
+    # each scrape that fails makes every series end for a moment, and every alert wait anew
+    down = f"""\
+up{{job="{t.job}"}} == 0
+or changes(up{{job="{t.job}"}}[20m]) >= {2 * t.gaps:g}
+unless changes({START}{{job="{t.job}"}}[20m]) >= {t.restarts:g}"""
+
     return (
         Alert(
             name="ByteSpikeExporterAbsent",
@@ -45,11 +53,14 @@ or changes({START}{{job="{t.job}"}}[20m]) >= {t.restarts:g}"""
         Alert(
             name="ByteSpikeExporterDown",
             severity=Severity.CRITICAL,
-            expr=f'up{{job="{t.job}"}} == 0',
+            expr=down,
             wait="5m",
             board=Board.EXPORTER,
             summary="The exporter cannot be scraped.",
-            description="Prometheus gets no metrics from {{ $labels.instance }}: nothing there is being watched.",
+            description=(
+                "Prometheus gets no metrics from {{ $labels.instance }}, or only now and then: nothing there is being "
+                "watched."
+            ),
         ),
         Alert(
             name="ByteSpikeExporterRestarting",
@@ -70,14 +81,14 @@ def _sees(t: Thresholds) -> tuple[Alert, ...]:
     # polls are due, and nothing is heard. An account that is held back says so by itself
     stalled = f"""\
 {DUE_AGE} > {t.stalled}
-unless {HEARD_AGE} <= {t.stalled}
+unless changes({HEARD}[{t.stalled}]) > 0
 unless max without (reason) (bytespike_api_suspended) == 1"""
 
     # what is sent late is in the histogram; what waits and is not sent is not
     lagging = f"""\
 (
   {LAG} > {t.lag_seconds:g}
-  or time() - {OLDEST_DUE} > {t.waiting}
+  or time() - min without (instance) ({DUE} unless changes({DUE}[{t.waiting}]) > 0) > {t.waiting}
 )
 unless max without (instance, reason) (bytespike_api_suspended) == 1"""
 
@@ -132,9 +143,11 @@ or increase({REFRESH_FAILURES}{{mechanism="api"}}[5m]) > 0"""
 
 
 def _keeps(t: Thresholds) -> tuple[Alert, ...]:
+    # where nothing was committed since the start, it counts from there
     stalled = f"""\
-{COMMIT_AGE} > {t.commit_stale}
-and min_over_time(bytespike_exporter_ledger_pending[5m]) > 0"""
+time() - ({COMMIT} or {START}) > {t.commit_stale}
+and min_over_time(bytespike_exporter_ledger_pending[5m]) > 0
+unless changes({COMMIT}[{t.commit_stale}]) > 0"""
 
     # either none succeeds, or so many fail that it is no accident
     failing = f"""\

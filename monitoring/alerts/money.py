@@ -73,6 +73,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
 def _burn(t: Thresholds) -> str:
     """Far above the day's mean, and above the day's busiest hour too: the batch of every night is no news.
 
+    Nor is what was spent on that day of the week before, twelve hours earlier or later: a Monday follows a Sunday.
     The last hours are not part of what they are compared with. Before a day has been seen, nothing is usual: the rate
     of a day would count the time before as one without tasks.
     """
@@ -80,6 +81,7 @@ def _burn(t: Thresholds) -> str:
 {SPENT}1h * 1h > {t.burn_credits:g}
 and {SPENT}1h > {t.burn_factor:g} * ({SPENT}1d offset 1h)
 and {SPENT}1h > {t.burn_peak_factor:g} * max_over_time({SPENT}1h[1d] offset 4h)
+unless {SPENT}1h <= {t.burn_peak_factor:g} * max_over_time({SPENT}1h[1d] offset 156h)
 and {SPENT}1h offset 1d"""
 
 

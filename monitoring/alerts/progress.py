@@ -78,14 +78,14 @@ def _standstill(t: Thresholds) -> str:
     """Nothing ends, although tasks came since the last one did, and have had time to.
 
     Tasks that hang while no new ones come are TaskStuck's; a batch that has only just come says nothing yet. Where few
-    tasks come, that takes three times as long to tell.
+    tasks come, that takes three times as long to tell. Tasks of which every status is unknown have no age.
     """
     length = seconds(t.standstill)
     usual = _unfinished(t, over=length, old=length / 2)
     seldom = _unfinished(t, over=3 * length, old=length)
     return f"""\
 {OPEN} >= {t.open_floor:g}
-and {AGE} > {t.standstill}
+unless {AGE} <= {t.standstill}
 and (
 {usual}
   or {seldom.lstrip()}

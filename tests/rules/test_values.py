@@ -48,6 +48,12 @@ def test_an_empty_file_is_no_change(text: str, tmp_path: Path) -> None:
         ({"stuck": "0h"}, "stuck: '0h' is not a duration"),
         ({"stuck": "two hours"}, "is not a duration"),
         ({"job": 'a"b'}, "is not a text without quotes"),
+        ({"job": "a\\b"}, "is not a text without quotes, backslashes"),
+        ({"job": "a\nb"}, "backslashes and line ends"),
+        ({"job": ""}, "job: '' is not a text"),
+        ({"down_ratio": 50}, "down_ratio: 50 is not a number such as 0.5 (a share, less than 1)"),
+        ({"objective": 0.9}, "fastest_burn: with objective 0.9 no burn reaches 14.4: give less than 10"),
+        ({"objective": 0.8, "fastest_burn": 4}, "fast_burn: with objective 0.8 no burn reaches 6"),
     ],
 )
 def test_what_does_not_fit_is_said(values: dict[str, object], fault: str) -> None:
@@ -102,7 +108,7 @@ def test_a_fault_ends_the_command_and_prints_no_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Thresholds)])
 def test_each_threshold_is_in_the_rules(name: str) -> None:
     usual = getattr(DEFAULTS, name)
-    other = {"job": "shop", "grafana": "https://grafana.example"}.get(name)
+    other = {"job": "shop", "grafana": "https://grafana.example", "objective": 0.97}.get(name)
     if other is None:
         other = "17m" if isinstance(usual, str) else usual * 0.77
     assert kubernetes.manifest(taken({name: other})) != kubernetes.manifest()

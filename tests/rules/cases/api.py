@@ -11,6 +11,12 @@ def held(reason: str, *phases: tuple[int, float]) -> Series:
     return series("bytespike_api_suspended", steady(*phases), reason=reason)
 
 
+def holding(reason: str, *phases: tuple[int, float], running: float = 1) -> Series:
+    """It is held back while tasks are open."""
+    open_ = series("bytespike_tasks", steady((sum(minutes for minutes, _ in phases), running)), status="running")
+    return together(held(reason, *phases), open_)
+
+
 def requests(sent: tuple[tuple[int, float], ...], **failed: tuple[tuple[int, float], ...]) -> Series:
     """Requests and, by reason, those that failed."""
     failures = "bytespike_api_request_failures_total"
@@ -48,38 +54,46 @@ def asked(*, up: str, last: str, running: float = 1, suspended: float = 0) -> Se
     )
 
 
+COMES_AND_GOES = ((1, 0), (2, 1)) * 20
+"""A third of the time there is an API: no outage lasts three minutes."""
+
+
 CASES = (
     Case(
         "ByteSpikeAPIKeyRejected",
         fires=Fires(
             at=12,
-            series=held("invalid_api_key", (10, 0), (20, 1)),
+            series=holding("invalid_api_key", (10, 0), (20, 1)),
             labels={**ACCOUNT, "reason": "invalid_api_key"},
             description="The key of account default is missing or is rejected (401): polling is held back.",
         ),
-        quiet=(Quiet("it is held back for another reason", 30, held("server", (10, 0), (20, 1))),),
-        clears=Clears(firing=19, over=20, series=held("invalid_api_key", (10, 0), (10, 1), (20, 0))),
+        quiet=(
+            Quiet("it is held back for another reason", 30, holding("server", (10, 0), (20, 1))),
+            Quiet("nothing is open", 30, holding("invalid_api_key", (10, 0), (20, 1), running=0)),
+        ),
+        clears=Clears(firing=19, over=20, series=holding("invalid_api_key", (10, 0), (10, 1), (20, 0))),
     ),
     Case(
         "ByteSpikeAccountSuspended",
         fires=Fires(
             at=15,
-            series=held("payment", (10, 0), (20, 1)),
+            series=holding("payment", (10, 0), (20, 1)),
             labels={**ACCOUNT, "reason": "payment"},
             description="Polling of account default is held back: payment.",
         ),
         quiet=(
-            Quiet("the cap of requests in flight is reached", 30, held("concurrency", (10, 0), (20, 1))),
-            Quiet("it is over at once", 30, held("rate_limited", (10, 0), (3, 1), (3, 0), (3, 1), (11, 0))),
+            Quiet("the cap of requests in flight is reached", 30, holding("concurrency", (10, 0), (20, 1))),
+            Quiet("nothing is open", 30, holding("payment", (10, 0), (20, 1), running=0)),
+            Quiet("it is over at once", 30, holding("rate_limited", (10, 0), (3, 1), (3, 0), (3, 1), (11, 0))),
         ),
-        clears=Clears(firing=19, over=20, series=held("payment", (10, 0), (10, 1), (20, 0))),
+        clears=Clears(firing=19, over=20, series=holding("payment", (10, 0), (10, 1), (20, 0))),
     ),
     Case(
         "ByteSpikeUpstreamDown",
         fires=Fires(  # an outage of eight minutes, in which hardly anything is sent
             at=13,
             series=together(
-                held("server", (10, 0), (8, 1), (20, 0)),
+                holding("server", (10, 0), (8, 1), (20, 0)),
                 requests(((10, 10), (8, 2), (20, 10)), server=((10, 0), (8, 2), (20, 0))),
             ),
             labels=ACCOUNT,
@@ -90,12 +104,17 @@ CASES = (
             Quiet("it refuses for hours", 60, asked(up="0+0x60", last="0+0x60", suspended=1)),
             Quiet("a fifth fails", 60, requests(((60, 10),), server=((60, 2),))),
             Quiet("too few to tell", 60, requests(((60, 0.2),), server=((60, 0.2),))),
-            Quiet("two minutes", 60, held("timeout", (10, 0), (2, 1), (50, 0))),
+            Quiet("two minutes", 60, holding("timeout", (10, 0), (2, 1), (50, 0))),
+            Quiet("two minutes right after the first start", 60, holding("timeout", (1, 0), (2, 1), (50, 0))),
+            Quiet("two minutes each quarter of an hour", 60, holding("timeout", *((13, 0), (2, 1)) * 4)),
+            # its tasks are gone, and so nobody finds out that the API is back
+            Quiet("it is held back, and nothing is open", 60, holding("timeout", (10, 0), (50, 1), running=0)),
+            Quiet("it came and went, and nothing is open", 60, holding("timeout", *COMES_AND_GOES, running=0)),
             # few good tasks, asked seldom, and a poisoned one in between, which is what is seen nearly always
             Quiet("a poisoned task", 60, asked(up="1 0+0x3 " * 12, last=" ".join(f"{240 * n}+0x3" for n in range(16)))),
             Quiet("nothing is open", 60, asked(up="0+0x60", last="0+0x60", running=0)),
         ),
-        clears=Clears(firing=17, over=18, series=held("connect", (10, 0), (8, 1), (20, 0))),
+        clears=Clears(firing=17, over=20, series=holding("connect", (10, 0), (8, 1), (20, 0))),
         also=(
             Fires(
                 at=16,
@@ -103,6 +122,21 @@ CASES = (
                 labels=ACCOUNT,
                 read=30,
                 description=f"80% {OF_WHAT_IT_ASKS}",
+            ),
+            Fires(  # it comes and goes, and is asked most while it is there
+                at=13,
+                series=together(
+                    holding("server", *COMES_AND_GOES),
+                    requests(((1, 30), (2, 3)) * 20, server=((1, 0), (2, 3)) * 20),
+                ),
+                labels=ACCOUNT,
+                description=f"100% {OF_WHAT_IT_ASKS}",
+            ),
+            Fires(  # others use up the account's cap all the time, and no answer ever comes
+                at=14,
+                series=together(asked(up="0+0x60", last="0+0x60"), held("concurrency", *((1, 1), (1, 0)) * 30)),
+                labels=ACCOUNT,
+                description=f"100% {OF_WHAT_IT_ASKS}",
             ),
             Fires(  # one task alone is asked about, now and then: that is not enough to hold the account back
                 at=14,

@@ -14,6 +14,9 @@ POLLS_STOP = f"0+60x20 {steady((70, 1200))}"
 TWO_BLIPS = ((10, 0), (1, 1), (10, 0), (1, 1), (70, 0))
 """Ten minutes apart."""
 
+SIX_MINUTES_LATE = "-360+60x90"
+"""What a clock says that is late."""
+
 Phases = tuple[tuple[int, float], ...]
 
 POLLS_GO_ON_AGAIN = f"0+60x20 {steady((30, 1200))} 3060+60x30"
@@ -77,6 +80,8 @@ def overflowed(limit: str, values: str) -> Series:
     return series("bytespike_exporter_label_values_overflowed_total", values, limit=limit)
 
 
+NO_METRICS = "Prometheus gets no metrics from exporter:9877, or only now and then: nothing there is being watched."
+
 ANOTHER_IS_UP = raw("up", steady((30, 1)), instance="another:9877")
 
 CASES = (
@@ -98,11 +103,25 @@ CASES = (
             at=15,
             series=raw("up", steady((10, 1), (20, 0))),
             labels=OWN,
-            description="Prometheus gets no metrics from exporter:9877: nothing there is being watched.",
+            description=NO_METRICS,
         ),
         quiet=(
             Quiet("it starts anew", 30, raw("up", steady((10, 1), (3, 0), (17, 1)))),
             Quiet("another job is down", 30, raw("up", steady((30, 0)), job="prometheus")),
+            Quiet("two deployments, one right after the other", 60, raw("up", steady(*((10, 1), (2, 0)) * 2, (36, 1)))),
+            Quiet(  # that is another alert
+                "it starts again and again",
+                60,
+                together(raw("up", steady(*((3, 1), (2, 0)) * 12)), starts(*range(0, 60, 5), lasts=65)),
+            ),
+        ),
+        also=(
+            Fires(  # every other scrape takes too long: no alert ever has time to wait
+                at=19,
+                series=together(raw("up", steady((10, 1), *((1, 0), (1, 1)) * 25)), starts(0)),
+                labels=OWN,
+                description=NO_METRICS,
+            ),
         ),
         clears=Clears(firing=20, over=21, series=raw("up", steady((10, 1), (11, 0), (9, 1)))),
     ),
@@ -147,6 +166,7 @@ CASES = (
             Quiet("there is nothing to ask", 90, polling(POLLS_STOP, f"{GO_ON} _x70")),
             Quiet("others are answered", 90, polling(GO_ON, POLLS_STOP)),
             Quiet("the account is held back", 90, polling(POLLS_STOP, POLLS_STOP, suspended=1)),
+            Quiet("its clock is six minutes late", 90, polling(SIX_MINUTES_LATE, SIX_MINUTES_LATE)),
         ),
         clears=Clears(firing=50, over=51, series=polling(POLLS_GO_ON_AGAIN, POLLS_GO_ON_AGAIN)),
         also=(
@@ -182,6 +202,7 @@ CASES = (
         ),
         quiet=(
             Quiet("one in twenty is late", 60, lag(punctual=((60, 19),), late=((60, 1),))),
+            Quiet("its clock is six minutes late", 90, polling(SIX_MINUTES_LATE, SIX_MINUTES_LATE)),
             Quiet(
                 "the account is held back",
                 60,
@@ -204,6 +225,21 @@ CASES = (
         quiet=(
             Quiet("there is nothing to commit", 60, ledger(f"0+60x10 {steady((60, 600))}", steady((70, 0)))),
             Quiet("records wait, and are committed", 60, ledger("0+60x60", steady((70, 7)))),
+            Quiet("its clock is six minutes late", 60, ledger(SIX_MINUTES_LATE, steady((70, 7)))),
+        ),
+        also=(
+            Fires(  # nothing was ever committed since it was started
+                at=21,
+                series=together(
+                    raw("process_start_time_seconds", "_x10 600+0x60"),
+                    series("bytespike_exporter_ledger_pending", "_x10 0 7+0x60"),
+                ),
+                labels=OWN,
+                description=(
+                    "The last commit to the ledger of exporter:9877 was 11m 0s ago, and records wait: the counters of "
+                    "tasks stand still."
+                ),
+            ),
         ),
         clears=Clears(
             firing=40, over=41, series=ledger(f"0+60x10 {steady((30, 600))} 2460+60x20", steady((11, 0), (60, 7)))

@@ -107,6 +107,19 @@ CASES = (
             series=traffic(followed=((200, 1),), done=((60, 1), (60, 0), (80, 1)), running="3+0x60 4+1x140", oldest=61),
         ),
         also=(
+            Fires(  # the API calls the end of a task by another name
+                at=97,
+                series=together(
+                    series("bytespike_tasks_followed_total", counted((200, 1))),
+                    finished(completed=counted((60, 1), (140, 0))),
+                    series("bytespike_tasks", "2+0x91 3+1x108", status="unknown"),
+                ),
+                labels=GROUP,
+                description=(
+                    "8 tasks are open in group renders (account default), some of them new, and none has finished for "
+                    "30m."
+                ),
+            ),
             Fires(  # few tasks come: at 75, 100 and 125 minutes, when the last has finished after an hour
                 at=160,
                 series=traffic(
