@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import httpx
 
 from exporter.demo.monitoring import ALERTMANAGER, PROMETHEUS
+from exporter.metrics.families.tasks import FINISHED
 
 ANSWER_SECONDS = 10.0
 
@@ -15,7 +16,7 @@ ALERT_PATHS = ("/alerts", "/classic/alerts", "/api/v1/alerts")
 
 GRAPH = "/graph?" + urlencode(
     {
-        "g0.expr": "sum by (status) (rate(bytespike_tasks_finished_total[1m]))",
+        "g0.expr": f"sum by (status) (rate({FINISHED.name}[1m]))",
         "g0.tab": 0,
         "g0.range_input": "30m",
     }
