@@ -28,7 +28,7 @@ SHARES = (
     "down_ratio",
     "concurrency_ratio",
 )
-BURNS = ("fastest_burn", "fast_burn", "slow_burn")
+BURNS = tuple(name for name in NAMES if name.endswith("_burn"))
 
 
 class ValuesError(ValueError):

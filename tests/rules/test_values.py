@@ -52,8 +52,12 @@ def test_an_empty_file_is_no_change(text: str, tmp_path: Path) -> None:
         ({"job": "a\nb"}, "backslashes and line ends"),
         ({"job": ""}, "job: '' is not a text"),
         ({"down_ratio": 50}, "down_ratio: 50 is not a number such as 0.5 (a share, less than 1)"),
-        ({"objective": 0.9}, "fastest_burn: with objective 0.9 no burn reaches 14.4: give less than 10"),
-        ({"objective": 0.8, "fastest_burn": 4}, "fast_burn: with objective 0.8 no burn reaches 6"),
+        ({"objective": 0.9}, "wave_burn: with objective 0.9 no burn reaches 11: give less than 10"),
+        (
+            {"objective": 0.9, "wave_burn": 6},
+            "fastest_burn: with objective 0.9 no burn reaches 14.4: give less than 10",
+        ),
+        ({"objective": 0.8, "wave_burn": 4, "fastest_burn": 4}, "fast_burn: with objective 0.8 no burn reaches 6"),
     ],
 )
 def test_what_does_not_fit_is_said(values: dict[str, object], fault: str) -> None:
