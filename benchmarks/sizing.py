@@ -5,9 +5,7 @@ upstream that answers each query at once, and prints the table of docs/sizing.md
 """
 
 import argparse
-import asyncio
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -17,10 +15,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
+from benchmarks._upstream import upstream
 from benchmarks.restart import filled
 
 TASKS = (100, 1_000, 10_000, 100_000)
@@ -59,42 +57,11 @@ HEADING = """\
 # ---- an upstream that knows every task -------------------------------------------------------------------------------
 
 
-class _Answering(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._seen = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._seen += data
-        if self._seen.endswith(b"}"):  # the body has come whole: it is one JSON object
-            asked = json.loads(self._seen[self._seen.rindex(b"\r\n\r\n") :])
-            self._seen = b""
-            record = {**asked, "status": "running", "estimated_credits": 1.5, "estimated_seconds": 35}
-            body = json.dumps(record).encode()
-            self._transport.write(HEAD % (len(body), body))
-
-
-async def _serve(ready: Connection) -> None:
-    server = await asyncio.get_running_loop().create_server(_Answering, "127.0.0.1", 0)
-    ready.send(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
-
-
-def _process(ready: Connection) -> None:
-    asyncio.run(_serve(ready))
-
-
-@contextmanager
-def _upstream() -> Iterator[str]:
-    ours, its = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_process, args=(its,), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}"
-    finally:
-        process.kill()
-        process.join()
+def known(request: bytes) -> bytes:
+    """The task that was asked about, running."""
+    asked = json.loads(request[request.rindex(b"\r\n\r\n") :])
+    body = json.dumps({**asked, "status": "running", "estimated_credits": 1.5, "estimated_seconds": 35}).encode()
+    return HEAD % (len(body), body)
 
 
 # ---- the exporter ----------------------------------------------------------------------------------------------------
@@ -209,9 +176,9 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=TASKS)
     wanted = parser.parse_args().tasks
     print(HEADING)
-    with _upstream() as upstream:
+    with upstream(known) as url:
         for tasks in wanted:
-            print(measure(tasks, upstream), flush=True)
+            print(measure(tasks, url), flush=True)
     print(f"\nA task that has ended takes {bytes_of_a_row():.0f} bytes of the ledger.")
 
 
