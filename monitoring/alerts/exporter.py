@@ -1,8 +1,7 @@
 """The exporter does not see, or does not keep, what happens."""
 
-from monitoring.alerts.comparing import at_least
 from monitoring.rule import Alert, Board, Severity
-from monitoring.thresholds import Thresholds
+from monitoring.thresholds import Thresholds, at_least
 
 # The clocks of exporter and Prometheus may differ by minutes: what goes on changing is not old, whatever its age.
 HEARD = "bytespike_api_last_success_timestamp_seconds"

@@ -1,8 +1,7 @@
 """Tasks fail, or are lost."""
 
-from monitoring.alerts.comparing import at_least, percent
 from monitoring.rule import Alert, Severity
-from monitoring.thresholds import Thresholds
+from monitoring.thresholds import Thresholds, at_least, percent
 
 RATIO = "group:bytespike_tasks_failed_per_judged:ratio_rate"
 CODE = "group_code:bytespike_tasks_failed_per_judged:ratio_rate"

@@ -1,9 +1,8 @@
 """Tasks take too long."""
 
-from monitoring.alerts.comparing import at_least
 from monitoring.durations import duration, seconds
 from monitoring.rule import Alert, Severity
-from monitoring.thresholds import Thresholds
+from monitoring.thresholds import Thresholds, at_least
 
 OPEN = "group:bytespike_tasks_open:sum"
 OBSERVED = "group:bytespike_tasks_observed:sum"
