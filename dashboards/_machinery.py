@@ -1,15 +1,36 @@
 """What goes on inside the exporter: polling, ledger, sources, process."""
 
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import stat as stat_builder
+
 from dashboards._board import Row
-from dashboards._links import EXPORTER, GROUP_AND_MODEL, OVERVIEW, RUNBOOK_INDEX, TASKS, of_row, of_series, to
-from dashboards._look import BAD, SPREAD, UP_OR_DOWN, bad_above, bad_below, line_at
-from dashboards._panels import FEW, FULL, THIRD, lines, stack
+from dashboards._links import EXPORTER, GROUP_AND_MODEL, OVERVIEW, RUNBOOK_INDEX, TASKS, Link, of_row, of_series, to
+from dashboards._look import BAD, SPREAD, UP_OR_DOWN, bad_above, bad_below, line_at, worse_above
+from dashboards._panels import FEW, FULL, THIRD, lines, stack, stat
 from dashboards._promql import ANSWERED, HOUR, RATE, longest_due, of_exporters, spread, total
 from dashboards._query import Query
 from dashboards._tables import Column, table
+from dashboards._thresholds import WAITING
 
 OF_ACCOUNT = [to(OVERVIEW, of_series("account")), to(EXPORTER, of_series("account"))]
 OF_INSTANCE = [to(EXPORTER, of_series("job", "instance"))]
+
+
+def longest_due_stat(title: str, *, width: int, links: Sequence[Link]) -> stat_builder.Panel:
+    """How long a poll waits at most, for the first row of a dashboard."""
+    return stat(
+        title,
+        "How long the poll that is due the longest has been waiting to be sent. It grows while the API does not "
+        "answer, and where more tasks are followed than the limits let through.",
+        longest_due(),
+        unit="s",
+        decimals=0,
+        thresholds=worse_above(*WAITING),
+        width=width,
+        links=links,
+    )
+
 
 POLLING = Row(
     "Is polling keeping up?",

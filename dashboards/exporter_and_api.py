@@ -19,7 +19,7 @@ from dashboards._look import (
     words,
     worse_above,
 )
-from dashboards._machinery import LEDGER, POLLING, PROCESS, SOURCES
+from dashboards._machinery import LEDGER, POLLING, PROCESS, SOURCES, longest_due_stat
 from dashboards._panels import FEW, HALF, lines, stack, stat, timeline
 from dashboards._promql import (
     ANSWERED,
@@ -100,17 +100,7 @@ STATE = Row(
             width=3,
             links=[RUNBOOK_INDEX],
         ),
-        stat(
-            "Longest due",
-            "How long the poll that is due the longest has been waiting to be sent. It grows while the API does not "
-            "answer, and where more tasks are followed than the limits let through.",
-            longest_due(),
-            unit="s",
-            decimals=0,
-            thresholds=worse_above(*WAITING),
-            width=3,
-            links=[to(TASKS), to(OVERVIEW)],
-        ),
+        longest_due_stat("Longest due", width=3, links=[to(TASKS), to(OVERVIEW)]),
         stat(
             "Poll lag p90",
             "How late polls were sent in the last 5 minutes, by the 90th percentile. Of accounts that are answered: "

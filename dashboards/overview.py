@@ -14,6 +14,7 @@ from dashboards._look import (
     worse_above,
     worse_below,
 )
+from dashboards._machinery import longest_due_stat
 from dashboards._panels import FULL, THIRD, stat
 from dashboards._promql import (
     ANSWERED,
@@ -24,14 +25,13 @@ from dashboards._promql import (
     all_where_none,
     api,
     known,
-    longest_due,
     quantile,
     success,
     total,
     unanswered,
 )
 from dashboards._tables import Column, table
-from dashboards._thresholds import ANSWER_AGE, LASTS_SECONDS, LATE, OVERDUE_SHARE, OVERDUE_TASKS, SUCCESS, WAITING
+from dashboards._thresholds import ANSWER_AGE, LASTS_SECONDS, LATE, OVERDUE_SHARE, OVERDUE_TASKS, SUCCESS
 from dashboards._trends import CREDITS, ERRORS, LATENCY, OUTCOMES
 from monitoring.thresholds import OBJECTIVE
 
@@ -89,16 +89,7 @@ STATE = Row(
             empty="none",
             links=[to(EXPORTER)],
         ),
-        stat(
-            "Longest-due poll",
-            "How long the poll that is due the longest has been waiting to be sent. It grows while the API does not "
-            "answer, and where more tasks are followed than the limits let through.",
-            longest_due(),
-            unit="s",
-            decimals=0,
-            thresholds=worse_above(*WAITING),
-            links=[to(EXPORTER)],
-        ),
+        longest_due_stat("Longest-due poll", width=4, links=[to(EXPORTER)]),
         stat(
             "Tasks unanswered",
             "Open tasks of the accounts whose last poll got no valid answer: how they are is not known.",
