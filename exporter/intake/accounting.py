@@ -59,10 +59,13 @@ class TaskAccounting:
         )
 
     def _followed(self, change: Change) -> Count | None:
-        if not change.is_first:
+        # what only came and went holds no labels: in a set that nothing else counts in, it counts with its start or end
+        labels = change.task.labels
+        is_counted = change.outcome is not None or change.queue_seconds is not None
+        if not is_counted and not (change.is_first and self._limits.is_kept(labels)):
             return None
-        self._limits.keep(change.task.labels)
-        return Count(count_followed(change.task.labels))
+        self._limits.keep(labels)
+        return Count(count_followed(labels))
 
     def _started(self, change: Change) -> Count | None:
         seconds, labels = change.queue_seconds, change.task.labels

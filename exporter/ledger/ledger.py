@@ -33,8 +33,8 @@ class Count:
 class Entry:
     """The latest state of one task, and what is to be counted with it.
 
-    ``followed`` is counted unless the ledger already knows that an answer has told of the task, ``started`` unless it
-    knows that the task ran, ``ended`` unless it knows its outcome.
+    ``followed`` is counted unless the ledger already knows that it has been, ``started`` unless it knows that the task
+    ran, ``ended`` unless it knows its outcome.
     """
 
     state: TaskState

@@ -43,9 +43,9 @@ def checked(table: str, row: Row, read: Callable[[Row], T]) -> T:
 # ---- tasks -----------------------------------------------------------------------------------------------------------
 
 
-def open_row(state: TaskState, *, now: float) -> dict[str, Any]:
+def open_row(state: TaskState, *, now: float, is_followed: bool = False) -> dict[str, Any]:
     """What is kept of a task that has not ended."""
-    return _task_row(state, _OPEN, now)
+    return _task_row(state, _OPEN, now) | {"is_followed": is_followed}
 
 
 def outcome_row(state: TaskState, *, now: float) -> dict[str, Any]:

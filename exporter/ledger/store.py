@@ -213,7 +213,7 @@ class _Known:
 
     def __init__(self, ended: Iterable[Row], open_: Iterable[Row]) -> None:
         self._ended: dict[IdKey, list[TaskRef]] = {}
-        self._seen: dict[IdKey, list[tuple[TaskRef, float]]] = {}
+        self._followed: dict[IdKey, list[TaskRef]] = {}
         self._run: dict[IdKey, list[tuple[TaskRef, float]]] = {}
         self._open: dict[IdKey, list[tuple[TaskRef, int]]] = {}
         for row in ended:
@@ -222,30 +222,38 @@ class _Known:
             ref = _ref(row)
             for key in ref.ids():
                 self._open.setdefault(key, []).append((ref, row["rowid"]))
-            _date(self._seen, ref, row["observed_at"])
-            _date(self._run, ref, row["running_at"])
+            if row["is_followed"]:
+                _note(self._followed, ref)
+            if row["running_at"] is not None:
+                self._note_run(ref, row["running_at"])
 
     def has_ended(self, ref: TaskRef) -> bool:
         return _names_one_of(ref, self._ended)
 
-    def observed_at(self, ref: TaskRef) -> float | None:
-        """When an answer told of the task, which has been counted as followed then; None where none did."""
-        return _dated(ref, self._seen)
+    def is_followed(self, ref: TaskRef) -> bool:
+        """Whether the task has been counted as followed."""
+        return _names_one_of(ref, self._followed)
 
     def running_at(self, ref: TaskRef) -> float | None:
         """When the task was seen running, which has been counted then; None where it was not."""
-        return _dated(ref, self._run)
+        return next((at for key in ref.ids() for other, at in self._run.get(key, ()) if other.may_be(ref)), None)
 
     def open_rows(self, ref: TaskRef) -> set[int]:
         """The ids of the rows that a new row of this task replaces."""
         return {row for key in ref.ids() for other, row in self._open.get(key, ()) if other.may_be(ref)}
 
-    def note(self, state: TaskState) -> None:
+    def note(self, state: TaskState, *, is_followed: bool) -> None:
         """Take what the batch is about to write for what the ledger says."""
         if state.is_terminal:
             _note(self._ended, state.ref)
-        _date(self._seen, state.ref, state.observed_at)
-        _date(self._run, state.ref, state.running_at)
+        if is_followed:
+            _note(self._followed, state.ref)
+        if state.running_at is not None:
+            self._note_run(state.ref, state.running_at)
+
+    def _note_run(self, ref: TaskRef, at: float) -> None:
+        for key in ref.ids():
+            self._run.setdefault(key, []).append((ref, at))
 
 
 class _BatchRows:
@@ -264,9 +272,10 @@ class _BatchRows:
         ref = entry.state.ref
         if self._known.has_ended(ref):
             return  # counted before, whatever this process believed
-        observed_at, running_at = self._known.observed_at(ref), self._known.running_at(ref)
-        if entry.followed and observed_at is None:
+        is_followed, running_at = self._known.is_followed(ref), self._known.running_at(ref)
+        if entry.followed and not is_followed:
             self._count(entry.followed)
+            is_followed = True
         if entry.started and running_at is None:
             self._count(entry.started)
         if entry.ended:
@@ -276,14 +285,10 @@ class _BatchRows:
             self._outcomes.append(outcome_row(entry.state, now=self._now))
             self._open.pop(ref, None)
         else:
-            # whoever has followed the task anew meanwhile may not know of it: that it was counted must stay known
-            state = replace(
-                entry.state,
-                observed_at=_first(entry.state.observed_at, observed_at),
-                running_at=_first(entry.state.running_at, running_at),
-            )
-            self._open[ref] = open_row(state, now=self._now)
-        self._known.note(entry.state)
+            # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
+            state = replace(entry.state, running_at=running_at) if entry.state.running_at is None else entry.state
+            self._open[ref] = open_row(state, now=self._now, is_followed=is_followed)
+        self._known.note(entry.state, is_followed=is_followed)
 
     def write(self, tx: Connection) -> None:
         for chunk in _chunks(sorted(self._stale)):
@@ -306,20 +311,6 @@ def _ref(row: Row) -> TaskRef:
 def _note(named: dict[IdKey, list[TaskRef]], ref: TaskRef) -> None:
     for key in ref.ids():
         named.setdefault(key, []).append(ref)
-
-
-def _date(dated: dict[IdKey, list[tuple[TaskRef, float]]], ref: TaskRef, at: float | None) -> None:
-    if at is not None:
-        for key in ref.ids():
-            dated.setdefault(key, []).append((ref, at))
-
-
-def _dated(ref: TaskRef, dated: Mapping[IdKey, list[tuple[TaskRef, float]]]) -> float | None:
-    return next((at for key in ref.ids() for other, at in dated.get(key, ()) if other.may_be(ref)), None)
-
-
-def _first(*times: float | None) -> float | None:
-    return next((at for at in times if at is not None), None)
 
 
 def _names_one_of(ref: TaskRef, named: Mapping[IdKey, list[TaskRef]]) -> bool:

@@ -1,11 +1,12 @@
 """The tables, narrow, so that a million outcomes stay cheap; and how an older ledger gets them.
 
 ``outcomes`` grows at its end, in the order of time. ``open_tasks`` holds what a restart must know of tasks that have
-not ended. In both, ``looked_at`` is when the row was written or last looked at by the pruning, and ``is_named`` is
-false where no source named its task then. ``totals`` holds what tasks have added up to and ``meters`` what the exporter
-counts of itself, so that a restart never adds history up again. ``registrations`` are the tasks that were registered
-over HTTP; ``key`` is both ids as one text, for one may be missing. ``batches`` knows the last batch of each writer, and
-which process (``owner``) is that writer.
+not ended; ``is_followed`` is whether one has been counted as followed, which every task that ended has. In both,
+``looked_at`` is when the row was written or last looked at by the pruning, and ``is_named`` is false where no source
+named its task then. ``totals`` holds what tasks have added up to and ``meters`` what the exporter counts of itself, so
+that a restart never adds history up again. ``registrations`` are the tasks that were registered over HTTP; ``key`` is
+both ids as one text, for one may be missing. ``batches`` knows the last batch of each writer, and which process
+(``owner``) is that writer.
 """
 
 from pathlib import Path
@@ -46,6 +47,7 @@ open_tasks = Table(
     Column("credits_estimated", Float),
     Column("looked_at", Float, nullable=False),
     Column("is_named", Boolean, nullable=False),
+    Column("is_followed", Boolean, nullable=False),
     Index("open_tasks_task_id", "account", "task_id"),
     Index("open_tasks_out_task_id", "account", "out_task_id"),
     Index("open_tasks_looked_at", "account", "looked_at"),

@@ -36,8 +36,10 @@ RULES = f"""\
   for that one scrape `{tasks.FAILED.name}` is behind `{tasks.FINISHED.name}`. Whoever asks for the page first
   has that scrape: of two Prometheus servers, the other may see the code begin with its count.
 - **Followed.** A task counts in `{tasks.FOLLOWED.name}` with the first answer that tells of it (or when it is
-  given up as not found), for not before then is it known that two names are not one task. Its end may count under
-  other labels, where a reload has changed them meanwhile, and alone, where `ledger retire` has deleted the rest.
+  given up as not found), for not before then is it known that two names are not one task. Under labels that the
+  configuration does not name and nothing was counted under yet, it counts with its start or its end: what only comes
+  and goes leaves no series behind. Its end may count under other labels, where a reload has changed them meanwhile,
+  and alone, where `ledger retire` has deleted the rest.
 - **Absence.** What is not known is absent: never -1, never NaN. No sample carries a timestamp of its own.
 - **Bounds.** `model`, `error_code` and each user label take at most `global.label_values.limit` values each; whatever
   comes later is `other`. In each group there are at most `global.label_sets.limit` combinations of task labels, beyond

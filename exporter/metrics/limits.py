@@ -108,6 +108,10 @@ class LabelLimits:
         self._provisional.discard(labels)
         self._place(labels)
 
+    def is_kept(self, labels: TaskLabels) -> bool:
+        """Whether admitted labels hold their place for good, for the configuration names them or totals carry them."""
+        return self._fitted(labels) not in self._provisional
+
     # ---- what is admitted while there is room ----------------------------------------------------------------------
 
     @contextmanager

@@ -101,6 +101,7 @@ def test_values_that_are_gone_give_their_places_back(tmp_path: Path) -> None:
         with start_exporter(config) as exporter:
             until(lambda: shown(exporter.url, TASKS) == len(JUNK), "all of them followed")
             assert shown(exporter.url, TASKS, model="other") > 0
+            until(lambda: shown(exporter.url, TASKS, status="pending") > LIMIT, "many of them answered", seconds=30.0)
             file.unlink()
             until(lambda: shown(exporter.url, TASKS) == 0, "all of them gone")
             register(exporter.url, [{"task_ids": ["honest"], "model": "honest"}])

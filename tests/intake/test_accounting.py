@@ -1,7 +1,9 @@
 """What each change of a task makes the ledger keep and add, and what the exporter counts of itself."""
 
 from collections import Counter
+from dataclasses import replace
 
+import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
@@ -110,16 +112,59 @@ def test_only_the_first_of_equal_answers_is_recorded() -> None:
     assert accounted.last.ended is None
 
 
-def test_labels_that_a_task_was_counted_as_followed_under_keep_their_place() -> None:
+STRANGER = Item(TaskRef("a", "t"), TaskLabels("a", "g", "made-up"), 0.0)
+
+
+def followed_by_a_stranger() -> Accounted:
+    """A task is followed under labels that the configuration does not name, and is pending."""
     accounted = Accounted()
-    stranger = Item(TaskRef("a", "t"), TaskLabels("a", "g", "made-up"), 0.0)
     with accounted.limits.admission() as admitted:
-        admitted(stranger.labels)
-    accounted.claim(stranger)
-    accounted.answer(stranger, Observation(Status.PENDING))
+        assert admitted(STRANGER.labels) == STRANGER.labels
+    accounted.claim(STRANGER)
+    accounted.answer(STRANGER, Observation(Status.PENDING))
+    return accounted
+
+
+def has_its_place(accounted: Accounted) -> bool:
+    """Whether the stranger's labels are told apart though there is no room for more."""
     accounted.limits.configure([LABELS], label_names=(), label_values=1, label_sets=1)
     with accounted.limits.admission() as admitted:
-        assert admitted(stranger.labels) == stranger.labels
+        return admitted(STRANGER.labels) == STRANGER.labels
+
+
+def test_a_task_counts_as_followed_with_its_first_answer() -> None:
+    accounted = Accounted()
+    accounted.claim(BY_ID)
+    for status in (Status.PENDING, Status.PENDING, Status.UNKNOWN):
+        accounted.answer(BY_ID, Observation(status))
+    assert [families(entry) for _, entry in accounted.books.recorded] == [
+        set(),
+        {"bytespike_tasks_followed_total"},
+        set(),
+    ]
+
+
+def test_a_task_that_only_comes_and_goes_takes_no_labels_for_good() -> None:
+    accounted = followed_by_a_stranger()
+    assert families(accounted.last) == set()
+    assert not has_its_place(accounted)
+
+
+@pytest.mark.parametrize("later", [Status.RUNNING, Status.CANCELLED])
+def test_under_new_labels_it_counts_as_followed_with_its_start_or_its_end(later: Status) -> None:
+    accounted = followed_by_a_stranger()
+    accounted.answer(STRANGER, Observation(later))
+    assert "bytespike_tasks_followed_total" in families(accounted.last)
+    assert has_its_place(accounted)
+
+
+def test_labels_of_the_configuration_keep_their_place_once_a_task_counts_as_followed() -> None:
+    accounted = Accounted()
+    accounted.claim(BY_ID)
+    accounted.answer(BY_ID, Observation(Status.PENDING))
+    accounted.limits.configure([replace(LABELS, model="another")], label_names=(), label_values=0, label_sets=0)
+    with accounted.limits.admission() as admitted:
+        assert admitted(LABELS) == LABELS
 
 
 def test_an_end_is_counted_and_told_once() -> None:

@@ -190,7 +190,15 @@ def test_that_a_task_was_counted_as_followed_stays_known_where_it_is_followed_an
     commit(ledger, seen(begun("t")))
     commit(ledger, Entry(begun("t")))
     assert commit(ledger, seen(begun("t"))) == {}
-    assert recall(ledger, TaskRef("a", "t"))[TaskRef("a", "t")].observed_at == T0 + 1
+
+
+def test_a_task_that_was_answered_and_not_counted_counts_as_followed_later(ledger: SqliteLedger, path: Path) -> None:
+    pending = replace(seen(begun("t")), followed=None)
+    assert commit(ledger, pending) == {}
+    ledger.close()
+    again = opened(path)
+    assert commit(again, seen(begun("t"))) == {FOLLOWED: 1.0}
+    again.close()
 
 
 def test_marks_are_added_to_the_totals_as_they_are(ledger: SqliteLedger) -> None:
@@ -566,6 +574,7 @@ def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> No
         assert (known[ended_].status, known[ended_].finished_at) == (Status.COMPLETED, T0 + 9)
         assert (known[open_].status, known[open_].running_at) == (Status.RUNNING, T0 + 2)
         assert ledger.registrations() == [Registration("g", TaskRef("a", "done"), T0, "veo", (("team", "x"),))]
+        assert commit(ledger, seen(known[strange]), seen(known[new])) == {FOLLOWED: 1.0}, "who was answered is not new"
         assert commit(ledger, ended(begun("done")), ended(begun("new"))) == {FINISHED: 1.0}
         assert [each.looked_at for each in ledger.aged(before=T0 + 10, except_accounts=(), limit=9)] == [T0 + 9, T0 + 3]
         ledger.close()
