@@ -124,7 +124,8 @@ def limits(account: str) -> dict[str, float]:
 def configuration(parent: Path, upstream: Upstream, accounts: Sequence[str], *, name: str) -> Path:
     """An exporter's configuration: a group for each account, whose tasks the simulator tells by itself.
 
-    Only the other exporter, whose page is short, has series of single tasks and keeps ended ones for a while.
+    Only the other exporter, whose page is short, has series of single tasks and keeps ended ones for a while. It takes
+    registrations, too: the linter asks for each value of a label that a rule names.
     """
     directory, is_other = parent / name, name == OTHER
     retention = 60 if is_other else 3
@@ -136,7 +137,9 @@ def configuration(parent: Path, upstream: Upstream, accounts: Sequence[str], *, 
             "task_series": {"limit": 1000 if is_other else 0},
         },
         "accounts": [_account(directory, upstream, account) for account in accounts],
-        "task_groups": [_group(upstream, account, retention) for account in accounts],
+        "task_groups": [
+            _group(upstream, account, retention) | ({"api_config": {}} if is_other else {}) for account in accounts
+        ],
         "ledger": {"url": f"sqlite:///{directory}/ledger.db"},
     }
     path = directory / "exporter.yml"
