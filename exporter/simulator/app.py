@@ -109,6 +109,7 @@ def _refuser(simulator: Simulator, refusal: tuple[int, str, str, str]) -> Except
 async def _serve(simulator: Simulator, listener: socket.socket, ready: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         create_app(simulator),
+        http="h11",  # not whichever is installed
         lifespan="on",
         log_config=None,
         log_level="critical",

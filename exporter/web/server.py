@@ -46,6 +46,7 @@ class WebServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http="h11",  # not whichever is installed
                 lifespan="off",
                 ws="none",
                 log_config=None,
