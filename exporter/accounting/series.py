@@ -52,27 +52,27 @@ class Increments(dict[Series, float]):
 
     def count(self, family: str, labels: Labels, by: float = 1.0) -> Series:
         """Add to a counter; return the series it touched."""
-        return self._add(Series(family, labels), by)
+        return self.add(Series(family, labels), by)
 
     def begin(self, family: str, labels: Labels, part: str = VALUE) -> Series:
         """Add nothing: the series is there from now on."""
-        return self._add(Series(family, labels, part), 0.0)
+        return self.add(Series(family, labels, part), 0.0)
 
     def mark(self, family: str, labels: Labels) -> Series:
         """Note that a counter has been shown at 0."""
-        return self._add(Series(family, labels, SHOWN), 1.0)
+        return self.add(Series(family, labels, SHOWN), 1.0)
 
     def observe(self, family: str, labels: Labels, value: float, buckets: Sequence[float]) -> Series:
         """Add one observation to a histogram whose upper bounds are ``buckets`` (ascending, without +Inf)."""
-        self._add(Series(family, labels, SUM), value)
+        self.add(Series(family, labels, SUM), value)
         at = bisect_left(buckets, value)
         le = buckets[at] if at < len(buckets) else float("inf")
-        return self._add(Series(family, labels, bucket(le)), 1.0)
+        return self.add(Series(family, labels, bucket(le)), 1.0)
 
     def merge(self, other: Mapping[Series, float]) -> None:
         """Add everything of the other."""
         for series, by in other.items():
-            self._add(series, by)
+            self.add(series, by)
 
     def copy(self) -> Self:
         return type(self)(self)
@@ -81,6 +81,7 @@ class Increments(dict[Series, float]):
         """The names of the families touched."""
         return iter({series.family for series in self})
 
-    def _add(self, series: Series, by: float) -> Series:
+    def add(self, series: Series, by: float) -> Series:
+        """Add to one series; return it."""
         self[series] = self.get(series, 0.0) + by
         return series

@@ -5,7 +5,7 @@ exporters. ``Meters`` is what this exporter counts of itself, which may be shown
 both. Both live on the event loop; a view never changes and may go to any thread.
 """
 
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 
@@ -55,6 +55,11 @@ class Meters:
         self._taken = Increments()
         self._waiting = Increments()
         self._shown: dict[Series, float] = {}
+        self._tallies: list[Callable[[Increments], None]] = []
+
+    def gather_from(self, take_into: Callable[[Increments], None]) -> None:
+        """Let this one add what it has counted whenever what waits is looked at."""
+        self._tallies.append(take_into)
 
     def load(self, numbers: Mapping[Series, float]) -> None:
         """Start from what the ledger holds."""
@@ -68,6 +73,7 @@ class Meters:
         """Everything that waits, for one batch, which is repeated until ``settle`` tells that it is durable."""
         if self._taken:
             raise RuntimeError("what was taken before is not settled")
+        self._gather()
         self._taken, self._waiting = self._waiting, Increments()
         return self._taken
 
@@ -92,7 +98,12 @@ class Meters:
                 numbers[series] = shown
         return MappingProxyType(numbers)
 
+    def _gather(self) -> None:
+        for take_into in self._tallies:
+            take_into(self._waiting)
+
     def _show_what_waits(self) -> None:
+        self._gather()
         waiting = self._taken.copy()
         waiting.merge(self._waiting)
         for series, by in waiting.items():

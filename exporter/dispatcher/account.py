@@ -9,7 +9,7 @@ Whoever asks takes a permit, and with it asks once::
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,27 +42,30 @@ class Permit:
     a task that was answered well lately, whether or not its turn has come.
     """
 
-    def __init__(
-        self,
-        *,
-        is_probe: bool,
-        query: Callable[[TaskRef], Awaitable[Answer]],
-        stream: Callable[[TaskRef], AbstractAsyncContextManager[AsyncIterator[Answer]]],
-    ) -> None:
-        self.is_probe = is_probe
-        self._query = query
-        self._stream = stream
+    __slots__ = ("_account", "_grant")
+
+    def __init__(self, account: "Account", grant: Grant) -> None:
+        self._account = account
+        self._grant = grant
+
+    @property
+    def is_probe(self) -> bool:
+        return self._grant.is_probe
 
     async def query(self, ref: TaskRef) -> Answer:
         """Ask once; raise DispatcherError, which says whom it blames. The slot is free as soon as the query is over."""
-        return await self._query(ref)
+        return await self._account.query(self._grant, ref)
 
     def stream(self, ref: TaskRef) -> AbstractAsyncContextManager[AsyncIterator[Answer]]:
         """Listen to one task, where ``may_stream`` has just said so: every validated answer as it comes.
 
         Both the opening and the listening raise DispatcherError. The slot is taken until the permit's block is left.
         """
-        return self._stream(ref)
+        return self._account.stream(self._grant, ref)
+
+    def give_back(self) -> None:
+        """Leave the block: for a permit that was had ``at_once``. It may be given back again."""
+        self._account.give_back(self._grant)
 
 
 class AccountChange:
@@ -192,11 +195,19 @@ class Account:
         """
         grant = await self._granted()
         try:
-            yield Permit(
-                is_probe=grant.is_probe, query=partial(self._query, grant), stream=partial(self._stream, grant)
-            )
+            yield Permit(self, grant)
         finally:
-            self._give_back(grant)
+            self.give_back(grant)
+
+    def permit_at_once(self) -> Permit | None:
+        """The same without a wait, where nobody waits before and nothing is held against the account; else None.
+
+        Whoever has it gives it back.
+        """
+        if self._waiting or self._key.fault is not None:
+            return None
+        grant = self._gate.grant_at_once(self._clock.monotonic())
+        return Permit(self, grant) if grant else None
 
     def may_stream(self) -> bool:
         """Whether a permit at hand may be used for a stream.
@@ -222,7 +233,8 @@ class Account:
             return None
         return self._gate.delay(self._clock.monotonic())
 
-    def _give_back(self, grant: Grant) -> None:
+    def give_back(self, grant: Grant) -> None:
+        """What was granted is over."""
         self._gate.give_back(grant)
         self._wake()
 
@@ -233,7 +245,8 @@ class Account:
 
     # ---- queries ---------------------------------------------------------------------------------------------------
 
-    async def _query(self, grant: Grant, ref: TaskRef) -> Answer:
+    async def query(self, grant: Grant, ref: TaskRef) -> Answer:
+        """What a permit's query is."""
         started = self._clock.monotonic()
         self._gate.sent(grant, started)
         try:
@@ -245,12 +258,15 @@ class Account:
             self._succeeded(grant, reply, started)
             return reply.answer
         finally:
-            self._give_back(grant)
+            self.give_back(grant)
 
     def _succeeded(self, grant: Grant, reply: Reply, started: float) -> None:
         now = self._clock.monotonic()
-        with self._suspension_logged(now):
+        if self._gate.is_open:
             self._gate.succeeded(grant, now)
+        else:
+            with self._suspension_logged(now):
+                self._gate.succeeded(grant, now)
         self.up = True
         self.last_success_at = self._clock.wall()
         self.quota = merged(self.quota, reply.quota)
@@ -268,7 +284,8 @@ class Account:
     # ---- streams ---------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _stream(self, grant: Grant, ref: TaskRef) -> AsyncIterator[AsyncIterator[Answer]]:
+    async def stream(self, grant: Grant, ref: TaskRef) -> AsyncIterator[AsyncIterator[Answer]]:
+        """What a permit's stream is."""
         if not self.may_stream():
             raise RuntimeError("no stream may be opened now")
         listening = _Listening(self._clock.monotonic())

@@ -70,6 +70,11 @@ class Gate:
         self._failing: Counter[Hashable] = Counter()  # failures by task since the API last answered
 
     @property
+    def is_open(self) -> bool:
+        """Whether nothing is held against the account, not even a suspicion."""
+        return self._held is None
+
+    @property
     def in_flight(self) -> int:
         return len(self._out)
 
@@ -107,6 +112,13 @@ class Gate:
         """Leave for a request, which ``delay`` must have allowed."""
         if self.delay(now) != 0.0:
             raise RuntimeError("a request that may not go yet")
+        return self._grant(now)
+
+    def grant_at_once(self, now: float) -> Grant | None:
+        """Leave for a request that is no probe, where one may go; else None, and ``delay`` says what to wait for."""
+        return self._grant(now) if self.delay(now) == 0.0 and self._held is None else None
+
+    def _grant(self, now: float) -> Grant:
         self._granted += 1
         self._out.add(self._granted)
         self._unsent[self._granted] = now

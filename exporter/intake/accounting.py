@@ -6,17 +6,20 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from exporter.accounting.series import Increments
+from exporter.accounting.tally import Tally
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
+    count_answers,
     count_followed,
     count_no_requests,
     count_outcome,
     count_overflow,
-    count_poll_lag,
     count_queue,
     count_refresh_failure,
     count_request,
+    tally_answers,
+    tally_poll_lags,
 )
 from exporter.metrics.limits import LabelLimits, Limit
 from exporter.tasks.item import TaskLabels
@@ -97,14 +100,25 @@ class TaskAccounting:
 
 
 class ExporterAccounting:
-    """Counts what the exporter does: requests, polls, refreshes, labels that were refused."""
+    """Counts what the exporter does: requests, polls, refreshes, labels that were refused.
+
+    What happens with every poll is kept in tallies until somebody takes it (``take_into``); ``meter`` is told then that
+    there is something to take.
+    """
 
     def __init__(self, meter: Callable[[Increments], None]) -> None:
         self._meter = meter
+        self._lags: dict[str, Tally] = {}
+        self._answers: dict[tuple[str, str], Tally] = {}
+        self._has_more = False
 
     def polled(self, account: str, *, lag: float) -> None:
         """A task was asked about, so many seconds after it was due."""
-        self._meter(count_poll_lag(account, lag))
+        tally = self._lags.get(account)
+        if tally is None:
+            tally = self._lags[account] = tally_poll_lags(account)
+        tally.observe(lag)
+        self._note_more()
 
     def foresee_requests(self, account: str, endpoint: str) -> None:
         """Requests to an endpoint may come: what counts them starts at 0."""
@@ -114,7 +128,28 @@ class ExporterAccounting:
         self, account: str, endpoint: str, *, seconds: float, failure: Reason | None, drift: Sequence[Drift]
     ) -> None:
         """A request came to an end."""
-        self._meter(count_request(account, endpoint, seconds=seconds, failure=failure, drift=drift))
+        if failure is not None or drift:
+            self._meter(count_request(account, endpoint, seconds=seconds, failure=failure, drift=drift))
+            return
+        tally = self._answers.get((account, endpoint))
+        if tally is None:
+            tally = self._answers[account, endpoint] = tally_answers(account, endpoint)
+        tally.observe(seconds)
+        self._note_more()
+
+    def take_into(self, increments: Increments) -> None:
+        """Add what the tallies hold, and let them start again."""
+        self._has_more = False
+        for (account, endpoint), tally in self._answers.items():
+            if number := tally.take_into(increments):
+                increments.merge(count_answers(account, endpoint, number))
+        for tally in self._lags.values():
+            tally.take_into(increments)
+
+    def _note_more(self) -> None:
+        if not self._has_more:
+            self._has_more = True
+            self._meter(Increments())
 
     def refresh_failed(self, group: str, mechanism: str) -> None:
         """A source of tasks could not be read, or a registration was refused."""

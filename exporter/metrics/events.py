@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeGuard
 
 from exporter.accounting.series import Exemplar, Increments, Labels, Series, labels_of
+from exporter.accounting.tally import Tally
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.families import api, own, tasks
 from exporter.metrics.family import Counter, Histogram
@@ -61,6 +62,23 @@ def count_request(
     return increments
 
 
+def tally_answers(account: str, endpoint: str) -> Tally:
+    """Where the latencies of answered requests are counted until they are taken; ``count_answers`` counts them then."""
+    return api.REQUEST_DURATION.tally(labels_of(account=account, endpoint=endpoint))
+
+
+def count_answers(account: str, endpoint: str, number: int) -> Increments:
+    """So many requests that were answered, and as is documented; of their latencies the tally tells."""
+    increments = Increments()
+    api.REQUESTS.count(increments, labels_of(account=account, endpoint=endpoint), float(number))
+    return increments
+
+
+def tally_poll_lags(account: str) -> Tally:
+    """Where it is counted how late polls were sent, until that is taken."""
+    return own.POLL_LAG.tally(labels_of(account=account))
+
+
 def count_no_requests(account: str, endpoint: str) -> Increments:
     """Nothing, in every series that ``count_request`` could add to."""
     increments = Increments()
@@ -70,13 +88,6 @@ def count_no_requests(account: str, endpoint: str) -> Increments:
     for reason in Reason:
         labels = labels_of(account=account, endpoint=endpoint, reason=str(reason))
         api.REQUEST_FAILURES.begin(increments, labels)
-    return increments
-
-
-def count_poll_lag(account: str, seconds: float) -> Increments:
-    """A poll that was sent so many seconds after it was due."""
-    increments = Increments()
-    _observe(increments, own.POLL_LAG, labels_of(account=account), seconds)
     return increments
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import ClassVar
 
 from exporter.accounting.series import SHOWN, SUM, Increments, Labels, Series
+from exporter.accounting.tally import Tally
 
 TASK_LABELS = ("account", "group", "model")
 """The labels of every aggregate; the declared user labels follow them."""
@@ -141,6 +142,10 @@ class Histogram(Accumulated):
     def observe(self, increments: Increments, labels: Labels, value: float) -> Series:
         """Add one observation; return the bucket that it fell into."""
         return increments.observe(self.name, labels, value, self.buckets)
+
+    def tally(self, labels: Labels) -> Tally:
+        """Where observations of one series are counted until they are taken, all together."""
+        return Tally(self.name, labels, self.buckets)
 
     def begin(self, increments: Increments, labels: Labels) -> None:
         """Let a series be there from now on, without observations unless it has some already."""

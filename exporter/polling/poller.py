@@ -11,8 +11,8 @@ more than a share of the account's requests (``Shares``). So they slow no other 
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -41,6 +41,7 @@ class Account(streams.Account, Protocol):
 
     @property
     def max_in_flight(self) -> int: ...
+    def permit_at_once(self) -> Permit | None: ...
 
 
 class Tasks(Protocol):
@@ -228,6 +229,26 @@ class Poller:
                 await self._clock.sleep(1.0)
 
     async def _ask_next(self) -> None:
+        if (ready := self._ready()) is not None:
+            permit, task, slot = ready
+            try:
+                await self._use(permit, task, slot)
+            finally:
+                permit.give_back()
+        else:
+            await self._wait_and_ask()
+
+    def _ready(self) -> tuple[Permit, TaskView, Slot] | None:
+        """What may be asked about now, where there is no need to wait for anything: the way of nearly every poll."""
+        if self._next_due() > self._clock.monotonic() or (permit := self._account.permit_at_once()) is None:
+            return None
+        chosen = self._to_ask()
+        if chosen is None:
+            permit.give_back()
+            return None
+        return permit, *chosen
+
+    async def _wait_and_ask(self) -> None:
         async with AsyncExitStack() as held:
             async with self._choosing:
                 await self._until_due()
@@ -252,8 +273,11 @@ class Poller:
 
     # ---- which task is next ----------------------------------------------------------------------------------------
 
+    def _next_due(self) -> float:
+        return self._shares.next_due(slots=self._account.max_in_flight)
+
     async def _until_due(self) -> None:
-        while (due := self._shares.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
+        while (due := self._next_due()) > self._clock.monotonic():
             self._changed.clear()
             await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
 
@@ -313,11 +337,15 @@ class Poller:
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     async def _ask(self, permit: Permit, task: TaskView, slot: Slot) -> None:
-        number, ref = task.number, task.state.ref
-        self._lag.polled(self._name, lag=self._clock.monotonic() - slot.due)
+        number, ref, sent = task.number, task.state.ref, self._clock.monotonic()
+        ids, is_failing = tuple(ref.ids()), number in self._failures
+        self._lag.polled(self._name, lag=sent - slot.due)
+        self._began(number, ids, is_failing=is_failing)
         try:
-            with self._asking(task):
+            try:
                 answer = await permit.query(ref)
+            finally:
+                self._ended(number, ids, is_failing=is_failing, sent=sent)
         except DispatcherError as error:
             self._failed(number, error)
         except Exception:
@@ -328,23 +356,20 @@ class Poller:
         finally:
             self._again(number)
 
-    @contextmanager
-    def _asking(self, task: TaskView) -> Iterator[None]:
-        ids, is_failing, sent = frozenset(task.state.ref.ids()), task.number in self._failures, self._clock.monotonic()
+    def _began(self, number: int, ids: tuple[IdKey, ...], *, is_failing: bool) -> None:
         self._shares.began(is_failing=is_failing)
-        self._asked.add(task.number)
-        self._asked_ids |= ids
-        try:
-            yield
-        finally:
-            self._asked.discard(task.number)
-            self._asked_ids -= ids
-            now = self._clock.monotonic()
-            seconds = now - sent
-            self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
-            self._changed.set()
-            self._has_tried = True
-            self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
+        self._asked.add(number)
+        self._asked_ids.update(ids)
+
+    def _ended(self, number: int, ids: tuple[IdKey, ...], *, is_failing: bool, sent: float) -> None:
+        self._asked.discard(number)
+        self._asked_ids.difference_update(ids)
+        now = self._clock.monotonic()
+        seconds = now - sent
+        self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
+        self._changed.set()
+        self._has_tried = True
+        self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
 
     def _failed(self, number: int, error: DispatcherError) -> None:
         if error.blames is Blame.TASK:
@@ -356,15 +381,17 @@ class Poller:
         self._answered.discard(number)
 
     def _answered_well(self, task: TaskView) -> None:
-        number = task.number
+        number, now = task.number, self._clock.monotonic()
         self._failures.pop(number, None)
-        self._note_asked(number)
+        self._answered.put(number, Slot(now + self._cadence_of(task.labels).settings.min_interval, math.inf))
         if number not in self._asked:
             interval = self._interval(task)
-            self._put(number, Slot(self._clock.monotonic() + interval, interval))
+            self._put(number, Slot(now + interval, interval))
 
     def _again(self, number: int) -> None:
         """Schedule a task that was asked about, unless an answer has done so or ended it; at once if it is hurried."""
+        if number in self._schedule and number not in self._hurried:
+            return  # an answer has done so
         task = self._tasks.view(number)
         if task is None or task.state.is_terminal:
             self._drop(number)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from exporter.accounting.series import SHOWN
+from exporter.accounting.series import SHOWN, Increments
 from exporter.accounting.totals import Totals
 from exporter.dispatcher.answer import Drift, Quota, Reason
 from exporter.ledger.ledger import LedgerView
@@ -12,9 +12,9 @@ from exporter.metrics.events import (
     count_followed,
     count_outcome,
     count_overflow,
-    count_poll_lag,
     count_queue,
     count_request,
+    tally_poll_lags,
 )
 from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.limits import LabelLimits
@@ -134,7 +134,10 @@ def _busy_totals() -> Totals:
         counted.publish(count_request("default", "tasks/query", seconds=seconds))
     late = count_request("default", "tasks/query", seconds=10.0, failure=Reason.TIMEOUT, drift=(Drift.LEGACY_SHAPE,))
     counted.publish(late)
-    counted.publish(count_poll_lag("default", 0.02))
+    late_by, lags = Increments(), tally_poll_lags("default")
+    lags.observe(0.02)
+    lags.take_into(late_by)
+    counted.publish(late_by)
     counted.publish(count_commit(0.004))
     return counted
 

@@ -29,6 +29,9 @@ class ScriptedPermit:
         self.is_used = True
         return await self.account.answer_to(ref)
 
+    def give_back(self) -> None:
+        raise AssertionError("none was had at once")
+
     @asynccontextmanager
     async def stream(self, ref: TaskRef) -> AsyncIterator[AsyncIterator[Answer]]:
         assert not self.is_used
@@ -65,6 +68,9 @@ class ScriptedAccount:
         self._clock = clock
         self._free = asyncio.Semaphore(slots)
         self._probing = asyncio.Lock()
+
+    def permit_at_once(self) -> None:
+        """Always after a wait: the way that decides everything."""
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[ScriptedPermit]:
