@@ -310,3 +310,49 @@ async def test_what_the_body_of_a_stream_raises_is_no_failure_of_the_stream() ->
             await b.clock.advance(1)
         assert [failure for _, _, _, failure, _ in b.requests.finished] == [None] * 3
         assert b.account.suspension is None
+
+
+# ---- at once -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_permit_is_had_at_once_within_both_limits() -> None:
+    async with bench(SETTINGS) as b:  # 2 in flight, 10 a second
+        first = b.account.permit_at_once()
+        assert first
+        assert not first.is_probe
+        await first.query(REF)
+        assert b.account.permit_at_once() is None, "a tenth of a second must pass"
+        await b.clock.advance(0.1)
+        b.upstream.go.clear()
+        second = b.account.permit_at_once()
+        assert second
+        async with running(second.query(REF)):
+            await b.clock.advance(0.1)
+            third = b.account.permit_at_once()
+            assert third
+            await b.clock.advance(1.0)
+            assert (b.account.in_flight, b.account.permit_at_once()) == (2, None)
+            third.give_back()
+            third.give_back()
+            assert b.account.in_flight == 1
+            b.upstream.go.set()
+            await b.clock.advance(0.1)
+        second.give_back()
+        assert b.account.in_flight == 0
+
+
+async def test_nobody_overtakes_whoever_waits() -> None:
+    async with answered() as b, running(b.ask()):
+        await b.clock.settle()
+        assert b.account.permit_at_once() is None, "neither now nor once it may"
+        await b.clock.advance(0.1)
+        assert len(b.upstream.urls) == 2
+
+
+async def test_while_the_account_is_suspected_or_held_back_every_permit_is_waited_for() -> None:
+    async with bench(SETTINGS) as b:
+        b.upstream.status = 429
+        with suppress(DispatcherError):
+            await b.ask()
+        await b.clock.advance(3600.0)
+        assert b.account.permit_at_once() is None, "the next one is a probe"

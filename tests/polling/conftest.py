@@ -40,9 +40,9 @@ class AnyLabels:
 
 
 class Rig:
-    def __init__(self, poll: PollSettings) -> None:
+    def __init__(self, poll: PollSettings, *, gives_at_once: bool) -> None:
         self.clock = FakeClock()
-        self.account = ScriptedAccount(self.clock)
+        self.account = ScriptedAccount(self.clock, gives_at_once=gives_at_once)
         self.tracker = Tracker(Rules(not_found_grace=0.0))
         self.lines = CapturingLogger()
         self.lags: list[float] = []
@@ -109,8 +109,9 @@ def poll() -> PollSettings:
     return PollSettings()
 
 
-@pytest.fixture
-async def rig(poll: PollSettings) -> AsyncIterator[Rig]:
-    rig = Rig(poll)
+@pytest.fixture(params=[True, False], ids=["at once", "after a wait"])
+async def rig(poll: PollSettings, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """Both ways to a permit: had at once where there is one, or always waited for."""
+    rig = Rig(poll, gives_at_once=request.param)
     yield rig
     await rig.stop()

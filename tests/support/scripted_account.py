@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from exporter.dispatcher.answer import Answer, Blame, DispatcherError
@@ -23,6 +23,7 @@ class ScriptedPermit:
     account: "ScriptedAccount"
     is_probe: bool
     is_used: bool = False
+    is_given_back: bool = False
 
     async def query(self, ref: TaskRef) -> Answer:
         assert not self.is_used
@@ -30,7 +31,9 @@ class ScriptedPermit:
         return await self.account.answer_to(ref)
 
     def give_back(self) -> None:
-        raise AssertionError("none was had at once")
+        if not self.is_given_back:
+            self.is_given_back = True
+            self.account.end(self)
 
     @asynccontextmanager
     async def stream(self, ref: TaskRef) -> AsyncIterator[AsyncIterator[Answer]]:
@@ -47,9 +50,11 @@ class ScriptedAccount:
     """So many slots; the script has for each id its answers, of which the last one is repeated.
 
     A failure blames the task, unless the error says otherwise. ``asked`` and ``opened`` are seconds since the start.
+    Unless it ``gives_at_once``, every permit is waited for.
     """
 
-    def __init__(self, clock: FakeClock, *, slots: int = 2) -> None:
+    def __init__(self, clock: FakeClock, *, slots: int = 2, gives_at_once: bool = True) -> None:
+        self._gives_at_once = gives_at_once
         self.max_in_flight = slots
         self.answers: dict[str, list[Answer | Exception]] = {}
         self.answer: Answer | Exception = RUNNING
@@ -69,25 +74,34 @@ class ScriptedAccount:
         self._free = asyncio.Semaphore(slots)
         self._probing = asyncio.Lock()
 
-    def permit_at_once(self) -> None:
-        """Always after a wait: the way that decides everything."""
+    def permit_at_once(self) -> ScriptedPermit | None:
+        if not self._gives_at_once or self.is_suspected or self._free.locked():
+            return None
+        with suppress(StopIteration):  # it need not wait
+            self._free.acquire().send(None)
+        return self._begin()
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[ScriptedPermit]:
         fault, self.fault = self.fault, None
         if fault:
             raise fault
-        async with AsyncExitStack() as slots:
-            await slots.enter_async_context(self._free)
+        await self._free.acquire()
+        async with AsyncExitStack() as stack:
+            permit = self._begin()
+            stack.callback(permit.give_back)
             if self.is_suspected:  # then one request at a time
-                await slots.enter_async_context(self._probing)
-            permit = ScriptedPermit(self, self.is_suspected)
-            self.taken += 1
-            try:
-                yield permit
-            finally:
-                self.unused += not permit.is_used
-                self.taken -= 1
+                await stack.enter_async_context(self._probing)
+            yield permit
+
+    def end(self, permit: ScriptedPermit) -> None:
+        self.unused += not permit.is_used
+        self.taken -= 1
+        self._free.release()
+
+    def _begin(self) -> ScriptedPermit:
+        self.taken += 1
+        return ScriptedPermit(self, self.is_suspected)
 
     def may_stream(self) -> bool:
         return self.streams < self.streams_allowed
