@@ -6,9 +6,12 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
-from exporter.dispatcher.connection import SILENCE_LIMIT, Connection, OpenResponse, Response, Transport, named_faults
+from exporter.dispatcher.connection import SILENCE_LIMIT, Connection
+from exporter.dispatcher.exchange import Response
+from exporter.dispatcher.faults import named_faults
 from exporter.dispatcher.payload import conceal, decode, unpack
 from exporter.dispatcher.quota import read_quota
+from exporter.dispatcher.stock import OpenResponse, Transport
 from exporter.dispatcher.stream import read_stream, stream_path
 from exporter.dispatcher.taxonomy import judge
 from exporter.dispatcher.wire import parse_record, request_body

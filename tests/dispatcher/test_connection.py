@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from exporter.dispatcher.answer import DispatcherError, Reason
-from exporter.dispatcher.connection import Connection, Response
+from exporter.dispatcher.connection import Connection
+from exporter.dispatcher.exchange import Response
 from exporter.dispatcher.payload import BODY_LIMIT
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
