@@ -6,7 +6,7 @@ one thing that is done all day, a small POST to one server, at a fraction of the
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from exporter.dispatcher.answer import DispatcherError, Reason
 from exporter.dispatcher.payload import BODY_LIMIT
@@ -53,6 +53,11 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()].decode("latin-1")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As any mapping's; most headers that are asked for are not there, and an exception each would cost more."""
+        value = self._values.get(name.lower())
+        return default if value is None else value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

@@ -16,8 +16,6 @@ HEAD_LIMIT = 64 * 1024
 # What chunking may take for each byte of a body: the smallest chunk is `1`, CRLF, a byte, CRLF; the rest is spare.
 _FRAMING = 8
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
 
 class ResponseReader:
     """Reads one response after another. Once there is a ``fault``, or not ``may_go_on``, there is no other."""
@@ -93,7 +91,7 @@ class ResponseReader:
         framing = headers.get("Transfer-Encoding", "").lower()
         if framing not in ("", "chunked") or not self._parser.get_http_version().startswith("1."):
             self._blame(httpx.RemoteProtocolError("not HTTP/1 as it was asked for"))
-        elif status in _REDIRECTS and "Location" in headers:
+        elif 300 <= status < 400:  # left unread
             self._respond(b"")
         elif announces_too_much(headers):
             self._leave_too_large()
