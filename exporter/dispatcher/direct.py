@@ -151,7 +151,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
         except TimeoutError as error:
             raise (httpx.ConnectTimeout if loop.time() >= deadline else httpx.ConnectError)("no connection") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
-            raise httpx.ConnectError("no connection") from error
+            raise httpx.ConnectError("no connection") from _told_apart(error)
         connection.opened_at = loop.time()
         return connection
 
@@ -194,6 +194,12 @@ class DirectExchange(httpx.AsyncBaseTransport):
         return b"POST %b HTTP/1.1\r\n%bContent-Length: " % (url.raw_path, lines.encode("ascii"))
 
 
+def _told_apart(error: OSError | UnicodeError) -> Exception:
+    """asyncio takes a server that hangs up within the handshake for a lost connection, but one without a number."""
+    is_within_handshake = isinstance(error, ConnectionResetError) and error.errno is None
+    return ssl.SSLEOFError("closed within the handshake") if is_within_handshake else error
+
+
 def _for_http1(context: ssl.SSLContext) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -203,5 +209,8 @@ def _bytes_of(request: httpx.Request, body: bytes, server: httpx.URL) -> bytes:
     same = (request.url.scheme, request.url.host, request.url.port) == (server.scheme, server.host, server.port)
     if not same or request.method in ("HEAD", "CONNECT") or "Transfer-Encoding" in request.headers:
         raise httpx.UnsupportedProtocol("this transport asks one server, with bodies of known length")
+    words = [request.method.encode("ascii"), *(word for header in request.headers.raw for word in header)]
+    if any(b"\r" in word or b"\n" in word for word in words):
+        raise httpx.LocalProtocolError("a line break within a header")
     lines = b"".join(b"%b: %b\r\n" % header for header in request.headers.raw)
-    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (request.method.encode("ascii"), request.url.raw_path, lines, body)
+    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (words[0], request.url.raw_path, lines, body)

@@ -653,6 +653,14 @@ async def test_a_port_that_speaks_no_tls(way: str) -> None:
         assert await outcome(exchange) is Reason.TLS
 
 
+async def test_a_server_that_hangs_up_within_the_handshake(way: str) -> None:
+    async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+
+    async with listening(hang_up) as port, opened(way, f"https://127.0.0.1:{port}") as exchange:
+        assert await outcome(exchange) is Reason.TLS
+
+
 @pytest.mark.parametrize("way", ["direct", "direct-under-httpx"])  # httpx times out, too, and leaves its socket open
 async def test_a_handshake_that_does_not_end(way: str) -> None:
     async with listening(silence) as port, opened(way, f"https://127.0.0.1:{port}", seconds=0.2) as exchange:
@@ -672,6 +680,15 @@ async def test_what_the_transport_does_not_do(method: str, url: str) -> None:
         async with httpx.AsyncClient(transport=transport, base_url=server.url) as client:
             with pytest.raises(httpx.UnsupportedProtocol):
                 await client.request(method, url.format(host=f"127.0.0.1:{server.port}"))
+
+
+@pytest.mark.parametrize("header", [("X", "a\r\nX-Evil: 1"), ("X\nY", "a")])
+async def test_a_line_break_within_a_header_is_not_sent(header: tuple[str, str]) -> None:
+    transport = direct("http://127.0.0.1:9", timeout=1.0, max_in_flight=1, context=ssl.create_default_context())
+    assert isinstance(transport, httpx.AsyncBaseTransport)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9") as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.get("/", headers=[header])
 
 
 async def test_the_transport_serves_what_httpx_asks() -> None:
