@@ -2,9 +2,11 @@
 
 import asyncio
 import multiprocessing
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 RECORD = b'{"task_id":"task_0","status":"running","estimated_credits":1.50,"estimated_seconds":35}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nX-Quota-Remaining-Credits: 192.40\r\n"
@@ -35,24 +37,30 @@ class _Answering(asyncio.Protocol):
             self._transport.write(self._answer(request))
 
 
-async def _serve(ready: Connection, answer: Answer) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: _Answering(answer), "127.0.0.1", 0)
+async def _serve(ready: Connection, answer: Answer, certificate: tuple[Path, Path] | None) -> None:
+    context = None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*certificate)
+    server = await asyncio.get_running_loop().create_server(lambda: _Answering(answer), "127.0.0.1", 0, ssl=context)
     ready.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def _process(ready: Connection, answer: Answer) -> None:
-    asyncio.run(_serve(ready, answer))
+def _process(ready: Connection, answer: Answer, certificate: tuple[Path, Path] | None) -> None:
+    asyncio.run(_serve(ready, answer, certificate))
 
 
 @contextmanager
-def upstream(answer: Answer = one_record) -> Iterator[str]:
-    """Its base URL, while it runs."""
+def upstream(answer: Answer = one_record, *, certificate: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """Its base URL, while it runs; with a certificate of ``localhost`` (and its key) it speaks TLS."""
     ours, its = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_process, args=(its, answer), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_process, args=(its, answer, certificate), daemon=True
+    )
     process.start()
     try:
-        yield f"http://127.0.0.1:{ours.recv()}"
+        yield f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{ours.recv()}"
     finally:
         process.kill()
         process.join()

@@ -21,11 +21,11 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient, Reply
-from exporter.dispatcher.connection import Transport
 from exporter.dispatcher.gate import Gate, Grant, Suspension
 from exporter.dispatcher.holds import names_account
 from exporter.dispatcher.quota import merged
 from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, AccountLog, RequestLog
+from exporter.dispatcher.stock import Transport
 from exporter.secrets import SecretSource
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef

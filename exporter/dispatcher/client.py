@@ -6,12 +6,16 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
-from exporter.dispatcher.connection import SILENCE_LIMIT, Connection, OpenResponse, Response, Transport, named_faults
-from exporter.dispatcher.payload import conceal, decode, unpack
+from exporter.dispatcher.connection import SILENCE_LIMIT, Connection
+from exporter.dispatcher.exchange import Response
+from exporter.dispatcher.faults import named, named_faults
+from exporter.dispatcher.payload import conceal, unpack
 from exporter.dispatcher.quota import read_quota
+from exporter.dispatcher.records import read_record
+from exporter.dispatcher.stock import OpenResponse, Transport
 from exporter.dispatcher.stream import read_stream, stream_path
 from exporter.dispatcher.taxonomy import judge
-from exporter.dispatcher.wire import parse_record, request_body
+from exporter.dispatcher.wire import request_body
 from exporter.tasks.identity import TaskRef
 
 PATH = "/v1/tasks/query"
@@ -54,6 +58,7 @@ class DispatcherClient:
         silence_limit: float = SILENCE_LIMIT,
     ) -> None:
         self._key = key
+        self._sent: tuple[str, Mapping[str, str]] = ("", {})
         self._wall = wall
         self._connection = Connection(
             base_url, timeout=timeout, max_in_flight=max_in_flight, transport=transport, silence_limit=silence_limit
@@ -61,10 +66,15 @@ class DispatcherClient:
 
     async def query(self, ref: TaskRef) -> Reply:
         """Ask once; every fault is a DispatcherError, which carries the money headers where they arrived."""
-        key = _sendable(self._key())
-        response = await self._connection.post(PATH, body=request_body(ref), headers=_authorization(key))
-        with _quota_kept(response.headers) as quota:
+        key, authorization = self._credentials()
+        response = await self._connection.post(PATH, body=request_body(ref), headers=authorization)
+        quota = read_quota(response.headers)
+        try:
             return Reply(self._read(response, ref, key), quota)
+        except Exception as error:  # noqa: BLE001 (as in named_faults, without its price)
+            fault = named(error)
+            fault.quota = quota
+            raise fault from None
 
     @asynccontextmanager
     async def stream(self, ref: TaskRef) -> AsyncIterator[Stream]:
@@ -72,8 +82,8 @@ class DispatcherClient:
 
         What is raised within the block is left as it is. An unknown task is an answer.
         """
-        key = _sendable(self._key())
-        headers = {**_authorization(key), "Accept": "text/event-stream", "Cache-Control": "no-store"}
+        key, authorization = self._credentials()
+        headers = {**authorization, "Accept": "text/event-stream", "Cache-Control": "no-store"}
         async with self._connection.listen(stream_path(ref), headers=headers) as response:
             with _quota_kept(response.headers) as quota:
                 answers = await self._listen(response, ref, key)
@@ -84,6 +94,14 @@ class DispatcherClient:
         """Let what is under way end, a stream by whoever listens, then close the connections."""
         await self._connection.aclose()
 
+    def _credentials(self) -> tuple[str, Mapping[str, str]]:
+        """The key, checked, and the header that carries it; made anew when it is another."""
+        key = self._key()
+        if not key or key != self._sent[0]:
+            key = _sendable(key)
+            self._sent = (key, {"Authorization": f"Bearer {key}"})
+        return self._sent
+
     async def _listen(self, response: OpenResponse, ref: TaskRef, key: str) -> AsyncGenerator[Answer]:
         if response.status == 200:
             return _with_named_faults(read_stream(response.headers, response.chunks(), asked=ref, key=key))
@@ -91,7 +109,7 @@ class DispatcherClient:
 
     def _read(self, response: Response, ref: TaskRef, key: str) -> Answer:
         if 200 <= response.status < 300:
-            return parse_record(decode(conceal(_unpacked(response), key)), asked=ref)
+            return read_record(_unpacked(response), asked=ref, key=key)
         return self._judge(response, key)
 
     def _judge(self, response: Response, key: str) -> Answer:
@@ -126,7 +144,8 @@ async def _with_named_faults(answers: AsyncGenerator[Answer]) -> AsyncGenerator[
 
 
 def _unpacked(response: Response) -> bytes:
-    return unpack(response.body, response.headers.get("Content-Encoding", ""))
+    encoding = response.headers.get("Content-Encoding", "")
+    return unpack(response.body, encoding) if encoding else response.body
 
 
 def _unpacked_error(response: Response) -> bytes:
@@ -134,10 +153,6 @@ def _unpacked_error(response: Response) -> bytes:
         return _unpacked(response)
     except DispatcherError:
         return b""
-
-
-def _authorization(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
 
 
 def _sendable(key: str | None) -> str:

@@ -38,12 +38,17 @@ def decode(body: bytes) -> object:
         raise DispatcherError(Reason.BAD_RESPONSE, "not JSON") from None
 
 
+def may_quote(body: bytes, secret: str) -> bool:
+    """Whether a JSON body may hold the (ASCII) secret: as it is, escaped, or in UTF-16 or UTF-32 (with null bytes)."""
+    return len(secret) >= _SHORTEST_SECRET and (b"\\" in body or secret.encode() in body or b"\0" in body)
+
+
 def conceal(body: bytes, secret: str) -> bytes:
     """A JSON body without the (ASCII) secret, however it was escaped: an answer that quotes the key must not spread it.
 
     What is not JSON is handed back as it is: no part of it is ever kept.
     """
-    if len(secret) < _SHORTEST_SECRET:
+    if not may_quote(body, secret):
         return body
     try:
         text = json.dumps(decode(body))

@@ -83,7 +83,7 @@ def _as_utc(date: datetime) -> datetime:
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
-    return numeral(headers.get(name, ""))
+    return numeral(text) if (text := headers.get(name, "")) else None
 
 
 def _either(new: float | None, old: float | None) -> float | None:

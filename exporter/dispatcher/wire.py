@@ -101,7 +101,9 @@ OUTPUTS_LIMIT = 1000
 
 UNKNOWN_TYPE = "unknown"
 
-_STATUSES = {
+_QUOTED = json.JSONEncoder().encode
+
+STATUSES = {
     status.value: status
     for status in (Status.PENDING, Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 }
@@ -111,8 +113,8 @@ _LEGACY_URLS = {"video_url": "video", "image_url": "image", "audio_url": "audio"
 
 def request_body(ref: TaskRef) -> bytes:
     """Exactly one id: the API refuses both, and ``task_id`` is its own."""
-    asked = {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
-    return json.dumps(asked).encode()
+    name, value = ("task_id", ref.task_id) if ref.task_id else ("out_task_id", ref.out_task_id)
+    return f'{{"{name}": {_QUOTED(value)}}}'.encode()
 
 
 def parse_record(payload: object, *, asked: TaskRef) -> Answer:
@@ -144,9 +146,9 @@ def _status(fields: Fields) -> Status:
     if status in _LEGACY_STATUSES:
         fields.note(Drift.LEGACY_SHAPE)
         return _LEGACY_STATUSES[status]
-    if status not in _STATUSES:
+    if status not in STATUSES:
         fields.note(Drift.UNKNOWN_STATUS)
-    return _STATUSES.get(status, Status.UNKNOWN)
+    return STATUSES.get(status, Status.UNKNOWN)
 
 
 def _ids(fields: Fields, asked: TaskRef) -> tuple[str | None, str | None]:

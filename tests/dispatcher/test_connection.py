@@ -4,8 +4,12 @@ import httpx
 import pytest
 
 from exporter.dispatcher.answer import DispatcherError, Reason
-from exporter.dispatcher.connection import Connection, Response
+from exporter.dispatcher.connection import Connection
+from exporter.dispatcher.direct import DirectExchange
+from exporter.dispatcher.exchange import Response
 from exporter.dispatcher.payload import BODY_LIMIT
+from exporter.dispatcher.stock import StockExchange
+from tests.support.raw_server import raw_server, response
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
@@ -60,3 +64,78 @@ def test_an_environment_that_allows_no_connection_is_named(
     with pytest.raises(DispatcherError, match="that the environment names") as caught:
         new_connection()
     assert caught.value.reason is reason
+
+
+# ---- who speaks ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*PROXIES, "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def ask(base_url: str) -> Response:
+    connection = Connection(base_url, timeout=5.0, max_in_flight=2)
+    try:
+        return await connection.post("/path", body=b"{}", headers={})
+    finally:
+        await connection.aclose()
+
+
+@pytest.mark.parametrize(
+    ("name", "no_proxy_for"), [("HTTP_PROXY", ""), ("ALL_PROXY", ""), ("http_proxy", "example.com")]
+)
+@pytest.mark.usefixtures("no_proxy")
+async def test_a_proxy_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, name: str, no_proxy_for: str
+) -> None:
+    async with raw_server(response(b"from the proxy")) as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy_for)
+        assert (await ask("http://api.invalid")).body == b"from the proxy"
+    assert proxy.requests[0].startswith(b"POST http://api.invalid/path HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "no_proxy_for"), [("HTTP_PROXY", "127.0.0.1"), ("ALL_PROXY", "a, *"), ("HTTPS_PROXY", "")]
+)
+@pytest.mark.usefixtures("no_proxy")
+async def test_a_proxy_that_is_for_others_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, name: str, no_proxy_for: str
+) -> None:
+    async with raw_server(response(b"direct")) as server, raw_server(response(b"from the proxy")) as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy_for)
+        assert (await ask(server.url)).body == b"direct"
+    assert not proxy.requests
+
+
+@pytest.mark.parametrize(
+    ("base_url", "proxies", "speaks"),
+    [
+        ("https://api.example", {}, DirectExchange),
+        ("http://[::1]:9", {}, DirectExchange),
+        ("https://api.example", {"HTTP_PROXY": "http://p"}, DirectExchange),
+        ("https://api.example", {"HTTPS_PROXY": "http://p", "NO_PROXY": "*"}, DirectExchange),
+        ("https://api.example", {"HTTPS_PROXY": "http://p"}, StockExchange),
+        ("https://api.example", {"all_proxy": "http://p"}, StockExchange),
+        ("https://user:word@api.example", {}, StockExchange),
+        ("ftp://api.example", {}, StockExchange),
+        ("api.example", {}, StockExchange),
+        ("http://x:y", {}, StockExchange),
+    ],
+)
+@pytest.mark.usefixtures("no_proxy")
+def test_ours_speaks_where_nothing_unusual_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, proxies: dict[str, str], speaks: type
+) -> None:
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    connection = Connection(base_url, timeout=5.0, max_in_flight=2)
+    assert type(connection._exchange) is speaks
+
+
+def test_a_transport_that_stands_in_for_the_network_is_used() -> None:
+    connection = new_connection(httpx.MockTransport(lambda _: httpx.Response(200)))
+    assert type(connection._exchange) is StockExchange

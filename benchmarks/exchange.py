@@ -1,0 +1,181 @@
+"""What one exchange with the API costs, by who speaks, beside httpx as it comes.
+
+``python -m benchmarks.exchange`` prints CPU time a request (this process alone) at 1, 2, 16 and 64 in flight over
+loopback, without TLS and with it, and the ratio to stock httpx in the same run. What `wrk` reaches is the limit; it is
+shown where it is installed. Each way decodes what it gets; the exporter's client validates it, too.
+"""
+
+import asyncio
+import re
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+import httpx
+import httpx2
+
+from benchmarks._upstream import upstream
+from exporter.dispatcher.client import DispatcherClient
+from exporter.dispatcher.direct import DirectExchange
+from exporter.dispatcher.wire import request_body
+from exporter.tasks.identity import TaskRef
+
+KEY = "sk-byts-benchmark"
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+REF = TaskRef("a", "task_0")
+PATH = "/v1/tasks/query"
+ROUNDS = 3
+IN_FLIGHT = (1, 2, 16, 64)
+
+Ask = Callable[[], Awaitable[object]]
+Way = Callable[[str, int, ssl.SSLContext], AbstractAsyncContextManager[Ask]]
+
+
+@asynccontextmanager
+async def _client(url: str, in_flight: int, _context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    """As the exporter asks: the seam, the decoding and all checks."""
+    client = DispatcherClient(url, key=lambda: KEY, timeout=10.0, max_in_flight=in_flight, wall=time.time)
+    yield lambda: client.query(REF)
+    await client.aclose()
+
+
+@asynccontextmanager
+async def _exchange(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    exchange = DirectExchange(httpx.URL(url), timeout=10.0, max_in_flight=in_flight, context=context)
+    yield lambda: exchange.post(PATH, body=request_body(REF), headers=HEADERS)
+    await exchange.aclose()
+
+
+@asynccontextmanager
+async def _transport(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    transport = DirectExchange(httpx.URL(url), timeout=10.0, max_in_flight=in_flight, context=context)
+    address = httpx.URL(url + PATH)
+
+    async def ask() -> object:
+        request = httpx.Request("POST", address, headers=HEADERS, content=request_body(REF))
+        response = await transport.handle_async_request(request)
+        await response.aread()
+        return response.json()
+
+    yield ask
+    await transport.aclose()
+
+
+@asynccontextmanager
+async def _httpx(url: str, _in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    async with httpx.AsyncClient(headers=HEADERS, verify=context) as client:
+
+        async def ask() -> object:
+            return (await client.post(url + PATH, json={"task_id": "task_0"})).json()
+
+        yield ask
+
+
+@asynccontextmanager
+async def _httpx2(url: str, _in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    async with httpx2.AsyncClient(headers=HEADERS, verify=context) as client:
+
+        async def ask() -> object:
+            return (await client.post(url + PATH, json={"task_id": "task_0"})).json()
+
+        yield ask
+
+
+@asynccontextmanager
+async def _aiohttp(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    connector = aiohttp.TCPConnector(limit=in_flight, ssl=context)
+    async with aiohttp.ClientSession(headers=HEADERS, connector=connector) as session:
+
+        async def ask() -> object:
+            async with session.post(url + PATH, json={"task_id": "task_0"}) as response:
+                return await response.json()
+
+        yield ask
+
+
+WAYS: Mapping[str, Way] = {
+    "exporter, client (validated)": _client,
+    "exporter, exchange alone": _exchange,
+    "exporter, as httpx transport": _transport,
+    "httpx, client.post": _httpx,
+    "httpx2, client.post": _httpx2,
+    "aiohttp, session.post": _aiohttp,
+}
+PEER = "httpx, client.post"
+
+
+async def _cost(way: Way, url: str, in_flight: int, context: ssl.SSLContext, requests: int) -> float:
+    """Microseconds of CPU a request, once the connections stand."""
+    async with way(url, in_flight, context) as ask:
+        await asyncio.gather(*(ask() for _ in range(in_flight)))
+        turns = iter(range(requests))
+
+        async def worker() -> None:
+            for _ in turns:
+                await ask()
+
+        started = time.process_time()
+        await asyncio.gather(*(worker() for _ in range(in_flight)))
+        return (time.process_time() - started) / requests * 1e6
+
+
+def _measured(url: str, context: ssl.SSLContext) -> dict[str, list[float]]:
+    """Of each way, the median cost at each number in flight; all ways in turns, so that a drift meets each."""
+    costs: dict[str, list[float]] = {name: [] for name in WAYS}
+    for in_flight in IN_FLIGHT:
+        rounds: dict[str, list[float]] = {name: [] for name in WAYS}
+        for _ in range(ROUNDS):
+            for name, way in WAYS.items():
+                requests = 300 if name.startswith("httpx") else 2000
+                rounds[name].append(asyncio.run(_cost(way, url, in_flight, context, requests)))
+        for name, seen in rounds.items():
+            costs[name].append(median(seen))
+    return costs
+
+
+def _print(title: str, costs: Mapping[str, list[float]]) -> None:
+    print(f"\n{title:30}" + "".join(f"{f'{n} in flight':>20}" for n in IN_FLIGHT))
+    for name, row in costs.items():
+        cells = (f"{cost:9.1f} us {peer / cost:6.1f} x" for cost, peer in zip(row, costs[PEER], strict=True))
+        print(f"{name:30}" + "".join(f"{cell:>20}" for cell in cells))
+
+
+def _print_wrk(url: str) -> None:
+    """What a client in C reaches at 64 in flight; the second column is not its CPU time, so it has none."""
+    if (wrk := shutil.which("wrk")) is None:
+        return
+    command = [wrk, "-t1", "-c64", "-d3s", f"{url}{PATH}"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if rate := re.search(r"Requests/sec:\s+([\d.]+)", said):
+        print(f"{'wrk (elapsed time)':30}{'':60}{1e6 / float(rate[1]):15.1f} us")
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """Of ``localhost``, and its key."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    named = ("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run([*new, *named, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+if __name__ == "__main__":
+    import os
+
+    with upstream() as plain_url:
+        _print("plaintext", _measured(plain_url, ssl.create_default_context()))
+        _print_wrk(plain_url)
+    if shutil.which("openssl"):
+        with tempfile.TemporaryDirectory() as made:
+            pair = _certificate(Path(made))
+            os.environ["SSL_CERT_FILE"] = str(pair[0])
+            with upstream(certificate=pair) as tls_url:
+                _print("TLS", _measured(tls_url, ssl.create_default_context(cafile=pair[0])))

@@ -1,0 +1,216 @@
+"""Our own way to one server: a few connections, the one that rested last first, and one timer for all of them.
+
+It does what is done all day and nothing else: small requests over HTTP/1.1, with TLS or without, straight to the
+server. What it does not do (proxies, redirects, HTTP/2, streams) is httpx's: ``connection`` decides.
+"""
+
+import asyncio
+import math
+import ssl
+from collections import deque
+from collections.abc import Mapping
+
+import httpx
+
+from exporter.dispatcher.exchange import KEEPALIVE, Response, standing_headers
+from exporter.dispatcher.http1 import HttpConnection, UnansweredError
+
+MAX_AGE = 600.0
+"""Seconds after which a connection is not used again: a server that moved is followed to its new address."""
+
+RETRY_BUDGET = 10
+"""So many answers earn one further try: what is sent on top of an account's limits stays below a tenth."""
+
+# As RFC 8305 has it: so long one address may keep a connection waiting before the next is tried beside it.
+_HAPPY_EYEBALLS = 0.25
+
+
+class DirectExchange(httpx.AsyncBaseTransport):
+    """An ``Exchange`` over connections of its own, ``max_in_flight`` at most; a transport for httpx as well.
+
+    ``timeout`` (seconds) bounds a whole exchange: waiting for a free connection, opening one, and each byte of the
+    answer. A cancelled exchange closes its connection. A connection that rested may be closed by the server in the very
+    moment in which it is used; then the request is sent once more, over a new one. That is safe because a query only
+    reads, and rare because only ``RETRY_BUDGET`` answers earn it.
+    """
+
+    def __init__(self, url: httpx.URL, *, timeout: float, max_in_flight: int, context: ssl.SSLContext) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._tls = _for_http1(context) if url.scheme == "https" else None
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._standing: set[HttpConnection] = set()
+        self._busy: set[HttpConnection] = set()
+        self._idle: deque[HttpConnection] = deque()
+        self._answers = RETRY_BUDGET
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake_at = math.inf
+        self._head: tuple[str, Mapping[str, str], bytes] = ("", {}, b"")
+
+    async def post(self, path: str, *, body: bytes, headers: Mapping[str, str]) -> Response:
+        return await self._exchange(b"%b%d\r\n\r\n%b" % (self._head_of(path, headers), len(body), body))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """For httpx: a request with a body of known length, or none, to the same server."""
+        response = await self._exchange(_bytes_of(request, await request.aread(), self._url))
+        return httpx.Response(response.status, headers=response.headers, stream=httpx.ByteStream(response.body))
+
+    async def aclose(self) -> None:
+        """Close every connection, and see them closed."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._wake_at = None, math.inf
+        self._idle.clear()
+        standing = list(self._standing)
+        for connection in standing:
+            connection.abort()
+        for connection in standing:
+            await connection.lost.wait()
+
+    # ---- one exchange ----------------------------------------------------------------------------------------------
+
+    async def _exchange(self, request: bytes) -> Response:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        await self._slot(deadline)
+        try:
+            if (rested := self._rested(loop.time())) is not None:
+                try:
+                    return await self._over(rested, request, deadline)
+                except UnansweredError:
+                    if not self._may_retry():
+                        raise
+            return await self._over(await self._opened(deadline), request, deadline)
+        finally:
+            self._slots.release()
+
+    async def _over(self, connection: HttpConnection, request: bytes, deadline: float) -> Response:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Response] = loop.create_future()
+        connection.deadline = deadline
+        self._busy.add(connection)
+        if deadline < self._wake_at:
+            self._wake(deadline)
+        try:
+            connection.ask(request, answer)
+            response = await answer
+        finally:
+            self._busy.discard(connection)
+            if connection.is_reusable:
+                self._rest(connection, loop.time())
+            else:
+                connection.abort()
+        self._answers += 1
+        return response
+
+    def _may_retry(self) -> bool:
+        if self._answers < RETRY_BUDGET:
+            return False
+        self._answers = 0
+        return True
+
+    async def _slot(self, deadline: float) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("no free connection") from None
+
+    # ---- connections -----------------------------------------------------------------------------------------------
+
+    def _rested(self, now: float) -> HttpConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_reusable and now - connection.opened_at < MAX_AGE:
+                return connection
+            connection.abort()
+        return None
+
+    def _rest(self, connection: HttpConnection, now: float) -> None:
+        connection.rested_at = now
+        self._idle.append(connection)
+        if now + KEEPALIVE < self._wake_at:
+            self._wake(now + KEEPALIVE)
+
+    async def _opened(self, deadline: float) -> HttpConnection:
+        loop = asyncio.get_running_loop()
+        host = self._url.raw_host.decode("ascii")
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, connection = await loop.create_connection(
+                    lambda: HttpConnection(standing=self._standing),
+                    host,
+                    self._url.port or (443 if self._tls else 80),
+                    ssl=self._tls,
+                    server_hostname=host if self._tls else None,
+                    happy_eyeballs_delay=_HAPPY_EYEBALLS,
+                )
+        except TimeoutError as error:
+            raise (httpx.ConnectTimeout if loop.time() >= deadline else httpx.ConnectError)("no connection") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
+            raise httpx.ConnectError("no connection") from _told_apart(error)
+        connection.opened_at = loop.time()
+        return connection
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    def _wake(self, at: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._wake_at = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._sweep)
+
+    def _sweep(self) -> None:
+        """Let fail what is out of time, close what has rested too long, and see when there will be more to do."""
+        now = asyncio.get_running_loop().time()
+        self._timer, self._wake_at = None, math.inf
+        for connection in [late for late in self._busy if late.deadline <= now]:
+            self._busy.discard(connection)
+            connection.expire()
+        while self._idle and self._idle[0].rested_at + KEEPALIVE <= now:
+            self._idle.popleft().abort()
+        due = [connection.deadline for connection in self._busy]
+        due += [connection.rested_at + KEEPALIVE for connection in list(self._idle)[:1]]
+        if due:
+            self._wake(min(due))
+
+    # ---- requests --------------------------------------------------------------------------------------------------
+
+    def _head_of(self, path: str, headers: Mapping[str, str]) -> bytes:
+        """All of a request before the length of its body; it is made anew when the path or the key is another."""
+        known_path, known_headers, head = self._head
+        if path != known_path or headers != known_headers:
+            head = self._new_head(path, headers)
+            self._head = (path, dict(headers), head)
+        return head
+
+    def _new_head(self, path: str, headers: Mapping[str, str]) -> bytes:
+        url = httpx.URL(str(self._url).rstrip("/") + path)
+        said = {"Host": url.netloc.decode("ascii"), **standing_headers(), "Connection": "keep-alive", **headers}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+        return b"POST %b HTTP/1.1\r\n%bContent-Length: " % (url.raw_path, lines.encode("ascii"))
+
+
+def _told_apart(error: OSError | UnicodeError) -> Exception:
+    """asyncio takes a server that hangs up within the handshake for a lost connection, but one without a number."""
+    is_within_handshake = isinstance(error, ConnectionResetError) and error.errno is None
+    return ssl.SSLEOFError("closed within the handshake") if is_within_handshake else error
+
+
+def _for_http1(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _bytes_of(request: httpx.Request, body: bytes, server: httpx.URL) -> bytes:
+    same = (request.url.scheme, request.url.host, request.url.port) == (server.scheme, server.host, server.port)
+    if not same or request.method in ("HEAD", "CONNECT") or "Transfer-Encoding" in request.headers:
+        raise httpx.UnsupportedProtocol("this transport asks one server, with bodies of known length")
+    words = [request.method.encode("ascii"), *(word for header in request.headers.raw for word in header)]
+    if any(b"\r" in word or b"\n" in word for word in words):
+        raise httpx.LocalProtocolError("a line break within a header")
+    lines = b"".join(b"%b: %b\r\n" % header for header in request.headers.raw)
+    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (words[0], request.url.raw_path, lines, body)

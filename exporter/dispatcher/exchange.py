@@ -1,0 +1,86 @@
+"""The narrow seam between a query and the library that speaks HTTP: bytes out, a whole response back.
+
+Two stand behind it. ``stock`` is httpx as it comes: it does whatever an environment may ask for. ``direct`` does the
+one thing that is done all day, a small POST to one server, at a fraction of the cost. Both name each fault alike.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from exporter.dispatcher.answer import DispatcherError, Reason
+from exporter.dispatcher.payload import BODY_LIMIT
+from exporter.version import version
+
+KEEPALIVE = 30.0
+"""Seconds an idle connection is kept: shorter than the idle limit of the usual load balancer (60 s)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole response. ``headers`` are found whatever their case; ``body`` is as it was sent.
+
+    What stands in a redirect, or is too long in an error, is left unread: there the status alone says what it means.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Exchange(Protocol):
+    """Asks one server; safe for concurrent use within one loop. Redirects are never followed."""
+
+    async def post(self, path: str, *, body: bytes, headers: Mapping[str, str]) -> Response:
+        """One exchange, in time; raise httpx's errors, TimeoutError, or a DispatcherError where that says more."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection. Nothing may be under way."""
+        ...
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a response as they came; a name that came twice has both values, with a comma between."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._values: dict[str, bytes] = {}
+        for name, value in raw:
+            key = name.lower().decode("latin-1")
+            self._values[key] = b"%b, %b" % (self._values[key], value) if key in self._values else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()].decode("latin-1")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As any mapping's; most headers that are asked for are not there, and an exception each would cost more."""
+        value = self._values.get(name.lower())
+        return default if value is None else value.decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def standing_headers() -> dict[str, str]:
+    """What each request says, whoever sends it."""
+    return {
+        "User-Agent": f"bytespike-exporter/{version()}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",  # answers are some hundred bytes
+        "Content-Type": "application/json",
+    }
+
+
+def announces_too_much(headers: Mapping[str, str]) -> bool:
+    """Whether ``Content-Length`` is beyond what is read."""
+    announced = headers.get("Content-Length", "")
+    return announced.isdecimal() and (len(announced) > 12 or int(announced) > BODY_LIMIT)
+
+
+def too_large(status: int) -> DispatcherError:
+    return DispatcherError(Reason.TOO_LARGE, f"more than {BODY_LIMIT} bytes", status=status)
