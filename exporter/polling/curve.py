@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import add, mul, sub
 
 PER_OCTAVE = 16
 OCTAVES = 6
@@ -29,7 +30,8 @@ _LEAST_HAZARD = 1e-6
 """Ends a task has in one ETA, whatever is known: numbers are too coarse for less, and no clock may stand still."""
 
 _LEAST_SPREAD = 2.0
-_NEXT_TO_NOTHING = 1e-5
+_SQUARES = tuple(at**2 for at in range(BINS))
+_WIDTHS = tuple(end - start for start, end in pairwise(EDGES))
 _QUARTILES = 1.349
 """The distance of a normal distribution's quartiles, in standard deviations."""
 
@@ -129,31 +131,28 @@ def _scaled(clock: Curve, outlived: Sequence[float], *, started: float, lead: fl
 
 def _roots_of_hazard(outlived: Sequence[float]) -> Iterator[float]:
     """The integral of the square root of the hazard rate over each bin, within which the rate is the same."""
-    for (before, after), (start, end) in zip(pairwise(outlived), pairwise(EDGES), strict=True):
-        yield math.sqrt(max(math.log(before / after), _LEAST_HAZARD * (end - start)) * (end - start))
+    for (before, after), width in zip(pairwise(outlived), _WIDTHS, strict=True):
+        yield math.sqrt(max(math.log(before / after), _LEAST_HAZARD * width) * width)
 
 
 def _mean(outlived: Sequence[float], shown: Sequence[float]) -> float:
     """What a clock shows in the mean when a task ends."""
-    pairs = zip(pairwise(outlived), pairwise(shown), strict=True)
-    return sum((before - after) * (start + end) / 2 for (before, after), (start, end) in pairs)
+    ended = map(sub, outlived, outlived[1:])
+    return sum(map(mul, ended, map(add, shown, shown[1:]))) / 2
 
 
 # ---- from few outcomes to a smooth distribution ----------------------------------------------------------------------
 
 
 def _smooth(masses: Sequence[float], count: float) -> Sequence[float]:
-    """The masses, spread as far as so few outcomes leave open: Silverman's rule, over the logarithm of the age.
-
-    What weighs next to nothing is left out.
-    """
+    """The masses, spread as far as so few outcomes leave open: Silverman's rule, over the logarithm of the age."""
     kernel = _kernel(0.9 * _spread(masses, count) * count**-0.2)
     reach = len(kernel) - 1
+    padded = [*[0.0] * reach, *masses, *[0.0] * reach]
     smooth = [0.0] * BINS
-    for at, mass in enumerate(masses):
-        if mass > _NEXT_TO_NOTHING * count:
-            for off in range(-reach, reach + 1):
-                smooth[min(max(at + off, 0), BINS - 1)] += mass * kernel[abs(off)]
+    for off in range(2 * reach + 1):
+        weight = kernel[abs(off - reach)]
+        smooth = [sum_ + weight * mass for sum_, mass in zip(smooth, padded[off : off + BINS], strict=True)]
     return smooth
 
 
@@ -169,8 +168,8 @@ def _spread(masses: Sequence[float], count: float) -> float:
 
     Outcomes alike say little about how alike the next will be, so it is never nothing.
     """
-    mean = sum(at * mass for at, mass in enumerate(masses)) / count
-    deviation = math.sqrt(sum((at - mean) ** 2 * mass for at, mass in enumerate(masses)) / count)
+    mean = sum(map(mul, range(BINS), masses)) / count
+    deviation = math.sqrt(max(sum(map(mul, _SQUARES, masses)) / count - mean**2, 0.0))
     sums = list(accumulate(masses))
     quartiles = bisect_right(sums, 0.75 * count) - bisect_right(sums, 0.25 * count)
     return max(min(deviation, max(quartiles, 1) / _QUARTILES), _LEAST_SPREAD)
