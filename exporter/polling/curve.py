@@ -138,7 +138,8 @@ def _roots_of_hazard(outlived: Sequence[float]) -> Iterator[float]:
 def _mean(outlived: Sequence[float], shown: Sequence[float]) -> float:
     """What a clock shows in the mean when a task ends."""
     ended = map(sub, outlived, outlived[1:])
-    return sum(map(mul, ended, map(add, shown, shown[1:]))) / 2
+    both: Iterator[float] = map(add, shown, shown[1:])
+    return math.fsum(map(mul, ended, both)) / 2
 
 
 # ---- from few outcomes to a smooth distribution ----------------------------------------------------------------------
