@@ -49,6 +49,12 @@ def _print(found: Estimate) -> None:
                 f"{account.interval:.1f} s at best. Raise max_requests_per_second or follow fewer tasks.",
                 markup=False,
             )
+        if account.adaptive:
+            console.print(
+                f"Account {account.name}: {account.adaptive:.2f} of the {account.wanted:.2f} wanted are placed by the "
+                "adaptive strategy: as many in the mean, more while tasks are about to end and fewer before.",
+                markup=False,
+            )
     console.print(_series(found))
     if found.open_groups:
         names = ", ".join(found.open_groups)

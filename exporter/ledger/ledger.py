@@ -106,6 +106,16 @@ class Aged:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What was learnt of the tasks of one account, group and model; the ledger keeps the text and does not read it."""
+
+    account: str
+    group: str
+    model: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """The ledger as its writer sees it: how many records wait, whether commits fail, and when (Unix seconds) the last
     one succeeded."""
@@ -154,6 +164,13 @@ class Ledger(Protocol):
 
     def unregister(self, gone: Sequence[Registration]) -> None:
         """Keep these registrations no more; what is known of their tasks stays."""
+
+    def learnt(self) -> Sequence[Learnt]:
+        """What was learnt, that which was kept last at the end; what a row says is for the reader to check."""
+        ...
+
+    def keep_learnt(self, news: Sequence[Learnt], *, now: float, limit: int) -> None:
+        """Keep this in place of what was learnt of the same tasks before; of all, the latest so many are kept."""
 
     def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> Sequence[Aged]:
         """Some rows that were last looked at before then, whatever their account is, save for these.

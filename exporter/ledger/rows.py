@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import RowMapping
 
 from exporter.accounting.series import Increments, Labels, Series
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import Learnt, LedgerError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.observation import Status
@@ -133,6 +133,25 @@ def registration_of(row: Row) -> Registration:
         labels=_labels(row),
         submitted_at=_optional_number(row, "submitted_at"),
     )
+
+
+# ---- what the cadence has learnt -------------------------------------------------------------------------------------
+
+
+def learnt_row(learnt: Learnt, *, now: float) -> dict[str, Any]:
+    """What is kept of what was learnt."""
+    return {
+        "account": learnt.account,
+        "group_name": learnt.group,
+        "model": learnt.model,
+        "text": learnt.text,
+        "kept_at": now,
+    }
+
+
+def learnt_of(row: Row) -> Learnt:
+    """What ``learnt_row`` kept. Damaged or not, it is text: whoever reads it finds out, and goes without."""
+    return Learnt(*(str(row[name]) for name in ("account", "group_name", "model", "text")))
 
 
 # ---- series ----------------------------------------------------------------------------------------------------------

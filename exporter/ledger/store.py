@@ -26,11 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from exporter.accounting.series import Exemplar, Increments, Series
-from exporter.ledger.ledger import Aged, Batch, Books, Committed, Count, Entry, LedgerError
+from exporter.ledger.ledger import Aged, Batch, Books, Committed, Count, Entry, Learnt, LedgerError
 from exporter.ledger.rows import (
     Row,
     batch_of,
     checked,
+    learnt_of,
+    learnt_row,
     number_of,
     numbers_of,
     open_row,
@@ -44,7 +46,7 @@ from exporter.ledger.rows import (
     state_of_outcome,
 )
 from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile, reading_beside
-from exporter.ledger.tables import batches, meters, open_tasks, outcomes, registrations, totals
+from exporter.ledger.tables import batches, learnt, meters, open_tasks, outcomes, registrations, totals
 from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState, begin, merge
@@ -153,6 +155,22 @@ class SqliteLedger:
         with self._owned() as tx:
             for registration in gone:
                 tx.execute(delete(registrations).filter_by(**registration_key(registration)))
+
+    # ---- what the cadence has learnt -------------------------------------------------------------------------------
+
+    def learnt(self) -> list[Learnt]:
+        with self._file.reading() as tx:
+            return [learnt_of(row) for row in _all(tx, learnt, learnt.c.kept_at)]
+
+    def keep_learnt(self, news: Sequence[Learnt], *, now: float, limit: int) -> None:
+        latest = select(_ROWID).select_from(learnt).order_by(learnt.c.kept_at.desc()).limit(limit)
+        statement = upsert(learnt)
+        newer = {name: statement.excluded[name] for name in ("text", "kept_at")}
+        with self._owned() as tx:
+            if news:
+                rows = [learnt_row(each, now=now) for each in news]
+                tx.execute(statement.on_conflict_do_update(index_elements=learnt.primary_key.columns, set_=newer), rows)
+            tx.execute(delete(learnt).where(_ROWID.not_in(latest)))
 
     # ---- totals that are no longer wanted --------------------------------------------------------------------------
 

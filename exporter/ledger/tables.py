@@ -6,7 +6,7 @@ not ended; ``is_followed`` is whether one has been counted as followed, which ev
 named its task then. ``totals`` holds what tasks have added up to and ``meters`` what the exporter counts of itself, so
 that a restart never adds history up again. ``registrations`` are the tasks that were registered over HTTP; ``key`` is
 both ids as one text, for one may be missing. ``batches`` knows the last batch of each writer, and which process
-(``owner``) is that writer.
+(``owner``) is that writer. ``learnt`` is what the adaptive cadence knows; it is lost without harm.
 """
 
 from pathlib import Path
@@ -115,6 +115,17 @@ batches = Table(
     Column("writer", String, primary_key=True),
     Column("owner", String, nullable=False),
     Column("number", Integer, nullable=False),
+)
+
+learnt = Table(
+    "learnt",
+    metadata,
+    Column("account", String, nullable=False),
+    Column("group_name", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("text", String, nullable=False),
+    Column("kept_at", Float, nullable=False),
+    PrimaryKeyConstraint("account", "group_name", "model"),
 )
 
 

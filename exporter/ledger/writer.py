@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.accounting.series import Increments, Series
 from exporter.accounting.totals import Meters, Totals
 from exporter.clock import Clock
-from exporter.ledger.ledger import Aged, Batch, Committed, Entry, Ledger, LedgerError, LedgerView
+from exporter.ledger.ledger import Aged, Batch, Committed, Entry, Learnt, Ledger, LedgerError, LedgerView
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
@@ -194,6 +194,15 @@ class LedgerWriter:
         """
         now = self._clock.wall()
         return await self._call(lambda: self._ledger.prune(gone=gone, kept=kept, now=now))
+
+    async def learnt(self) -> Sequence[Learnt]:
+        """What the cadence has learnt."""
+        return await self._call(self._ledger.learnt)
+
+    async def keep_learnt(self, news: Sequence[Learnt], *, limit: int) -> None:
+        """Keep what it has learnt since; of all, the latest so many."""
+        now = self._clock.wall()
+        await self._call(lambda: self._ledger.keep_learnt(news, now=now, limit=limit))
 
     # ---- commits ---------------------------------------------------------------------------------------------------
 

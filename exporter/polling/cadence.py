@@ -1,11 +1,20 @@
 """How long to wait before a task is asked about again."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from exporter.polling.curve import Curve
 from exporter.settings.model import PollSettings
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Status
+from exporter.tasks.view import TaskView
 
 FAILING_INTERVAL = 60.0
 """The longest wait (seconds) for a task whose queries fail, where ``max_interval`` is not longer."""
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+"""Its multiples lie evenly between whole numbers, however many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +33,44 @@ class Cadence:
         if not failures:
             return min(poll.max_interval, published)
         return min(max(poll.max_interval, FAILING_INTERVAL), published * 2.0 ** min(failures, 30))
+
+    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:  # noqa: ARG002 - what it has in common
+        """Seconds until a task's next poll; ``now`` is in Unix seconds."""
+        return self.interval(task.state.eta_seconds, failures=failures)
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveCadence:
+    """The published cadence on a bent clock (``curve``): as many polls, where the task will probably end.
+
+    A task that is not known to run is polled as published, so that its start is seen as soon; one whose queries fail
+    likewise.
+    """
+
+    published: Cadence
+    curve_of: Callable[[TaskLabels], Curve]
+
+    @property
+    def settings(self) -> PollSettings:
+        return self.published.settings
+
+    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:
+        """Seconds until a task's next poll; ``now`` is in Unix seconds."""
+        state, poll = task.state, self.settings
+        interval = self.published.interval(state.eta_seconds, failures=failures)
+        if failures or state.status is not Status.RUNNING:
+            return interval
+        eta = state.eta_seconds or poll.default_eta
+        age = max(0.0, now - state.submitted_at) / eta
+        wait = eta * (self._tick(task, age, interval / eta, even=interval / poll.max_interval) - age)
+        return min(max(wait, poll.min_interval), poll.max_interval)
+
+    def _tick(self, task: TaskView, age: float, interval: float, *, even: float) -> float:
+        """The age at the clock's next tick, half an interval or more ahead; each task has ticks of its own.
+
+        Tasks that were submitted together would all be asked about at once otherwise. As much of the clock is straight
+        as keeps every wait below ``max_interval`` at no more polls.
+        """
+        curve, phase = self.curve_of(task.labels), task.number * _GOLDEN % 1.0
+        ticks = math.floor(curve.reading(age, even=even) / interval - phase + 0.5) + 1
+        return curve.age((ticks + phase) * interval, even=even)

@@ -13,11 +13,13 @@ from exporter.dispatcher.report import STREAM_ENDPOINT
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import AccountView
-from exporter.polling.cadence import Cadence
+from exporter.polling.cadence import AdaptiveCadence, Cadence
+from exporter.polling.learning import Learning
 from exporter.polling.poller import Poller
 from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.fields import Strategy
 from exporter.settings.model import AccountSettings, PollSettings, Settings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, Tracker
@@ -56,6 +58,7 @@ class Accounts:
         tracker: Tracker,
         intake: Intake,
         accounting: ExporterAccounting,
+        learning: Learning,
         loops: Loops,
         dependencies: Dependencies,
         log: FilteringBoundLogger,
@@ -63,11 +66,12 @@ class Accounts:
         self._tracker = tracker
         self._intake = intake
         self._accounting = accounting
+        self._learning = learning
         self._loops = loops
         self._dependencies = dependencies
         self._log = log
         self._polled: dict[str, _Polled] = {}
-        self._cadences: dict[str, Cadence] = {}
+        self._cadences: dict[str, Cadence | AdaptiveCadence] = {}
         self._streamed: frozenset[str] = frozenset()
 
     @property
@@ -114,7 +118,14 @@ class Accounts:
     def commit(self, plan: AccountsPlan) -> list[str]:
         """Let a plan be so, at once; return the names of the accounts that are to be closed."""
         wanted = plan.wanted
-        self._cadences = {group.name: Cadence(group.poll) for group in wanted.task_groups}
+        self._cadences = {group.name: self._cadence(group.poll) for group in wanted.task_groups}
+        self._learning.configure(
+            {
+                group.name: group.poll.default_eta
+                for group in wanted.task_groups
+                if group.poll.strategy is Strategy.ADAPTIVE
+            }
+        )
         self._streamed = frozenset(group.name for group in wanted.task_groups if group.stream)
         for name in {group.account for group in wanted.task_groups if group.stream}:
             self._accounting.foresee_requests(name, STREAM_ENDPOINT)
@@ -178,7 +189,13 @@ class Accounts:
         self._loops.start(_poll_loop(name), poller.run())
         self._loops.start(_key_loop(name), account.watch_key())
 
-    def _cadence_of(self, labels: TaskLabels) -> Cadence:
+    def _cadence(self, poll: PollSettings) -> Cadence | AdaptiveCadence:
+        published = Cadence(poll)
+        if poll.strategy is Strategy.ADAPTIVE:
+            return AdaptiveCadence(published, self._learning.curve)
+        return published
+
+    def _cadence_of(self, labels: TaskLabels) -> Cadence | AdaptiveCadence:
         # within a reload a stream may be closed whose group has just gone; the task goes next
         return self._cadences.get(labels.group, Cadence(PollSettings()))
 

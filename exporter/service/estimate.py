@@ -17,6 +17,7 @@ from exporter.metrics.exposition import standard_collectors
 from exporter.metrics.family import Family, Histogram, Scope, Type
 from exporter.polling.cadence import Cadence
 from exporter.service.reload import configured_labels
+from exporter.settings.fields import Strategy
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
 from exporter.tasks.observation import Status
 
@@ -31,9 +32,11 @@ FREE_CODES = 2
 class AccountEstimate:
     """Requests per second of one account while every task that the file names is open.
 
-    ``wanted`` is at ``default_eta``; ``least`` and ``most`` are at the longest and the shortest interval allowed.
-    ``allowed`` is the hard limit; ``when_slow`` is what is left of it while each request takes its whole timeout.
-    ``interval`` is the best mean interval (seconds) between two polls of one task under the limit.
+    ``wanted`` is at ``default_eta``, and ``adaptive`` is the part of it that is placed by what was learnt: as many
+    requests in the mean, though more at some moments and fewer at others. ``least`` and ``most`` are at the longest and
+    the shortest interval allowed. ``allowed`` is the hard limit; ``when_slow`` is what is left of it while each request
+    takes its whole timeout. ``interval`` is the best mean interval (seconds) between two polls of one task under the
+    limit.
     """
 
     name: str
@@ -44,6 +47,7 @@ class AccountEstimate:
     allowed: float
     when_slow: float
     interval: float
+    adaptive: float = 0.0
 
     @property
     def fits(self) -> bool:
@@ -105,6 +109,7 @@ def _account(account: AccountSettings, settings: Settings) -> AccountEstimate:
         allowed=allowed,
         when_slow=min(allowed, account.max_in_flight / account.timeout),
         interval=tasks / allowed,
+        adaptive=_rate([group for group in groups if group.poll.strategy is Strategy.ADAPTIVE], eta_seconds=None),
     )
 
 

@@ -19,6 +19,7 @@ from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.history import Recent
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
+from exporter.polling.learning import Learning
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retirement
@@ -27,6 +28,7 @@ from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
 from exporter.service.reload import Plan, Planner, rules_of
+from exporter.service.remembering import Remembering
 from exporter.service.sampling import Sampling
 from exporter.service.sources import Sources
 from exporter.settings.errors import ConfigError, Fault
@@ -81,10 +83,12 @@ class Exporter:
         self._meters.gather_from(self._accounting.take_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._loops = Loops(log)
+        self._learning = Learning()
         self.accounts = Accounts(
             tracker=self.tasks,
             intake=self._intake,
             accounting=self._accounting,
+            learning=self._learning,
             loops=self._loops,
             dependencies=dependencies,
             log=log,
@@ -122,11 +126,13 @@ class Exporter:
             clock=clock,
             log=log,
         )
+        self._remembering = Remembering(learning=self._learning, ledger=self._writer, clock=clock, log=log)
         self._planner = Planner(
             accounts=self.accounts, intake=self._intake, tracker=self.tasks, registry=self._registry
         )
         self._sampling = Sampling(self.snapshot, clock=clock, log=log)
         self._intake.subscribe(TaskAccounting(ledger=self._writer, limits=self._limits, log=log).take)
+        self._intake.subscribe(self._learning.take)
         self._intake.subscribe(self.accounts.take)
         self._intake.subscribe(self._retirement.take)
         self._reloading = asyncio.Lock()
@@ -141,6 +147,7 @@ class Exporter:
         await self._writer.open()
         try:
             self._limits.restore(self._totals.view())
+            await self._remembering.recall()
             self._registry.add(await self._writer.registrations())
             await self._put_in_force(self._settings.value, running=None)
         except Exception:
@@ -151,6 +158,7 @@ class Exporter:
         self._loops.start("retirement", self._retirement.run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._pruning.run())
+        self._loops.start("learnt", self._remembering.run())
         self._loops.start("sampling", self._sampling.run())
 
     async def stop(self, *, deadline: float) -> None:

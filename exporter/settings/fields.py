@@ -42,6 +42,7 @@ class Strategy(StrEnum):
     """How the next poll of a task is timed."""
 
     ETA = "eta"
+    ADAPTIVE = "adaptive"
 
 
 # ---- from what stands in the file to a value -------------------------------------------------------------------------
@@ -98,10 +99,8 @@ def _plain(value: object) -> object:
 
 def _strategy(value: object) -> Strategy:
     text = _text(value)
-    if text == "adaptive":
-        raise ValueError("adaptive is not available in this version; allowed: eta")
     if text not in set(Strategy):
-        raise ValueError("is not a known strategy; allowed: eta")
+        raise ValueError(f"is not a known strategy; allowed: {', '.join(Strategy)}")
     return Strategy(text)
 
 

@@ -85,6 +85,15 @@ def test_the_estimate_warns_where_the_limit_is_too_low() -> None:
     ) in check(slow, "--estimate").stdout
 
 
+def test_the_estimate_explains_the_adaptive_strategy() -> None:
+    adaptive = GOOD.replace("{name: images,", "{name: images, poll: {strategy: adaptive},")
+
+    assert "Account default: 0.20 of the 0.60 wanted are placed by the adaptive strategy" in (
+        check(adaptive, "--estimate").stdout
+    )
+    assert "adaptive" not in check(GOOD, "--estimate").stdout
+
+
 def test_the_estimate_names_what_it_cannot_foresee() -> None:
     result = check(GOOD.replace("{name: images,", "{name: images, api_config: {},"), "--estimate")
 

@@ -66,6 +66,19 @@ task_groups:
     assert not found.fits
 
 
+def test_requests_by_strategy() -> None:
+    found = estimate(
+        settings(f"""\
+accounts: [{{name: a, api_key_env: A}}]
+task_groups:
+  - {{name: g, static_configs: [{{task_ids: {tasks(20)}}}]}}
+  - {{name: h, poll: {{strategy: adaptive}}, static_configs: [{{task_ids: {tasks(10)}}}]}}
+""")
+    ).accounts[0]
+
+    assert (found.wanted, found.adaptive) == (6.0, 2.0), "as many as the published cadence asks for"
+
+
 @pytest.mark.parametrize(
     ("poll", "interval"),
     [("{}", 5.0), ("{default_eta: 6s}", 2.0), ("{default_eta: 1h}", 300.0), ("{polls_per_eta: 3}", 10.0)],

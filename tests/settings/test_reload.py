@@ -31,7 +31,7 @@ task_groups:
 POLL = "global: {poll: {min_interval: 1s}}\n"
 EVERYTHING = """\
 global:
-  poll: {min_interval: 1s, max_interval: 1m, polls_per_eta: 5, default_eta: 1m}
+  poll: {strategy: adaptive, min_interval: 1s, max_interval: 1m, polls_per_eta: 5, default_eta: 1m}
   labels: [team]
   overdue_factor: 2
   retention: 1h
@@ -114,7 +114,7 @@ def test_every_key_of_the_file_can_be_told() -> None:
 
     assert told == {
         *(f"global.{key.name}" for key in GlobalSettings.declared() if key.name != "poll"),
-        *(f"global.poll.{key.name}" for key in PollSettings.declared() if key.name != "strategy"),
+        *(f"global.poll.{key.name}" for key in PollSettings.declared()),
         "api.token_file",
         "ledger.url",
         "ledger.retention",

@@ -98,7 +98,7 @@ def test_the_example_shows_every_key() -> None:
         {"accounts": [{**ACCOUNT, "timeout": "soon"}]},
         {"accounts": [{**ACCOUNT, "timeout": ""}]},
         {"accounts": [{**ACCOUNT, "base_url": "https://user:pass@host"}]},
-        {"accounts": [ACCOUNT], "global": {"poll": {"strategy": "adaptive"}}},
+        {"accounts": [ACCOUNT], "global": {"poll": {"strategy": "random"}}},
         {"accounts": [ACCOUNT], "task_groups": None},
     ],
 )

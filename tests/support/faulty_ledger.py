@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
-from exporter.ledger.ledger import Aged, Batch, Books, Committed, Ledger, LedgerError
+from exporter.ledger.ledger import Aged, Batch, Books, Committed, Learnt, Ledger, LedgerError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
@@ -87,6 +87,16 @@ class FaultyLedger:
     def unregister(self, gone: Sequence[Registration]) -> None:
         with self._call():
             self.real.unregister(gone)
+
+    def learnt(self) -> Sequence[Learnt]:
+        with self._call():
+            return self.real.learnt()
+
+    def keep_learnt(self, news: Sequence[Learnt], *, now: float, limit: int) -> None:
+        with self._call():
+            if self.fault is Fault.BEFORE:
+                raise self.error
+            self.real.keep_learnt(news, now=now, limit=limit)
 
     def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> Sequence[Aged]:
         with self._call():

@@ -1,0 +1,176 @@
+"""When tasks end, and so where their polls belong. Pure arithmetic on ages, in units of the task's ETA.
+
+Checks that are to find an end soon belong where the end is likely: the best density of so many checks is proportional
+to the square root of the hazard rate (Keller 1974, "Optimum checking schedules for systems subject to random failure";
+Barlow and Proschan). Here that is a clock that is bent: it runs slowly while an end is unlikely and fast while it is
+likely, and over a task's life goes as far as a straight one does, in the mean. Whatever ticks regularly on the bent
+clock makes as many polls as on the straight one, in better places.
+"""
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from operator import add, mul, sub
+
+PER_OCTAVE = 16
+OCTAVES = 6
+BINS = 2 * OCTAVES * PER_OCTAVE
+"""Ages from 1/64 to 64 times the ETA, in steps of about 4 %; what is beyond counts at the end."""
+
+EDGES: Sequence[float] = (0.0, *(math.exp2(at / PER_OCTAVE - OCTAVES) for at in range(1, BINS + 1)))
+"""The bounds of the bins; the first bin reaches down to 0."""
+
+UNSEEN = 0.25
+"""How many outcomes the prior is worth: what was never seen may happen all the same."""
+
+_LEAST_HAZARD = 1e-6
+"""Ends a task has in one ETA, whatever is known: numbers are too coarse for less, and no clock may stand still."""
+
+_LEAST_SPREAD = 2.0
+_SQUARES = tuple(at**2 for at in range(BINS))
+_WIDTHS = tuple(end - start for start, end in pairwise(EDGES))
+_QUARTILES = 1.349
+"""The distance of a normal distribution's quartiles, in standard deviations."""
+
+_OUTLIVED = tuple(math.exp(-edge) for edge in EDGES)
+"""The prior's chance to outlive each bound: its hazard is the same at every age, which leaves the clock straight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The bent clock, and what it was made from.
+
+    ``shown`` is what it shows at each bound; beyond the last it runs like the straight one. ``expected`` is the chance
+    to end within each bin.
+    """
+
+    shown: Sequence[float]
+    expected: Sequence[float]
+
+    def reading(self, age: float, *, even: float = 0.0) -> float:
+        """What the clock shows at an age; ``even`` is the share of the straight clock in it."""
+        at = bisect_right(EDGES, age) - 1
+        if at >= BINS:
+            shown = self.shown[BINS] + age - EDGES[BINS]
+        else:
+            share = (age - EDGES[at]) / (EDGES[at + 1] - EDGES[at])
+            shown = self.shown[at] + share * (self.shown[at + 1] - self.shown[at])
+        return even * age + (1 - even) * shown
+
+    def age(self, reading: float, *, even: float = 0.0) -> float:
+        """The age at which it shows that."""
+        shown, share = self.shown, 1 - even
+        one, other = bisect_right(EDGES, reading) - 1, bisect_right(shown, reading) - 1
+        at, beyond = (one, other + 1) if one < other else (other, one + 1)  # it lies between the two clocks
+        while beyond - at > 1:
+            middle = (at + beyond) // 2
+            if even * EDGES[middle] + share * shown[middle] <= reading:
+                at = middle
+            else:
+                beyond = middle
+        before = even * EDGES[at] + share * shown[at]
+        if at >= BINS:
+            return EDGES[BINS] + reading - before
+        after = even * EDGES[beyond] + share * shown[beyond]
+        return EDGES[at] + (reading - before) / (after - before) * (EDGES[beyond] - EDGES[at])
+
+    def shares(self, after: float, by: float) -> Sequence[tuple[int, float]]:
+        """Where a task may have ended that ended between these ages: the bins, and how likely each is."""
+        first, last = bin_of(after), bin_of(by)
+        low, high = max(after, 0.0), min(by, EDGES[-1])
+        if first == last or low >= high:
+            return ((last, 1.0),)
+        likely = [
+            self.expected[at] * (min(high, EDGES[at + 1]) - max(low, EDGES[at])) / (EDGES[at + 1] - EDGES[at])
+            for at in range(first, last + 1)
+        ]
+        whole = sum(likely)
+        return [(first + off, each / whole) for off, each in enumerate(likely)]
+
+
+STRAIGHT = Curve(EDGES, tuple(before - after for before, after in pairwise(_OUTLIVED)))
+
+
+def bent(masses: Sequence[float], *, started: float = 0.0, lead: float = 0.0) -> Curve:
+    """The clock for tasks of which so many ended in each bin.
+
+    Until they are seen running, at the age ``started`` in the mean, tasks are polled by the straight clock: from then
+    on the bent one goes as far as the straight one, less ``lead``, which pays back what was spent too much.
+    """
+    count = sum(masses)
+    if not count:
+        return STRAIGHT
+    prior = UNSEEN / (UNSEEN + count)
+    seen = [*accumulate(reversed(_smooth(masses, count)), initial=0.0)]
+    share = (1 - prior) / seen[-1]
+    outlived = [share * one + prior * other for one, other in zip(reversed(seen), _OUTLIVED, strict=True)]
+    clock = Curve(
+        shown=array("d", accumulate(_roots_of_hazard(outlived), initial=0.0)),
+        expected=array("d", (max(before - after, _LEAST_HAZARD**2) for before, after in pairwise(outlived))),
+    )
+    return _scaled(clock, outlived, started=started, lead=lead)
+
+
+def bin_of(age: float) -> int:
+    """The bin that an age is in."""
+    return min(max(bisect_right(EDGES, age) - 1, 0), BINS - 1)
+
+
+def _scaled(clock: Curve, outlived: Sequence[float], *, started: float, lead: float) -> Curve:
+    """The clock that goes as far as it may, whatever the square roots add up to."""
+    straight = _mean(outlived, EDGES) - started
+    bent_ = _mean(outlived, clock.shown) - clock.reading(started)
+    if straight <= 0 or bent_ <= 0:  # tasks that end as soon as they are seen running: there is nothing to place
+        return Curve(EDGES, clock.expected)
+    scale = max(straight - lead, straight / 2) / bent_
+    return Curve(array("d", (scale * each for each in clock.shown)), clock.expected)
+
+
+def _roots_of_hazard(outlived: Sequence[float]) -> Iterator[float]:
+    """The integral of the square root of the hazard rate over each bin, within which the rate is the same."""
+    for (before, after), width in zip(pairwise(outlived), _WIDTHS, strict=True):
+        yield math.sqrt(max(math.log(before / after), _LEAST_HAZARD * width) * width)
+
+
+def _mean(outlived: Sequence[float], shown: Sequence[float]) -> float:
+    """What a clock shows in the mean when a task ends."""
+    ended = map(sub, outlived, outlived[1:])
+    both: Iterator[float] = map(add, shown, shown[1:])
+    return math.fsum(map(mul, ended, both)) / 2
+
+
+# ---- from few outcomes to a smooth distribution ----------------------------------------------------------------------
+
+
+def _smooth(masses: Sequence[float], count: float) -> Sequence[float]:
+    """The masses, spread as far as so few outcomes leave open: Silverman's rule, over the logarithm of the age."""
+    kernel = _kernel(0.9 * _spread(masses, count) * count**-0.2)
+    reach = len(kernel) - 1
+    padded = [*[0.0] * reach, *masses, *[0.0] * reach]
+    smooth = [0.0] * BINS
+    for off in range(2 * reach + 1):
+        weight = kernel[abs(off - reach)]
+        smooth = [sum_ + weight * mass for sum_, mass in zip(smooth, padded[off : off + BINS], strict=True)]
+    return smooth
+
+
+def _kernel(width: float) -> Sequence[float]:
+    """A normal curve so many bins wide, from its middle on; both halves together weigh 1."""
+    half = [math.exp(-0.5 * (off / width) ** 2) for off in range(int(3 * width) + 1)]
+    whole = 2 * sum(half) - half[0]
+    return [each / whole for each in half]
+
+
+def _spread(masses: Sequence[float], count: float) -> float:
+    """How far the masses lie apart, in bins: the standard deviation, unless the quartiles tell of less.
+
+    Outcomes alike say little about how alike the next will be, so it is never nothing.
+    """
+    mean = sum(map(mul, range(BINS), masses)) / count
+    deviation = math.sqrt(max(sum(map(mul, _SQUARES, masses)) / count - mean**2, 0.0))
+    sums = list(accumulate(masses))
+    quartiles = bisect_right(sums, 0.75 * count) - bisect_right(sums, 0.25 * count)
+    return max(min(deviation, max(quartiles, 1) / _QUARTILES), _LEAST_SPREAD)
