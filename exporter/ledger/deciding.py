@@ -4,6 +4,7 @@ An outcome, a start and a first answer count once, under whichever of its names 
 true while the batch goes on: it may name a task twice.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -31,11 +32,11 @@ class Decision:
     """
 
     def __init__(self, facts: Iterable[Fact], *, now: float) -> None:
-        self.increments = Increments()
         self.exemplars: dict[Series, Exemplar] = {}
         self.outcomes: list[Row] = []
         self.stale: set[int] = set()
         self._open: dict[TaskRef, Row] = {}
+        self._sums: dict[Series, list[float]] = {}
         self._now = now
         self._facts: dict[IdKey, list[Fact]] = {}
         for fact in facts:
@@ -46,14 +47,36 @@ class Decision:
         """The rows of tasks that have not ended."""
         return list(self._open.values())
 
+    @property
+    def increments(self) -> Increments:
+        """What all that was counted adds up to."""
+        return Increments({series: amount for series, (amount,) in self._sums.items()})
+
+    def add(self, increments: Mapping[Series, float]) -> None:
+        """Add this, whoever else has added it.
+
+        Of one event after the other, each number is added to where it stands: a series is looked for once.
+        """
+        for series, by in increments.items():
+            standing = self._sums.get(series)
+            if standing is None:
+                self._sums[series] = [by]
+            else:
+                standing[0] += by
+
     def take(self, entry: Entry) -> None:
         """Count what the entry says and nobody has counted, and keep its state."""
         state = entry.state
-        known = self._known(state.ref)
-        if any(fact.has_ended for fact in known):
-            return  # counted before, whatever this process believed
-        is_followed = any(fact.is_followed for fact in known)
-        running_at = next((fact.running_at for fact in known if fact.running_at is not None), None)
+        ref, has_ended = state.ref, state.is_terminal
+        is_followed, running_at = False, None
+        known = self._known(ref)
+        for fact in known:
+            if fact.has_ended:
+                return  # counted before, whatever this process believed
+            is_followed |= fact.is_followed
+            running_at = fact.running_at if running_at is None else running_at
+        if known:
+            self.stale.update(fact.row for fact in known if fact.row is not None)
         if entry.followed and not is_followed:
             self._count(entry.followed)
             is_followed = True
@@ -61,48 +84,42 @@ class Decision:
             self._count(entry.started)
         if entry.ended:
             self._count(entry.ended)
-        self.stale.update(fact.row for fact in known if fact.row is not None)
-        if state.is_terminal:
+        if has_ended:
             self.outcomes.append(outcome_row(state, now=self._now))
             if self._open:
-                self._open.pop(state.ref, None)
+                self._open.pop(ref, None)
         else:
             # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
-            self._open[state.ref] = open_row(state, now=self._now, is_followed=is_followed, running_at=running_at)
-        self._note(Fact(state.ref, state.is_terminal, is_followed, state.running_at))
+            self._open[ref] = open_row(state, now=self._now, is_followed=is_followed, running_at=running_at)
+        self._note(Fact(ref, has_ended, is_followed, state.running_at))
 
     def _known(self, ref: TaskRef) -> Sequence[Fact]:
-        noted = self._facts
-        if ref.task_id and ref.out_task_id:
-            by_own = noted.get((ref.account, "task_id", ref.task_id), ())
-            by_other = noted.get((ref.account, "out_task_id", ref.out_task_id), ())
-            found = [*by_own, *by_other] if by_other else by_own
-        else:
-            found = next((noted.get(key, ()) for key in ref.ids()), ())
-        return [fact for fact in found if fact.ref.may_be(ref)] if found else ()
+        """What is known of a task, by either of its names."""
+        by_own = self._facts.get((ref.account, "task_id", ref.task_id)) if ref.task_id else None
+        by_other = self._facts.get((ref.account, "out_task_id", ref.out_task_id)) if ref.out_task_id else None
+        if by_own is by_other is None:
+            return ()
+        return [fact for fact in (*(by_own or ()), *(by_other or ())) if fact.ref.may_be(ref)]
 
     def _note(self, fact: Fact) -> None:
-        for key in fact.ref.ids():
-            noted = self._facts.get(key)
-            if noted is None:
-                self._facts[key] = [fact]
-            else:
-                noted.append(fact)
+        ref = fact.ref
+        if ref.task_id:
+            self._facts.setdefault((ref.account, "task_id", ref.task_id), []).append(fact)
+        if ref.out_task_id:
+            self._facts.setdefault((ref.account, "out_task_id", ref.out_task_id), []).append(fact)
 
     def _count(self, count: Count) -> None:
-        self.increments.merge(count.increments)
+        self.add(count.increments)
         if count.exemplars:
             self.exemplars.update(count.exemplars)
 
 
 def by_names(refs: Iterable[TaskRef]) -> Mapping[tuple[str, str], set[str]]:
     """The ids of these tasks, by account and kind: what one statement each can ask for."""
-    named: dict[tuple[str, str], set[str]] = {}
+    named: dict[tuple[str, str], set[str]] = defaultdict(set)
     for ref in refs:
-        for account, kind, name in ref.ids():
-            names = named.get((account, kind))
-            if names is None:
-                named[account, kind] = {name}
-            else:
-                names.add(name)
+        if ref.task_id:
+            named[ref.account, "task_id"].add(ref.task_id)
+        if ref.out_task_id:
+            named[ref.account, "out_task_id"].add(ref.out_task_id)
     return named

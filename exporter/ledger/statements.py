@@ -51,13 +51,12 @@ def named_rows(tx: Connection, table: str, columns: Sequence[str], refs: Iterabl
     return list(found.values())
 
 
-def write(tx: Connection, decision: Decision, texts: LabelTexts) -> None:
-    """Write what was decided."""
+def write(tx: Connection, decision: Decision) -> None:
+    """Write the rows that were decided."""
     if decision.stale:
         tx.exec_driver_sql("DELETE FROM open_tasks WHERE id = ?", [(row,) for row in sorted(decision.stale)])
     insert(tx, "open_tasks", OPEN_COLUMNS, decision.open)
     insert(tx, "outcomes", OUTCOME_COLUMNS, decision.outcomes)
-    grow(tx, "totals", decision.increments, texts)
 
 
 def insert(tx: Connection, table: str, columns: Sequence[str], rows: Sequence[Row], *, otherwise: str = "") -> None:

@@ -107,10 +107,12 @@ class SqliteLedger:
             decision = Decision(facts_of(tx, refs), now=now)
             for entry in batch.entries:
                 decision.take(entry)
-            decision.increments.merge(batch.marks)
-            write(tx, decision, self._texts)
+            decision.add(batch.marks)
+            increments = decision.increments
+            write(tx, decision)
+            grow(tx, "totals", increments, self._texts)
             grow(tx, "meters", batch.meters, self._texts)
-        return Committed(decision.increments, decision.exemplars)
+        return Committed(increments, decision.exemplars)
 
     def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> list[Aged]:
         found: list[Aged] = []
