@@ -1,7 +1,8 @@
 """A mapping that only grows, of which a view costs as little as what changes after it."""
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from itertools import chain, count, islice
+from types import MappingProxyType
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -18,13 +19,12 @@ class Paged(Mapping[K, V]):
     copy all of a hundred thousand at each change after a scrape would stop the event loop for milliseconds.
     """
 
-    def __init__(self, items: Iterable[tuple[K, V]] = ()) -> None:
-        self._places: dict[K, int] = {}
-        self._keys: list[K] = []
-        self._pages: list[list[V]] = []
-        self._is_shared: list[bool] = []
-        for key, value in items:
-            self[key] = value
+    def __init__(self, items: Mapping[K, V] = MappingProxyType({})) -> None:
+        self._keys = list(items)
+        self._places = dict(zip(self._keys, count()))
+        values = list(items.values())
+        self._pages = [values[at : at + PAGE] for at in range(0, len(values), PAGE)]
+        self._is_shared = [False] * len(self._pages)
 
     def __getitem__(self, key: K) -> V:
         place = self._places[key]

@@ -22,7 +22,7 @@ class Totals:
 
     def load(self, numbers: Mapping[Series, float]) -> None:
         """Take the ledger's word for all of them. Exemplars stay."""
-        self._numbers = Paged(numbers.items())
+        self._numbers = Paged(numbers)
 
     def publish(self, increments: Mapping[Series, float], exemplars: Mapping[Series, Exemplar] | None = None) -> None:
         """Add what has just been committed."""
