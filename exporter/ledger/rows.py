@@ -42,6 +42,11 @@ OUTCOME_COLUMNS = (
     "is_named",
 )
 
+_NUMBERS, _NUMBERS_END = 6, 13
+"""Where the numbers stand in a row of either that was read: one after the other, so that they are checked together."""
+
+_PLAIN = frozenset({float, type(None)})
+
 REGISTRATION_KEY = ("group_name", "account", "key")
 
 REGISTRATION_COLUMNS = (
@@ -125,38 +130,38 @@ def outcome_row(state: TaskState, *, now: float) -> Row:
 
 def state_of_open(row: Row) -> TaskState:
     """The state that ``open_row`` kept; ValueError where a row says none."""
-    _, account, task_id, out_task_id, status, submission, seen, submitted, eta, estimated, *own = row
-    observed_at, open_at, running_at, *_ = own
+    _, account, task_id, out_task_id, status, submission = row[:_NUMBERS]
+    seen, submitted, eta, estimated, observed, open_, running = _numbers(row, OPEN_COLUMNS)
     return TaskState(
         ref=_ref(account, task_id, out_task_id),
-        first_seen_at=_number("first_seen_at", seen),
-        submitted_at=_number("submitted_at", submitted),
+        first_seen_at=_given("first_seen_at", seen),
+        submitted_at=_given("submitted_at", submitted),
         submission=Submission(submission),
         status=_status(status, is_terminal=False),
-        observed_at=_optional_number("observed_at", observed_at),
-        open_at=_optional_number("open_at", open_at),
-        running_at=_optional_number("running_at", running_at),
-        eta_seconds=_optional_number("eta_seconds", eta),
-        credits_estimated=_optional_number("credits_estimated", estimated),
+        observed_at=observed,
+        open_at=open_,
+        running_at=running,
+        eta_seconds=eta,
+        credits_estimated=estimated,
     )
 
 
 def state_of_outcome(row: Row) -> TaskState:
     """The state that ``outcome_row`` kept; ValueError where a row says none."""
-    _, account, task_id, out_task_id, status, submission, seen, submitted, eta, estimated, *own = row
-    finished_at, duration, credits_used, error_code, *_ = own
+    _, account, task_id, out_task_id, status, submission = row[:_NUMBERS]
+    seen, submitted, eta, estimated, finished, duration, used = _numbers(row, OUTCOME_COLUMNS)
     return TaskState(
         ref=_ref(account, task_id, out_task_id),
-        first_seen_at=_number("first_seen_at", seen),
-        submitted_at=_number("submitted_at", submitted),
+        first_seen_at=_given("first_seen_at", seen),
+        submitted_at=_given("submitted_at", submitted),
         submission=Submission(submission),
         status=_status(status, is_terminal=True),
-        eta_seconds=_optional_number("eta_seconds", eta),
-        credits_estimated=_optional_number("credits_estimated", estimated),
-        credits_used=_optional_number("credits_used", credits_used),
-        error_code=_optional_text("error_code", error_code),
-        finished_at=_number("finished_at", finished_at),
-        duration=_optional_number("duration", duration),
+        eta_seconds=eta,
+        credits_estimated=estimated,
+        credits_used=used,
+        error_code=_optional_text("error_code", row[_NUMBERS_END]),
+        finished_at=_given("finished_at", finished),
+        duration=duration,
     )
 
 
@@ -302,6 +307,19 @@ def _text(name: str, value: object) -> str:
 
 def _optional_text(name: str, value: object) -> str | None:
     return None if value is None else _text(name, value)
+
+
+def _numbers(row: Row, columns: Sequence[str]) -> Row:
+    """The numbers of a task's row: all at a glance where each is plain, and one by one where one may not be."""
+    values = row[_NUMBERS:_NUMBERS_END]
+    if _PLAIN.issuperset(map(type, values)) and math.isfinite(sum(filter(None, values))):
+        return values
+    names = columns[_NUMBERS - 1 : _NUMBERS_END - 1]
+    return [_optional_number(name, value) for name, value in zip(names, values, strict=True)]
+
+
+def _given(name: str, value: float | None) -> float:
+    return _number(name, value) if value is None else value
 
 
 def _number(name: str, value: object) -> float:

@@ -248,10 +248,11 @@ class _Found:
         return {ref: state for ref, state in found if state is not None}
 
     def _state(self, ref: TaskRef) -> TaskState | None:
-        states: list[TaskState] = []
-        for key in ref.ids():
-            states += (each for each in self._by_key.get(key, ()) if each.ref.may_be(ref) and each not in states)
-        return reduce(merge, states) if states else None
+        found = [self._by_key.get(key, ()) for key in ref.ids()]
+        states = [state for each in found for state in each if state.ref.may_be(ref)]
+        if len(states) < 2:
+            return states[0] if states else None
+        return reduce(merge, {id(state): state for state in states}.values())  # one may be found by both its names
 
 
 def _all(tx: Connection, table: str, columns: Sequence[str], *, order: str = "") -> list[Row]:
