@@ -339,14 +339,20 @@ async def test_commits_to_a_slow_disk_leave_half_of_the_time_to_whoever_looks_ta
         asyncio.run_coroutine_threadsafe(rig.clock.sleep(1.0), loop).result(5.0)
         ended.append(rig.clock.monotonic())
 
+    async def recall() -> None:
+        while True:
+            await rig.writer.recall([TaskRef("a", "t")])
+            await asyncio.sleep(0.001)
+
     rig.ledger.pause = pause
+    recalling = [asyncio.create_task(recall())] if is_recalling else []
     while len(ended) < 4:
         rig.writer.record("t", entry(Status.PENDING))
-        if is_recalling and len(begun) == len(ended):
-            await rig.writer.recall([TaskRef("a", "t")])
-        await rig.clock.advance(0.01)
+        await rig.clock.advance(0.05)
         await asyncio.sleep(0.001)
     rig.ledger.pause = lambda: None
+    for task in recalling:
+        task.cancel()
 
     waits = [then - before for before, then in zip(ended[1:], begun[2:], strict=False)]
     assert (min(waits) >= 1.0) is is_recalling
