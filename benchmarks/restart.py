@@ -1,47 +1,95 @@
 """What a restart costs with much history, beside one with little: it must not grow with what has ended.
 
-``python -m benchmarks.restart`` prints the CPU time of opening the ledger, loading its totals and recalling 1,000
-configured tasks, with 100,000 ended tasks in the file and with 1,000.
+``python -m benchmarks.restart`` prints the CPU time of opening the ledger, loading its totals and recalling every open
+task, a list's worth at once, with a million tasks in the file and with none but the open ones; and beside them, the
+seconds that each step takes. ``--tasks`` and ``--open`` say how many.
 """
 
+import argparse
 import tempfile
+import time
 from collections.abc import Callable
+from itertools import count
 
 from benchmarks._rounds import compare
 from benchmarks.commit import entry
-from exporter.ledger.ledger import Batch
+from exporter.intake.intake import SLICE
+from exporter.ledger.ledger import Batch, Entry
 from exporter.ledger.store import SqliteLedger
-from exporter.ledger.writer import BATCH
 from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
+from exporter.tasks.state import begin, observe
 
-MUCH, LITTLE = 100_000, 1_000
-CONFIGURED = [TaskRef("default", f"task_{number}") for number in range(1000)]
+TASKS, OPEN = 1_000_000, 50_000
+AT_ONCE = 5_000
+LABELS = TaskLabels("default", "renders", "sora-2-pro")
 
 
-def filled(url: str, ended: int) -> Callable[[], None]:
-    """A ledger with so many ended tasks; what it returns restarts on it."""
-    ledger = SqliteLedger(url)
+def open_ref(number: int) -> TaskRef:
+    """A task that runs."""
+    return TaskRef("default", f"task_open_{number}", f"render-open-{number}")
+
+
+def open_entry(number: int) -> Entry:
+    """What is kept of it."""
+    state = begin(Item(open_ref(number), LABELS), now=0.0)
+    return Entry(observe(state, Observation(Status.RUNNING, estimated_seconds=35), now=5.0).state)
+
+
+def filled(url: str, *, ended: int, still_open: int) -> None:
+    """Write a ledger of so many tasks."""
+    ledger, batches = SqliteLedger(url), count(1)
     ledger.open()
-    for batch, first in enumerate(range(0, ended, BATCH), 1):
-        ledger.commit(Batch(batch, [entry(number) for number in range(first, first + BATCH)]), now=0.0)
+    for make, number in ((entry, ended), (open_entry, still_open)):
+        for first in range(0, number, AT_ONCE):
+            entries = [make(each) for each in range(first, min(number, first + AT_ONCE))]
+            ledger.commit(Batch(next(batches), entries), now=0.0)
     ledger.close()
 
-    def restart() -> None:
-        again = SqliteLedger(url)
-        again.open()
-        again.books()
-        assert len(again.recall(CONFIGURED, now=0.0)) == len(CONFIGURED)
-        again.close()
 
-    return restart
+class Restart:
+    """Opens a ledger and reads what a start needs; ``seconds`` are those that each step of the last one took."""
+
+    def __init__(self, url: str, still_open: int) -> None:
+        self._url = url
+        self._refs = [TaskRef("default", open_ref(number).task_id) for number in range(still_open)]
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self) -> None:
+        self.seconds = {}
+        ledger = SqliteLedger(self._url)
+        self._timed("open", ledger.open)
+        self._timed("books", ledger.books)
+        self._timed("recall", lambda: self._recall(ledger))
+        ledger.close()
+
+    def _recall(self, ledger: SqliteLedger) -> None:
+        for first in range(0, len(self._refs), SLICE):
+            some = self._refs[first : first + SLICE]
+            assert len(ledger.recall(some, now=0.0)) == len(some)
+
+    def _timed(self, step: str, work: Callable[[], object]) -> None:
+        began = time.monotonic()
+        work()
+        self.seconds[step] = time.monotonic() - began
 
 
 def main() -> None:
     """Fill both and restart on each in turns."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=TASKS)
+    parser.add_argument("--open", type=int, default=OPEN)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        much = filled(f"sqlite:///{directory}/much.db", MUCH)
-        little = filled(f"sqlite:///{directory}/little.db", LITTLE)
-        compare(much, little, each=1, peer_name=f"with {LITTLE} tasks ended")
+        much, little = (f"sqlite:///{directory}/{name}.db" for name in ("much", "little"))
+        filled(much, ended=asked.tasks - asked.open, still_open=asked.open)
+        filled(little, ended=0, still_open=asked.open)
+        with_much, with_little = Restart(much, asked.open), Restart(little, asked.open)
+        print(f"{asked.tasks:,} tasks in the ledger, {asked.open:,} of them open")
+        compare(with_much, with_little, each=1, peer_name=f"with the {asked.open:,} alone")
+        steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in with_much.seconds.items())
+        print(f"seconds of the clock: {steps}; together {sum(with_much.seconds.values()):.2f}")
 
 
 if __name__ == "__main__":

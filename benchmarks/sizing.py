@@ -166,7 +166,7 @@ def measure(tasks: int, upstream: str) -> Row:
 def bytes_of_a_row() -> float:
     """What a task that has ended takes in the ledger, its indexes included."""
     with tempfile.TemporaryDirectory() as directory:
-        filled(f"sqlite:///{directory}/ledger.db", ENDED)
+        filled(f"sqlite:///{directory}/ledger.db", ended=ENDED, still_open=0)
         return sum(path.stat().st_size for path in Path(directory).glob("ledger.db*")) / ENDED
 
 

@@ -6,7 +6,7 @@ not cumulated, so that one observation touches two rows.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 Labels = tuple[tuple[str, str], ...]
@@ -36,6 +36,14 @@ class Series:
     family: str
     labels: Labels
     part: str = VALUE
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.family, self.labels, self.part)))
+
+    def __hash__(self) -> int:
+        """Reckoned once: it is asked for at every sum that the series is added to."""
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +79,12 @@ class Increments(dict[Series, float]):
 
     def merge(self, other: Mapping[Series, float]) -> None:
         """Add everything of the other."""
+        if not self:
+            self.update(other)
+            return
+        so_far = self.get
         for series, by in other.items():
-            self.add(series, by)
+            self[series] = so_far(series, 0.0) + by
 
     def copy(self) -> Self:
         return type(self)(self)

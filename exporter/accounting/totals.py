@@ -9,6 +9,7 @@ from collections.abc import Callable, ItemsView, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 
+from exporter.accounting.paged import Paged
 from exporter.accounting.series import Exemplar, Increments, Series
 
 
@@ -16,35 +17,28 @@ class Totals:
     """The committed totals of tasks. No number is ever lower in a later view."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Series, float] = {}
-        self._exemplars: dict[Series, Exemplar] = {}
-        self._is_viewed = False
+        self._numbers = Paged[Series, float]()
+        self._exemplars = Paged[Series, Exemplar]()
 
     def load(self, numbers: Mapping[Series, float]) -> None:
         """Take the ledger's word for all of them. Exemplars stay."""
-        self._numbers = dict(numbers)
+        self._numbers = Paged(numbers)
 
     def publish(self, increments: Mapping[Series, float], exemplars: Mapping[Series, Exemplar] | None = None) -> None:
         """Add what has just been committed."""
-        self._copy_if_viewed()
+        numbers = self._numbers
         for series, by in increments.items():
-            self._numbers[series] = self._numbers.get(series, 0.0) + by
-        self._exemplars.update(exemplars or {})
+            numbers[series] = numbers.get(series, 0.0) + by
+        for series, exemplar in (exemplars or {}).items():
+            self._exemplars[series] = exemplar
 
     def view(self) -> Mapping[Series, float]:
-        """The numbers as they are now; it costs nothing where nothing was published since the last view."""
-        self._is_viewed = True
-        return MappingProxyType(self._numbers)
+        """The numbers as they are now. Neither a view nor what is published after it costs a copy of them all."""
+        return self._numbers.view()
 
     def exemplars(self) -> Mapping[Series, Exemplar]:
         """The latest event of each series that can show one; as cheap as ``view``."""
-        self._is_viewed = True
-        return MappingProxyType(self._exemplars)
-
-    def _copy_if_viewed(self) -> None:
-        if self._is_viewed:
-            self._numbers, self._exemplars = dict(self._numbers), dict(self._exemplars)
-            self._is_viewed = False
+        return self._exemplars.view()
 
 
 class Meters:

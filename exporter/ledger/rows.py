@@ -1,12 +1,12 @@
-"""Between values and the rows of the tables. What comes from a row is checked: files get damaged, and are edited."""
+"""Between values and the rows of the tables. What comes from a row is checked: files get damaged, and are edited.
+
+A row is a plain tuple. One that is read has its row number before its columns; ``*_COLUMNS`` say which those are.
+"""
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
-
-from sqlalchemy import RowMapping
 
 from exporter.accounting.series import Increments, Labels, Series
 from exporter.ledger.ledger import Learnt, LedgerError
@@ -16,11 +16,53 @@ from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState
 
 T = TypeVar("T")
-Row = Mapping[str, Any] | RowMapping
+Row = Sequence[Any]
 
-_SHARED = ("first_seen_at", "submitted_at", "eta_seconds", "credits_estimated")
-_OPEN = ("observed_at", "open_at", "running_at")
-_ENDED = ("finished_at", "duration", "credits_used")
+REF_COLUMNS = ("account", "task_id", "out_task_id")
+
+_TASK_COLUMNS = (
+    *REF_COLUMNS,
+    "status",
+    "submission",
+    "first_seen_at",
+    "submitted_at",
+    "eta_seconds",
+    "credits_estimated",
+)
+
+OPEN_COLUMNS = (*_TASK_COLUMNS, "observed_at", "open_at", "running_at", "looked_at", "is_named", "is_followed")
+
+OUTCOME_COLUMNS = (
+    *_TASK_COLUMNS,
+    "finished_at",
+    "duration",
+    "credits_used",
+    "error_code",
+    "looked_at",
+    "is_named",
+)
+
+_NUMBERS, _NUMBERS_END = 6, 13
+"""Where the numbers stand in a row of either that was read: one after the other, so that they are checked together."""
+
+_PLAIN = frozenset({float, type(None)})
+
+REGISTRATION_KEY = ("group_name", "account", "key")
+
+REGISTRATION_COLUMNS = (
+    *REGISTRATION_KEY,
+    "task_id",
+    "out_task_id",
+    "model",
+    "labels",
+    "submitted_at",
+    "registered_at",
+)
+
+SERIES_COLUMNS = ("family", "labels", "part", "value")
+
+BATCH_COLUMNS = ("owner", "number")
+LEARNT_COLUMNS = ("account", "group_name", "model", "text")
 
 
 class DamagedRowError(LedgerError):
@@ -33,105 +75,135 @@ class DamagedRowError(LedgerError):
 
 
 def checked(table: str, row: Row, read: Callable[[Row], T]) -> T:
-    """What is read from a row of a table, which carries its ``rowid``; raise DamagedRowError where it says nonsense."""
+    """What is read from a row of a table; raise DamagedRowError where it says nonsense."""
     try:
         return read(row)
     except ValueError as error:
-        raise DamagedRowError(table, row["rowid"], str(error)) from None
+        raise DamagedRowError(table, row[0], str(error)) from None
 
 
 # ---- tasks -----------------------------------------------------------------------------------------------------------
 
 
-def open_row(state: TaskState, *, now: float, is_followed: bool = False) -> dict[str, Any]:
-    """What is kept of a task that has not ended."""
-    return _task_row(state, _OPEN, now) | {"is_followed": is_followed}
+def open_row(state: TaskState, *, now: float, is_followed: bool = False, running_at: float | None = None) -> Row:
+    """What is kept of a task that has not ended; ``running_at`` is when it ran where the state does not know it."""
+    ref = state.ref
+    return (
+        ref.account,
+        ref.task_id,
+        ref.out_task_id,
+        state.status.value,
+        int(state.submission),
+        state.first_seen_at,
+        state.submitted_at,
+        state.eta_seconds,
+        state.credits_estimated,
+        state.observed_at,
+        state.open_at,
+        running_at if state.running_at is None else state.running_at,
+        now,
+        True,
+        is_followed,
+    )
 
 
-def outcome_row(state: TaskState, *, now: float) -> dict[str, Any]:
+def outcome_row(state: TaskState, *, now: float) -> Row:
     """What is kept of a task that has ended."""
-    return _task_row(state, (*_ENDED, "error_code"), now)
+    ref = state.ref
+    return (
+        ref.account,
+        ref.task_id,
+        ref.out_task_id,
+        state.status.value,
+        int(state.submission),
+        state.first_seen_at,
+        state.submitted_at,
+        state.eta_seconds,
+        state.credits_estimated,
+        state.finished_at,
+        state.duration,
+        state.credits_used,
+        state.error_code,
+        now,
+        True,
+    )
 
 
 def state_of_open(row: Row) -> TaskState:
     """The state that ``open_row`` kept; ValueError where a row says none."""
-    status = _status(row)
-    if status.is_terminal:
-        raise ValueError(f"status {str(status)!r} is that of a task that has ended")
-    return _state(row, status, _OPEN)
+    _, account, task_id, out_task_id, status, submission = row[:_NUMBERS]
+    seen, submitted, eta, estimated, observed, open_, running = _numbers(row, OPEN_COLUMNS)
+    return TaskState(
+        ref=_ref(account, task_id, out_task_id),
+        first_seen_at=_given("first_seen_at", seen),
+        submitted_at=_given("submitted_at", submitted),
+        submission=Submission(submission),
+        status=_status(status, is_terminal=False),
+        observed_at=observed,
+        open_at=open_,
+        running_at=running,
+        eta_seconds=eta,
+        credits_estimated=estimated,
+    )
 
 
 def state_of_outcome(row: Row) -> TaskState:
     """The state that ``outcome_row`` kept; ValueError where a row says none."""
-    status = _status(row)
-    if not status.is_terminal:
-        raise ValueError(f"status {str(status)!r} is that of a task that has not ended")
-    _number(row, "finished_at")
-    return replace(_state(row, status, _ENDED), error_code=_optional_text(row, "error_code"))
+    _, account, task_id, out_task_id, status, submission = row[:_NUMBERS]
+    seen, submitted, eta, estimated, finished, duration, used = _numbers(row, OUTCOME_COLUMNS)
+    return TaskState(
+        ref=_ref(account, task_id, out_task_id),
+        first_seen_at=_given("first_seen_at", seen),
+        submitted_at=_given("submitted_at", submitted),
+        submission=Submission(submission),
+        status=_status(status, is_terminal=True),
+        eta_seconds=eta,
+        credits_estimated=estimated,
+        credits_used=used,
+        error_code=_optional_text("error_code", row[_NUMBERS_END]),
+        finished_at=_given("finished_at", finished),
+        duration=duration,
+    )
 
 
 def ref_of(row: Row) -> TaskRef:
-    """The task that a row is about; ValueError where it names none."""
-    return TaskRef(_text(row, "account"), _optional_text(row, "task_id"), _optional_text(row, "out_task_id"))
-
-
-def _task_row(state: TaskState, fields: tuple[str, ...], now: float) -> dict[str, Any]:
-    ref = state.ref
-    return {
-        "account": ref.account,
-        "task_id": ref.task_id,
-        "out_task_id": ref.out_task_id,
-        "status": str(state.status),
-        "submission": int(state.submission),
-        "looked_at": now,
-        "is_named": True,
-    } | {name: getattr(state, name) for name in _SHARED + fields}
-
-
-def _state(row: Row, status: Status, fields: tuple[str, ...]) -> TaskState:
-    numbers: Any = {name: _optional_number(row, name) for name in (*_SHARED[2:], *fields)}
-    return TaskState(
-        ref=ref_of(row),
-        status=status,
-        submission=Submission(row["submission"]),
-        first_seen_at=_number(row, "first_seen_at"),
-        submitted_at=_number(row, "submitted_at"),
-        **numbers,
-    )
+    """The task that a row of ``REF_COLUMNS`` is about; ValueError where it names none."""
+    return _ref(*row[1:4])
 
 
 # ---- registrations ---------------------------------------------------------------------------------------------------
 
 
-def registration_row(registration: Registration) -> dict[str, Any]:
+def registration_row(registration: Registration) -> Row:
     """What is kept of a registered task."""
     ref = registration.ref
-    return registration_key(registration) | {
-        "task_id": ref.task_id,
-        "out_task_id": ref.out_task_id,
-        "model": registration.model,
-        "labels": json.dumps(dict(registration.labels), ensure_ascii=False),
-        "submitted_at": registration.submitted_at,
-        "registered_at": registration.registered_at,
-    }
+    return (
+        *registration_key(registration),
+        ref.task_id,
+        ref.out_task_id,
+        registration.model,
+        json.dumps(dict(registration.labels), ensure_ascii=False),
+        registration.submitted_at,
+        registration.registered_at,
+    )
 
 
-def registration_key(registration: Registration) -> dict[str, Any]:
-    """The columns that tell registrations apart. Ids hold no space, so that both make one text."""
+def registration_key(registration: Registration) -> Row:
+    """What tells registrations apart, by ``REGISTRATION_KEY``. Ids hold no space, so that both make one text."""
     ref = registration.ref
-    key = f"{ref.task_id or ''} {ref.out_task_id or ''}"
-    return {"group_name": registration.group, "account": ref.account, "key": key}
+    return registration.group, ref.account, f"{ref.task_id or ''} {ref.out_task_id or ''}"
 
 
 def registration_of(row: Row) -> Registration:
     """The registration that ``registration_row`` kept; ValueError where a row says none."""
+    _, group, account, _, task_id, out_task_id, model, labels, submitted_at, registered_at = row
     return Registration(
-        group=_text(row, "group_name"),
-        ref=ref_of(row),
-        registered_at=_number(row, "registered_at"),
-        model=_text(row, "model"),
-        labels=_labels(row),
-        submitted_at=_optional_number(row, "submitted_at"),
+        group=_text("group_name", group),
+        ref=_ref(account, task_id, out_task_id),
+        registered_at=_number("registered_at", registered_at),
+        model=_text("model", model),
+        labels=_labels(labels),
+        submitted_at=_optional_number("submitted_at", submitted_at),
     )
 
 
@@ -151,51 +223,68 @@ def learnt_row(learnt: Learnt, *, now: float) -> dict[str, Any]:
 
 def learnt_of(row: Row) -> Learnt:
     """What ``learnt_row`` kept. Damaged or not, it is text: whoever reads it finds out, and goes without."""
-    return Learnt(*(str(row[name]) for name in ("account", "group_name", "model", "text")))
+    _, account, group, model, text = map(str, row)
+    return Learnt(account, group, model, text)
 
 
 # ---- series ----------------------------------------------------------------------------------------------------------
 
 
-def series_rows(increments: Increments) -> list[dict[str, Any]]:
+class LabelTexts(dict[Labels, str]):
+    """Labels as the ledger writes them, each written once: no more than there are label sets in the totals."""
+
+    def __missing__(self, labels: Labels) -> str:
+        text = self[labels] = json.dumps(dict(labels), separators=(",", ":"), ensure_ascii=False)
+        return text
+
+
+def series_rows(increments: Increments, texts: LabelTexts) -> list[Row]:
     """One row for each series that is to grow."""
-    return [
-        {"family": series.family, "labels": _labels_text(series.labels), "part": series.part, "value": by}
-        for series, by in increments.items()
-    ]
+    return [(series.family, texts[series.labels], series.part, by) for series, by in increments.items()]
 
 
 def numbers_of(table: str, rows: Iterable[Row]) -> dict[Series, float]:
     """What each series of a table has added up to; raise DamagedRowError where one cannot be."""
     numbers: dict[Series, float] = {}
+    read = NumberReader()
     for row in rows:
-        series, number = checked(table, row, number_of)
+        series, number = checked(table, row, read)
         numbers[series] = numbers.get(series, 0.0) + number
     return numbers
 
 
-def number_of(row: Row) -> tuple[Series, float]:
-    """The series of a row and what it has added up to; ValueError, which names it, where a row says none."""
-    try:
-        return Series(_text(row, "family"), _labels(row), _text(row, "part")), _amount(row)
-    except ValueError as error:
-        raise ValueError(f"{row['family']}{row['labels']} {row['part']}".rstrip() + f": {error}") from None
+class NumberReader:
+    """Reads the series of rows. Those that carry the same labels share them: the parts of one histogram are many."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Labels] = {}
+
+    def __call__(self, row: Row) -> tuple[Series, float]:
+        """The series of a row and what it has added up to; ValueError, which names it, where a row says none."""
+        _, family, labels, part, value = row
+        try:
+            return Series(_text("family", family), self._labels(labels), _text("part", part)), _amount(value)
+        except ValueError as error:
+            raise ValueError(f"{family}{labels} {part}".rstrip() + f": {error}") from None
+
+    def _labels(self, text: object) -> Labels:
+        key = _text("labels", text)
+        labels = self._read.get(key)
+        if labels is None:
+            labels = self._read[key] = _labels(key)
+        return labels
 
 
 def batch_of(row: Row) -> int:
     """The number of a writer's last batch; ValueError where a row says none."""
-    number = row["number"]
+    _, _, number = row
     if not isinstance(number, int) or number < 0:
         raise ValueError(f"number is {number!r}, not that of a batch")
     return number
 
 
-def _labels_text(labels: Labels) -> str:
-    return json.dumps(dict(labels), separators=(",", ":"), ensure_ascii=False)
-
-
-def _amount(row: Row) -> float:
-    number = _number(row, "value")
+def _amount(value: object) -> float:
+    number = _number("value", value)
     if number < 0:
         raise ValueError(f"value is {number}, and nothing that is added up is negative")
     return number
@@ -204,8 +293,14 @@ def _amount(row: Row) -> float:
 # ---- single columns --------------------------------------------------------------------------------------------------
 
 
-def _labels(row: Row) -> Labels:
-    text = _text(row, "labels")
+def _ref(account: object, task_id: object, out_task_id: object) -> TaskRef:
+    return TaskRef(
+        _text("account", account), _optional_text("task_id", task_id), _optional_text("out_task_id", out_task_id)
+    )
+
+
+def _labels(value: object) -> Labels:
+    text = _text("labels", value)
     try:
         labels = json.loads(text)
     except ValueError:
@@ -215,30 +310,44 @@ def _labels(row: Row) -> Labels:
     return tuple(sorted(labels.items()))
 
 
-def _status(row: Row) -> Status:
+def _status(value: Any, *, is_terminal: bool) -> Status:
     try:
-        return Status(row["status"])
+        status = Status(value)
     except ValueError:
-        raise ValueError(f"status is {row['status']!r}, which is none") from None
+        raise ValueError(f"status is {value!r}, which is none") from None
+    if status.is_terminal is not is_terminal:
+        raise ValueError(f"status {str(status)!r} is that of a task that has {'not ended' if is_terminal else 'ended'}")
+    return status
 
 
-def _text(row: Row, name: str) -> str:
-    value = row[name]
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is {value!r}, not a text")  # noqa: TRY004 - the value of a row, not a caller's mistake
     return value
 
 
-def _optional_text(row: Row, name: str) -> str | None:
-    return None if row[name] is None else _text(row, name)
+def _optional_text(name: str, value: object) -> str | None:
+    return None if value is None else _text(name, value)
 
 
-def _number(row: Row, name: str) -> float:
-    value = row[name]
+def _numbers(row: Row, columns: Sequence[str]) -> Row:
+    """The numbers of a task's row: all at a glance where each is plain, and one by one where one may not be."""
+    values = row[_NUMBERS:_NUMBERS_END]
+    if _PLAIN.issuperset(map(type, values)) and math.isfinite(sum(filter(None, values))):
+        return values
+    names = columns[_NUMBERS - 1 : _NUMBERS_END - 1]
+    return [_optional_number(name, value) for name, value in zip(names, values, strict=True)]
+
+
+def _given(name: str, value: float | None) -> float:
+    return _number(name, value) if value is None else value
+
+
+def _number(name: str, value: object) -> float:
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} is {value!r}, not a finite number")
     return float(value)
 
 
-def _optional_number(row: Row, name: str) -> float | None:
-    return None if row[name] is None else _number(row, name)
+def _optional_number(name: str, value: object) -> float | None:
+    return None if value is None else _number(name, value)

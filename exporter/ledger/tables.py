@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -49,7 +50,7 @@ open_tasks = Table(
     Column("is_named", Boolean, nullable=False),
     Column("is_followed", Boolean, nullable=False),
     Index("open_tasks_task_id", "account", "task_id"),
-    Index("open_tasks_out_task_id", "account", "out_task_id"),
+    Index("open_tasks_out_task_id", "account", "out_task_id", sqlite_where=text("out_task_id IS NOT NULL")),
     Index("open_tasks_looked_at", "account", "looked_at"),
 )
 
@@ -73,7 +74,7 @@ outcomes = Table(
     Column("looked_at", Float, nullable=False),
     Column("is_named", Boolean, nullable=False),
     UniqueConstraint("account", "task_id", name="outcomes_task_id"),
-    Index("outcomes_out_task_id", "account", "out_task_id"),
+    Index("outcomes_out_task_id", "account", "out_task_id", sqlite_where=text("out_task_id IS NOT NULL")),
     Index("outcomes_looked_at", "account", "looked_at"),
 )
 

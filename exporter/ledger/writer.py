@@ -27,6 +27,9 @@ T = TypeVar("T")
 GATHER_SECONDS = 0.05
 """How long a commit waits for company."""
 
+LONGEST_GATHER_SECONDS = 1.0
+"""How long it waits at most where a slow disk would leave no time for lists of tasks, which must be looked up first."""
+
 METERS_SECONDS = 0.5
 """How long the exporter's own counters may wait where no task has news."""
 
@@ -94,6 +97,8 @@ class LedgerWriter:
         self._failures = 0
         self._failure = ""
         self._last_commit_at: float | None = None
+        self._commit_seconds = 0.0
+        self._is_recalled_from = False
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -162,6 +167,7 @@ class LedgerWriter:
 
     async def recall(self, refs: Sequence[TaskRef]) -> Mapping[TaskRef, TaskState]:
         """What is known of these tasks from earlier. Whoever lets a source name a task asks for it first."""
+        self._is_recalled_from = True
         now = self._clock.wall()
         return await self._call(lambda: self._ledger.recall(refs, now=now)) if refs else {}
 
@@ -211,10 +217,15 @@ class LedgerWriter:
         while True:
             await self._clock.wait(self._has_work, None)
             await self._clock.wait(self._is_urgent, METERS_SECONDS)
-            await self._clock.sleep(GATHER_SECONDS)
+            await self._clock.sleep(self._gather_seconds())
             if not await self.commit():
                 first, longest = RETRY_SECONDS
                 await self._clock.sleep(min(longest, first * 2 ** min(self._failures - 1, 10)))
+
+    def _gather_seconds(self) -> float:
+        """How long to wait for company: while a list is looked up, commits take half of the thread's time at most."""
+        shared, self._is_recalled_from = self._is_recalled_from, False
+        return max(GATHER_SECONDS, min(self._commit_seconds, LONGEST_GATHER_SECONDS) if shared else 0.0)
 
     async def commit(self) -> bool:
         """Commit one batch now; say whether it (or having nothing to commit) succeeded.
@@ -307,6 +318,7 @@ class LedgerWriter:
 
     def _succeeded(self, batch: Batch, committed: Committed, *, seconds: float) -> None:
         self._in_flight = None
+        self._commit_seconds = seconds
         self._last_number = batch.number
         self._totals.publish(committed.increments, committed.exemplars)
         self._meters.settle()

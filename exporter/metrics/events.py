@@ -74,6 +74,13 @@ def count_answers(account: str, endpoint: str, number: int) -> Increments:
     return increments
 
 
+def count_poll_lag(account: str, seconds: float) -> Increments:
+    """A poll that was sent so many seconds after it was due."""
+    increments = Increments()
+    _observe(increments, own.POLL_LAG, labels_of(account=account), seconds)
+    return increments
+
+
 def tally_poll_lags(account: str) -> Tally:
     """Where it is counted how late polls were sent, until that is taken."""
     return own.POLL_LAG.tally(labels_of(account=account))

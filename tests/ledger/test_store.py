@@ -610,6 +610,38 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: SqliteLe
     engine.dispose()
 
 
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005"])
+def test_a_ledger_of_every_earlier_version_gets_the_indexes_of_a_new_one(
+    ledger: SqliteLedger, path: Path, tmp_path: Path, version: str
+) -> None:
+    old = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.begin() as connection:
+        migrate(connection, to=version)
+    engine.dispose()
+    opened(old).close()
+
+    assert indexes(old) == indexes(path)
+    assert sum("WHERE out_task_id IS NOT NULL" in (sql or "") for _, sql in indexes(old)) == 2
+
+
+def indexes(path: Path) -> set[tuple[str, str | None]]:
+    with sqlite3.connect(path) as connection:
+        found = set(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'"))
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 2, 9, 65, 500])
+def test_a_group_takes_no_more_statements_than_one_task(ledger: SqliteLedger, number: int) -> None:
+    statements: list[str] = []
+    event.listen(ledger._file.connection.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+    states = [begun(f"t{i}", f"x{i}") for i in range(number)]
+    commit(ledger, *(Entry(state, ended=one(FINISHED)) for state in map(completed, states)))
+    assert totals(ledger) == {FINISHED: float(number)}
+    assert len([each for each in statements if not each.startswith("BEGIN")]) <= 16
+
+
 def test_a_commit_is_on_the_disk_before_it_is_believed(ledger: SqliteLedger, path: Path) -> None:
     with ledger._file.reading() as tx:
         pragmas = [tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]

@@ -328,6 +328,36 @@ async def test_a_full_writer_says_so(rig: Rig, monkeypatch: pytest.MonkeyPatch) 
     assert not rig.writer.is_full
 
 
+@pytest.mark.parametrize("is_recalling", [False, True])
+async def test_commits_to_a_slow_disk_leave_half_of_the_time_to_whoever_looks_tasks_up(
+    rig: Rig, *, is_recalling: bool
+) -> None:
+    loop, begun, ended = asyncio.get_running_loop(), list[float](), list[float]()
+
+    def pause() -> None:
+        begun.append(rig.clock.monotonic())
+        asyncio.run_coroutine_threadsafe(rig.clock.sleep(1.0), loop).result(5.0)
+        ended.append(rig.clock.monotonic())
+
+    async def recall() -> None:
+        while True:
+            await rig.writer.recall([TaskRef("a", "t")])
+            await asyncio.sleep(0.001)
+
+    rig.ledger.pause = pause
+    recalling = [asyncio.create_task(recall())] if is_recalling else []
+    while len(ended) < 4:
+        rig.writer.record("t", entry(Status.PENDING))
+        await rig.clock.advance(0.05)
+        await asyncio.sleep(0.001)
+    rig.ledger.pause = lambda: None
+    for task in recalling:
+        task.cancel()
+
+    waits = [then - before for before, then in zip(ended[1:], begun[2:], strict=False)]
+    assert (min(waits) >= 1.0) is is_recalling
+
+
 # ---- the end -------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """A ledger that fails when it is told to: put in front of the real one, never in place of it."""
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ class Fault(StrEnum):
 class FaultyLedger:
     """``fault`` holds until it is taken away. ``error`` is what is raised then.
 
+    ``pause`` is what a commit does first, in the ledger's thread: where it waits there, the disk is a slow one.
     ``hold`` makes the next call wait in the ledger's thread, and all others behind it, until ``release``.
     """
 
@@ -29,6 +30,7 @@ class FaultyLedger:
         self.real = ledger
         self.fault: Fault | None = None
         self.error: Exception = LedgerError("disk full")
+        self.pause: Callable[[], object] = lambda: None
         self.commits = 0
         self._may_go = threading.Event()
         self._may_go.set()
@@ -65,6 +67,7 @@ class FaultyLedger:
             return self.real.recall(refs, now=now)
 
     def commit(self, batch: Batch, *, now: float) -> Committed:
+        self.pause()
         with self._call():
             self.commits += 1
             if self.fault is Fault.BEFORE:

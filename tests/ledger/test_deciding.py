@@ -1,0 +1,78 @@
+"""What one batch adds by what is known of its tasks, without a database."""
+
+import pytest
+
+from exporter.accounting.series import Increments, Series
+from exporter.ledger.deciding import Decision, Fact, by_names
+from exporter.ledger.ledger import Count, Entry
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
+from exporter.tasks.state import begin, observe
+
+FOLLOWED, STARTED, ENDED = (Series(name, (("group", "g"),)) for name in ("followed", "started", "ended"))
+BOTH, OWN, OTHER = TaskRef("a", "t", "x"), TaskRef("a", "t"), TaskRef("a", None, "x")
+
+
+def entry(ref: TaskRef, status: Status = Status.COMPLETED) -> Entry:
+    """One that counts all that its state can."""
+    state = begin(Item(ref, TaskLabels("a", "g")), now=0.0)
+    state = observe(state, Observation(Status.RUNNING), now=1.0).state
+    is_end = status.is_terminal
+    state = observe(state, Observation(status), now=2.0).state if is_end else state
+    counts = [Count(Increments({series: 1.0})) for series in (FOLLOWED, STARTED, ENDED)]
+    return Entry(state, followed=counts[0], started=counts[1], ended=counts[2] if is_end else None)
+
+
+@pytest.mark.parametrize("ref", [BOTH, OWN, OTHER])
+@pytest.mark.parametrize("known", [BOTH, OWN, OTHER])
+@pytest.mark.parametrize(
+    ("fact", "counted"),
+    [
+        ({}, {FOLLOWED, STARTED, ENDED}),
+        ({"is_followed": True}, {STARTED, ENDED}),
+        ({"running_at": 1.0}, {FOLLOWED, ENDED}),
+        ({"is_followed": True, "running_at": 0.0}, {ENDED}),
+        ({"has_ended": True}, set()),
+    ],
+)
+def test_what_is_known_is_not_counted_again(
+    ref: TaskRef, known: TaskRef, fact: dict[str, float], counted: set[Series]
+) -> None:
+    """Under whichever name, where the two share one."""
+    decision = Decision([Fact(known, **fact)], now=3.0)  # type: ignore[arg-type]
+    decision.take(entry(ref))
+
+    share_a_name = set(ref.ids()) & set(known.ids())
+    assert set(decision.increments) == (counted if share_a_name else {FOLLOWED, STARTED, ENDED})
+
+
+def test_two_tasks_of_one_outer_name_are_two() -> None:
+    decision = Decision([Fact(TaskRef("a", "other", "x"), has_ended=True, row=None)], now=3.0)
+    decision.take(entry(BOTH))
+    assert decision.increments == {FOLLOWED: 1.0, STARTED: 1.0, ENDED: 1.0}
+
+
+def test_a_batch_that_names_a_task_twice_counts_it_once() -> None:
+    decision = Decision([], now=3.0)
+    for ref, status in ((OWN, Status.RUNNING), (BOTH, Status.RUNNING), (BOTH, Status.FAILED), (OTHER, Status.FAILED)):
+        decision.take(entry(ref, status))
+
+    assert decision.increments == {FOLLOWED: 1.0, STARTED: 1.0, ENDED: 1.0}
+    assert len(decision.outcomes) == 1
+
+
+def test_the_rows_that_a_new_one_replaces_are_stale_unless_the_task_has_ended() -> None:
+    open_facts = [Fact(OWN, row=1), Fact(OTHER, row=2), Fact(TaskRef("a", "elsewhere"), row=3)]
+    going_on = Decision(open_facts, now=3.0)
+    going_on.take(entry(BOTH, Status.RUNNING))
+    over = Decision([Fact(OTHER, has_ended=True), *open_facts], now=3.0)
+    over.take(entry(BOTH, Status.RUNNING))
+
+    assert (going_on.stale, len(going_on.open)) == ({1, 2}, 1)
+    assert (over.stale, over.open) == (set(), [])
+
+
+def test_names_are_looked_for_by_account_and_kind() -> None:
+    refs = [BOTH, TaskRef("a", "t2"), TaskRef("b", None, "x")]
+    assert by_names(refs) == {("a", "task_id"): {"t", "t2"}, ("a", "out_task_id"): {"x"}, ("b", "out_task_id"): {"x"}}
