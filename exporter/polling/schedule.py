@@ -95,4 +95,4 @@ class Schedule:
 
     def due(self, *, now: float) -> int:
         """How many tasks are due."""
-        return self._order.bisect_right(_Entry(now, maxsize, maxsize, math.inf, True))
+        return self._order.bisect_right(_Entry(now, maxsize, maxsize, math.inf, is_hurried=True))
