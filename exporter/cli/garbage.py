@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-PAUSE = 0.05
+PAUSE = 0.005
 """A full collection that took so many seconds was over things that last."""
 
 OLDEST = 2
@@ -35,10 +35,17 @@ class Sparing:
 
 @contextmanager
 def pauses_bounded() -> Iterator[None]:
-    """Keep every collection about as short as ``PAUSE``, however many tasks there are."""
+    """Keep every collection about as short as ``PAUSE``, however many tasks there are.
+
+    What is there already is the program itself: it lasts, and the first full collection would be the longest of all.
+    """
     sparing = Sparing()
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # of nothing: by how much the last one found it is decided when the next is due
     gc.callbacks.append(sparing)
     try:
         yield
     finally:
         gc.callbacks.remove(sparing)
+        gc.unfreeze()

@@ -7,13 +7,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 from exporter.discovery.globs import directories, matching
-from exporter.discovery.lists import MAX_IDS, Format, ListParser
+from exporter.discovery.lists import MAX_IDS, Format, ListParser, max_bytes
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -26,13 +26,15 @@ from exporter.discovery.source import (
 from exporter.discovery.watch import Watch
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import FileSdSettings
-from exporter.settings.reader import MAX_BYTES
 from exporter.tasks.item import Item
 
 
 def file_sources(entries: Iterable[FileSdSettings], parser: ListParser) -> Iterator["FileSource"]:
     """The sources of a group's ``file_sd_configs``."""
-    return (FileSource(tuple(sorted({*entry.files})), entry.refresh_interval, parser) for entry in entries)
+    return (
+        FileSource(tuple(sorted({*entry.files})), entry.refresh_interval, replace(parser, max_tasks=entry.max_tasks))
+        for entry in entries
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +106,21 @@ class Files:
         return Reading(self._items, tuple(file.fault for file in self._files.values() if file.fault))
 
     def _look_at_all(self) -> Iterator[tuple[Path, _File]]:
-        count = 0
+        count, most = 0, MAX_IDS if self._parser.max_tasks is None else self._parser.max_tasks
         for path in matching(self._globs):
             file = self._look_at(path)
             if file is None:
                 continue
             count += len(file.items)
-            if count > MAX_IDS:  # before the next is read: thousands of large files may match
-                raise DiscoveryError(f"the files name more than {MAX_IDS} tasks, the most that is allowed")
+            if count > most:  # before the next is read: thousands of large files may match
+                raise DiscoveryError(f"the files name more than {most} tasks, the most that is allowed")
             yield path, file
 
     def _look_at(self, path: Path) -> _File | None:
         """What holds of a file now; None where there is none."""
         before = self._files.get(path, _File())
         try:
-            content = _content(path)
+            content = _content(path, max_bytes(self._parser.max_tasks))
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
                 return None
@@ -135,7 +137,7 @@ class Files:
             return _File(before.items, in_short(error), digest)
 
 
-def _content(path: Path) -> bytes | None:
+def _content(path: Path, most: int) -> bytes | None:
     """The bytes of a file, one more than allowed at most; None of a directory."""
     # without O_NONBLOCK a FIFO would be waited for
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -146,6 +148,6 @@ def _content(path: Path) -> bytes | None:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most + 1)
     finally:
         os.close(descriptor)

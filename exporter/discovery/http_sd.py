@@ -6,14 +6,14 @@ import ssl
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from urllib.parse import urlsplit
 
 import httpx
 
-from exporter.discovery.lists import Format, ListParser
+from exporter.discovery.lists import Format, ListParser, max_bytes
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -46,7 +46,10 @@ def http_sources(entries: Iterable[HttpSdSettings], parser: ListParser) -> Itera
     askers = Counter(
         url for url, *_ in {(_sent_url(entry), entry.authorization, entry.tls_config) for entry in entries}
     )
-    return (HttpSource(entry, parser, is_named_by_url=askers[_sent_url(entry)] == 1) for entry in entries)
+    return (
+        HttpSource(entry, replace(parser, max_tasks=entry.max_tasks), is_named_by_url=askers[_sent_url(entry)] == 1)
+        for entry in entries
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class Request:
     context: ssl.SSLContext
     server_name: str | None = None
     timeout: float = TIMEOUT
+    max_tasks: int | None = None
 
 
 def prepare(settings: HttpSdSettings) -> Request:
@@ -149,6 +153,7 @@ def prepare(settings: HttpSdSettings) -> Request:
         },
         context=_context(settings),
         server_name=settings.tls_config.server_name if settings.tls_config else None,
+        max_tasks=settings.max_tasks,
     )
 
 
@@ -179,7 +184,7 @@ async def _exchange(request: Request, transport: httpx.AsyncBaseTransport | None
         client.stream("GET", request.url, headers=request.headers, extensions=extensions) as response,
     ):
         _check(response, request.name)
-        return await _body(response, request.name)
+        return await _body(response, request.name, max_bytes(request.max_tasks, least=MAX_BYTES))
 
 
 def _check(response: httpx.Response, name: str) -> None:
@@ -191,12 +196,12 @@ def _check(response: httpx.Response, name: str) -> None:
         raise DiscoveryError(f"{name}: answered with a Content-Encoding that was not asked for")
 
 
-async def _body(response: httpx.Response, name: str) -> bytes:
+async def _body(response: httpx.Response, name: str, most: int) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise DiscoveryError(f"{name}: answered with more than {MAX_BYTES // 1024 // 1024} MiB, the most allowed")
+        if len(body) > most:
+            raise DiscoveryError(f"{name}: answered with more than {most // 1024 // 1024} MiB, the most allowed")
     return bytes(body)
 
 

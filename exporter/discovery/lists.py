@@ -1,7 +1,8 @@
 """From the bytes of a list to items: one set of formats, rules and limits for all sources, that of ``static_configs``.
 
 A list is read (YAML, JSON, or plain text with one id a line), its items are checked and become targets, and each id of
-a target becomes an item that is followed. All of it blocks: 16 MiB, the most that is taken, need some seconds.
+a target becomes an item that is followed. All of it blocks: 16 MiB, the most that is taken where a
+source allows no more tasks than usual, need some seconds.
 """
 
 import io
@@ -15,12 +16,15 @@ from typing import Self
 from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
 from exporter.settings.load import parse_targets
 from exporter.settings.model import GroupSettings, TargetSettings
-from exporter.settings.reader import decode, read_list
+from exporter.settings.reader import MAX_BYTES, decode, read_list
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 
 MAX_IDS = 100_000
-"""What one list may hold; it may have as many items."""
+"""What one list may hold where nothing else is said; it may have as many items."""
+
+BYTES_A_TASK = 128
+"""A list that may name more tasks than usual may have so many bytes for each."""
 
 MAX_FAULTS = 1000
 """After so many in one list no more are looked for."""
@@ -64,6 +68,7 @@ class ListParser:
     account: str
     group: str
     defaults: Defaults
+    max_tasks: int | None = None
 
     @classmethod
     def of(cls, group: GroupSettings, declared: Sequence[str]) -> Self:
@@ -72,21 +77,30 @@ class ListParser:
 
     def parse(self, content: bytes, form: Format, *, name: str) -> tuple[Item, ...]:
         """The items of a list, as ``parse_list``."""
-        targets = parse_list(content, form, name=name, defaults=self.defaults)
+        targets = parse_list(content, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
         return tuple(_items(targets, account=self.account, group=self.group))
 
 
-def parse_list(content: bytes, form: Format, *, name: str, defaults: Defaults) -> tuple[TargetSettings, ...]:
+def parse_list(
+    content: bytes, form: Format, *, name: str, defaults: Defaults, max_tasks: int | None = None
+) -> tuple[TargetSettings, ...]:
     """The targets of a list; ``name`` says in faults where it is from.
 
     Raises ConfigError with every fault: of YAML and text with its line, of JSON with its path.
     """
-    return _targets(read_written(decode(content, file=name), form, name=name), defaults)
+    most = MAX_IDS if max_tasks is None else max_tasks
+    text = decode(content, file=name, max_bytes=max_bytes(max_tasks))
+    return _targets(read_written(text, form, name=name, most=most), defaults, most)
 
 
 def parse_items(items: Sequence[object], *, name: str, defaults: Defaults) -> tuple[TargetSettings, ...]:
     """The targets of items that are JSON values, one each; raises ConfigError with every fault."""
-    return _targets(Written.of(items, name=name), defaults)
+    return _targets(Written.of(items, name=name), defaults, MAX_IDS)
+
+
+def max_bytes(max_tasks: int | None, *, least: int = MAX_BYTES) -> int:
+    """How long a list may be that may name so many tasks: a limit that its group raises raises this one, too."""
+    return least if max_tasks is None or max_tasks <= MAX_IDS else max(least, BYTES_A_TASK * max_tasks)
 
 
 def items_of(group: GroupSettings, targets: Iterable[TargetSettings]) -> tuple[Item, ...]:
@@ -116,9 +130,9 @@ def _items(targets: Iterable[TargetSettings], *, account: str, group: str) -> It
 # ---- from what is written to targets ---------------------------------------------------------------------------------
 
 
-def _targets(written: "Written", defaults: Defaults) -> tuple[TargetSettings, ...]:
-    if len(written.items) > MAX_IDS or sum(map(_ids, written.items)) > MAX_IDS:
-        raise ConfigError([written.fault((), f"has more than {MAX_IDS} items or ids, the most that is allowed")])
+def _targets(written: "Written", defaults: Defaults, most: int) -> tuple[TargetSettings, ...]:
+    if len(written.items) > most or sum(map(_ids, written.items)) > most:
+        raise ConfigError([written.fault((), f"has more than {most} items or ids, the most that is allowed")])
     return parse_targets(
         written.items,
         TargetSettings(model=defaults.model, labels=defaults.labels),
@@ -152,10 +166,15 @@ class Written:
         return cls(items, lambda path, message: Fault(name, 0, dotted(path), message))
 
 
-def read_written(text: str, form: Format, *, name: str) -> Written:
-    """Read a text; ConfigError where it is not in this format."""
-    read = {Format.YAML: _yaml, Format.JSON: _json, Format.TEXT: _text}
-    return read[form](text, name)
+def read_written(text: str, form: Format, *, name: str, most: int = MAX_IDS) -> Written:
+    """Read a text; ConfigError where it is not in this format. What has more than ``most`` need not be read whole."""
+    match form:
+        case Format.YAML:
+            return _yaml(text, name)
+        case Format.JSON:
+            return _json(text, name)
+        case Format.TEXT:
+            return _text(text, name, most)
 
 
 def _yaml(text: str, name: str) -> Written:
@@ -195,14 +214,14 @@ def _no_constant(name: str) -> object:
     raise _NotAllowedError(f"{name} is no number")
 
 
-def _text(text: str, name: str) -> Written:
+def _text(text: str, name: str, most: int) -> Written:
     """A line that stands twice counts once: a script that appends need not look first."""
     lines: dict[str, int] = {}
     # line by line, since millions at once would be made without a pause for other threads
     for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
         if (word := line.strip()) and not word.startswith("#"):
             lines.setdefault(word, number)
-        if len(lines) > MAX_IDS:
+        if len(lines) > most:
             break  # it is refused
     ids: dict[str, list[str]] = {}
     for word in lines:

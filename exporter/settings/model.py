@@ -176,7 +176,9 @@ class AccountSettings(Part):
         File | None, Field(description="File with the API key, re-read when it changes. Either this or api_key_env.")
     ] = None
     max_in_flight: Annotated[Whole, Field(ge=1, le=1000, description="Requests at once, at most.")] = 2
-    max_requests_per_second: Annotated[Number, Field(gt=0, le=1000, description="Requests per second, at most.")] = 10.0
+    max_requests_per_second: Annotated[
+        Number, Field(gt=0, le=1_000_000, description="Requests per second, at most.")
+    ] = 10.0
     timeout: Annotated[Duration, between("100ms", "5m"), Field(description="How long one request may take in all.")] = (
         10.0
     )
@@ -203,6 +205,9 @@ class FileSdSettings(Part):
     refresh_interval: Annotated[
         Duration, between("1s", "1d"), Field(description="Read again this often, besides on change.")
     ] = 300.0
+    max_tasks: Annotated[
+        Whole, Field(ge=1, le=10_000_000, description="The files name at most so many tasks; more are refused.")
+    ] = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +237,9 @@ class HttpSdSettings(Part):
     refresh_interval: Annotated[Duration, between("1s", "1d"), Field(description="Ask this often.")] = 60.0
     authorization: Annotated[AuthorizationSettings | None, Field(description="Sent with each request.")] = None
     tls_config: Annotated[TlsSettings | None, Field(description="For https.")] = None
+    max_tasks: Annotated[
+        Whole, Field(ge=1, le=10_000_000, description="A list names at most so many tasks; more are refused.")
+    ] = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +247,7 @@ class ApiConfigSettings(Part):
     """Tasks may be registered over HTTP into this group."""
 
     max_tasks: Annotated[
-        Whole, Field(ge=1, le=1_000_000, description="At most so many registered tasks at once; more are refused.")
+        Whole, Field(ge=1, le=10_000_000, description="At most so many registered tasks at once; more are refused.")
     ] = 100_000
 
 

@@ -90,10 +90,10 @@ def _below(value: object, part: str | int) -> tuple[int, object] | None:
     return None
 
 
-def decode(content: bytes, *, file: str) -> str:
+def decode(content: bytes, *, file: str, max_bytes: int = MAX_BYTES) -> str:
     """The text of a file; ConfigError where it is too large or not UTF-8 (a byte order mark is taken away)."""
-    if len(content) > MAX_BYTES:
-        message = f"is larger than {MAX_BYTES // 1024 // 1024} MiB, the most that is allowed"
+    if len(content) > max_bytes:
+        message = f"is larger than {max_bytes // 1024 // 1024} MiB, the most that is allowed"
         raise ConfigError([Fault(file, 0, "", message)])
     try:
         return content.decode("utf-8-sig")

@@ -7,10 +7,11 @@ I/O, every time is an argument, and no step takes longer the more tasks there ar
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count, islice
 
+import msgspec
 from sortedcontainers import SortedDict, SortedList
 
 from exporter.tasks.census import Census, Rules, Share, Tally, share_of
@@ -57,8 +58,7 @@ class Change:
     into: int | None = None
 
 
-@dataclass(slots=True, eq=False)
-class _Claim:
+class _Claim(msgspec.Struct, eq=False, gc=False):
     """One source's wish that a task be followed. ``round`` is that of the source's list that named it last."""
 
     order: int
@@ -68,27 +68,52 @@ class _Claim:
     task: "_Task"
 
 
-@dataclass(slots=True, eq=False)
-class _Task:
-    """One entry. The first claim's labels hold for as long as it stands; without claims it is not followed."""
+class _Task(msgspec.Struct, eq=False, gc=False):
+    """One entry. The first claim's labels hold for as long as it stands; without claims it is not followed.
+
+    There is one of these for each task, so it is small: most tasks have one claim, which stands alone, without a list.
+    The collector of cyclic garbage does not see it: whoever takes a claim away parts the two.
+    """
 
     number: int
     state: TaskState
-    claims: list[_Claim] = field(default_factory=list)
+    first: _Claim | None = None
+    others: tuple[_Claim, ...] = ()
     history: tuple[StatusChange, ...] = ()
     share: Share | None = None
 
     @property
+    def claims(self) -> tuple[_Claim, ...]:
+        """Whoever asks for it, the first one first."""
+        return (self.first, *self.others) if self.first is not None else ()
+
+    def claim_by(self, *claims: _Claim) -> None:
+        """Let these be all that ask for it, the first one first."""
+        self.first = claims[0] if claims else None
+        self.others = claims[1:]
+
+    @property
     def labels(self) -> TaskLabels:
-        return self.claims[0].item.labels
+        return self._held().item.labels
+
+    @property
+    def order(self) -> int:
+        """When it was claimed first, by whoever asks for it now."""
+        return self._held().order
 
     def view(self) -> TaskView:
-        sources = tuple(dict.fromkeys(claim.source for claim in self.claims))
+        first = self._held().source
+        sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first,)
         return TaskView(self.number, self.labels, self.state, sources, self.history)
 
     def note_status(self, at: float) -> None:
         if not self.history or self.history[-1].status is not self.state.status:
             self.history = (*self.history, StatusChange(at, self.state.status))[-HISTORY:]
+
+    def _held(self) -> _Claim:
+        if self.first is None:
+            raise LookupError(f"nobody asks for task {self.number}")
+        return self.first
 
 
 class Tracker:
@@ -100,8 +125,9 @@ class Tracker:
         self._rounds = count()
         self._tally = Tally()
         self._duplicates = 0
+        self._latest: Share | None = None
         self._tasks: SortedDict[int, _Task] = SortedDict()
-        self._by_id: dict[IdKey, _Task] = {}
+        self._by_id: dict[tuple[str, str], dict[str, _Task]] = {}  # by account and kind of id, then by the id
         self._claims: dict[str, dict[TaskRef, _Claim]] = {}
         self._visible: dict[_Task, None] = {}
         self._ended: SortedList[tuple[float, int]] = SortedList()
@@ -174,9 +200,10 @@ class Tracker:
         known = merge(found.state, remembered) if found and remembered else before
         state = told(known, item) if known else begin(item, now=now)
         task = found or self._begin(state)
-        claim = claims[item.ref] = _Claim(next(self._order), source, item, round_, task)
+        order = next(self._order) if found else task.number  # the number of a new task is its first claim's place, too
+        claim = claims[item.ref] = _Claim(order, source, item, round_, task)
         with self._recounted(task, now):
-            task.claims.append(claim)
+            task.claim_by(*task.claims, claim)
             self._rename(task, state)
         return Change(ChangeKind.NAMED if found else ChangeKind.FOLLOWED, task.view(), is_news=state != before)
 
@@ -198,8 +225,8 @@ class Tracker:
             del self._claims[source]
         task, last = claim.task, claim.task.view()
         with self._recounted(task, now):
-            task.claims.remove(claim)
-        if task.claims:
+            task.claim_by(*(other for other in task.claims if other is not claim))
+        if task.first is not None:
             return None
         self._forget(task)
         return Change(ChangeKind.DROPPED, last)
@@ -252,7 +279,7 @@ class Tracker:
 
     def _find(self, ref: TaskRef) -> _Task | None:
         for key in ref.ids():
-            task = self._by_id.get(key)
+            task = self._called(key)
             if task and task.state.ref.may_be(ref):
                 return task
         return None
@@ -279,20 +306,20 @@ class Tracker:
         ref = TaskRef(known.account, known.task_id or observation.task_id, known.out_task_id or observation.out_task_id)
         if ref == known:
             return task, []
-        others = (self._by_id.get(key) for key in ref.ids())
+        others = (self._called(key) for key in ref.ids())
         same = next((other for other in others if other not in (None, task) and other.state.ref.may_be(ref)), None)
         self._rename(task, with_ref(task.state, ref))
         return self._merge(task, same, now) if same else (task, [])
 
     def _merge(self, one: _Task, other: _Task, now: float) -> tuple[_Task, list[Change]]:
         """Make two entries one, the one that was claimed first."""
-        keep, drop = sorted((one, other), key=lambda task: task.claims[0].order)
+        keep, drop = sorted((one, other), key=lambda task: task.order)
         last = drop.view()
         with self._recounted(keep, now), self._recounted(drop, now):
             for claim in drop.claims:
                 claim.task = keep
-            keep.claims = sorted((*keep.claims, *drop.claims), key=lambda claim: claim.order)
-            drop.claims = []
+            keep.claim_by(*sorted((*keep.claims, *drop.claims), key=lambda claim: claim.order))
+            drop.claim_by()
             self._forget(drop)
             self._rename(keep, merge(keep.state, drop.state))
         return keep, [Change(ChangeKind.MERGED, last, into=keep.number)]
@@ -307,13 +334,20 @@ class Tracker:
         self._index(task)
 
     def _index(self, task: _Task) -> None:
-        for key in task.state.ref.ids():
-            self._by_id.setdefault(key, task)
+        for account, kind, name in task.state.ref.ids():
+            self._by_id.setdefault((account, kind), {}).setdefault(name, task)
 
     def _unindex(self, task: _Task) -> None:
-        for key in task.state.ref.ids():
-            if self._by_id.get(key) is task:
-                del self._by_id[key]
+        for account, kind, name in task.state.ref.ids():
+            called = self._by_id.get((account, kind), {})
+            if called.get(name) is task:
+                del called[name]
+                if not called:
+                    del self._by_id[account, kind]
+
+    def _called(self, key: IdKey) -> _Task | None:
+        account, kind, name = key
+        return self._by_id.get((account, kind), {}).get(name)
 
     # ---- states and counts -----------------------------------------------------------------------------------------
 
@@ -337,7 +371,7 @@ class Tracker:
     @contextmanager
     def _recounted(self, task: _Task, now: float) -> Iterator[None]:
         """Take a task out of the counts, let it change, and count it again: the one way a count changes."""
-        self._duplicates -= len(task.claims) > 1
+        self._duplicates -= bool(task.others)
         if task.share is not None:
             self._tally.take_away(task.share)
             if task.share.ended_at is not None:
@@ -346,15 +380,18 @@ class Tracker:
         try:
             yield
         finally:
-            self._duplicates += len(task.claims) > 1
+            self._duplicates += bool(task.others)
             self._count(task, now)
 
     def _count(self, task: _Task, now: float) -> None:
-        if not task.claims or not self._is_visible(task.state.finished_at, now):
+        if task.first is None or not self._is_visible(task.state.finished_at, now):
             self._visible.pop(task, None)
             return
         self._visible.setdefault(task)  # a task that was shown keeps its place: series must not come and go
-        task.share = share = share_of(task.state, task.labels, self._rules)
+        share = share_of(task.state, task.labels, self._rules)
+        if share == self._latest:  # of a list that arrives, most are alike
+            share = self._latest
+        task.share = self._latest = share
         self._tally.add(share)
         if share.ended_at is not None:
             self._ended.add((share.ended_at, task.number))

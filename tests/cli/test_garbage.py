@@ -29,3 +29,11 @@ def test_it_is_told_of_collections_while_it_is_asked_for() -> None:
         assert len(gc.callbacks) == len(before) + 1
         gc.collect()
     assert gc.callbacks == before
+
+
+def test_the_program_itself_is_left_alone_meanwhile() -> None:
+    before = gc.get_freeze_count()
+    with pauses_bounded():
+        assert gc.get_freeze_count() > before
+        assert len(gc.get_objects()) < gc.get_freeze_count()
+    assert gc.get_freeze_count() == 0

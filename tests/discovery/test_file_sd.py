@@ -1,5 +1,6 @@
 """Files that change in every way that files do, on a real file system and in real time."""
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable
@@ -372,3 +373,19 @@ def test_all_files_together_have_a_limit(tmp_path: Path, files: Files, monkeypat
     (tmp_path / "b.txt").write_text("c\nd")
     with pytest.raises(DiscoveryError, match=r"^the files name more than 3 tasks, the most that is allowed$"):
         files.read()
+
+
+def test_a_source_may_set_the_limit_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a\nb")
+    (tmp_path / "b.txt").write_text("c")
+    globs = (f"{tmp_path}/*.txt",)
+
+    assert len(ids(Files(globs, dataclasses.replace(PARSER, max_tasks=3)).read())) == 3
+    with pytest.raises(DiscoveryError, match=r"^the files name more than 2 tasks, the most that is allowed$"):
+        Files(globs, dataclasses.replace(PARSER, max_tasks=2)).read()
+
+
+def test_each_entry_has_its_own_limit() -> None:
+    entries = [FileSdSettings(files=("/a",), max_tasks=1_000_000), FileSdSettings(files=("/b",))]
+
+    assert [source.parser.max_tasks for source in file_sources(entries, PARSER)] == [1_000_000, 100_000]

@@ -1,6 +1,7 @@
 """A list becomes items, or every mistake in it is told."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -10,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.discovery import lists
-from exporter.discovery.lists import Defaults, Format, ListParser, items_of, parse_items, parse_list, read_written
+from exporter.discovery.lists import (
+    Defaults,
+    Format,
+    ListParser,
+    items_of,
+    max_bytes,
+    parse_items,
+    parse_list,
+    read_written,
+)
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import GroupSettings, TargetSettings
 from exporter.tasks.identity import TaskRef
@@ -356,3 +366,27 @@ def test_tasks_of_the_same_labels_share_them() -> None:
     targets = [TargetSettings((f"task_{number}",), model="sora-2", submitted_at=number) for number in range(3)]
 
     assert len({id(item.labels) for item in items_of(GROUP, targets)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        (Format.TEXT, "a\nb\nc"),
+        (Format.JSON, '[{"task_ids": ["a", "b", "c"]}]'),
+        (Format.YAML, "- task_ids: [a, b, c]"),
+    ],
+)
+def test_a_source_may_set_the_limit(form: Format, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "MAX_IDS", 1)
+    parser = ListParser.of(GROUP, ())
+
+    assert len(replace(parser, max_tasks=3).parse(content.encode(), form, name="ids")) == 3
+    with pytest.raises(ConfigError, match="has more than 2 items or ids"):
+        replace(parser, max_tasks=2).parse(content.encode(), form, name="ids")
+
+
+def test_a_list_of_more_tasks_than_usual_may_be_longer() -> None:
+    usual = max_bytes(None)
+
+    assert max_bytes(lists.MAX_IDS) == max_bytes(1) == usual
+    assert max_bytes(1_000_000) == 1_000_000 * lists.BYTES_A_TASK > usual

@@ -1,5 +1,7 @@
 """Which tasks are followed, and what answers and lists do to them."""
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -476,3 +478,34 @@ def test_the_census_is_what_adding_everything_up_would_give(events: list[tuple[s
     assert lists.tracker.label_sets == {task.labels for task in shown}
     ids = [key for task in tasks for key in task.state.ref.ids()]
     assert len(ids) == len(set(ids)), "no task is followed twice under a name that is known"
+
+
+# ---- nothing is left behind ------------------------------------------------------------------------------------------
+
+
+class _Name(str):  # noqa: SLOT000 - with slots it could not be watched
+    """An id that can be watched."""
+
+
+@pytest.mark.parametrize("ends", ["released", "released by both", "merged"])
+def test_a_task_that_is_gone_is_freed_without_a_collection_of_garbage(ends: str) -> None:
+    tracker, labels, name = Tracker(Rules()), TaskLabels("one", "renders"), _Name("task_1")
+    named = TaskRef("one", task_id=name)
+    tracker.claim("files", Item(named, labels), now=0.0)
+    if ends == "released by both":
+        tracker.claim("urls", Item(named, labels), now=0.0)
+    if ends == "merged":
+        tracker.claim("urls", Item(TaskRef("one", out_task_id="mine"), labels), now=0.0)
+        tracker.observe(named, Observation(Status.RUNNING, task_id="task_1", out_task_id="mine"), now=1.0)
+        tracker.release("urls", TaskRef("one", out_task_id="mine"), now=2.0)
+    tracker.release("files", named, now=2.0)
+    tracker.release("urls", named, now=2.0)
+
+    watched = weakref.ref(name)
+    gc.disable()
+    try:
+        del name, named
+        assert watched() is None
+    finally:
+        gc.enable()
+    assert len(tracker) == 0
