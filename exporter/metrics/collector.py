@@ -1,7 +1,8 @@
 """One snapshot as metric families, in the order of the catalogue; what the catalogue lacks cannot be shown.
 
 ``labelling.py`` says which series there are, ``counters.py`` adds up what the totals hold of them, ``gauges.py`` reads
-everything else, and this file gives it all to the client library, which writes it (``exposition.py``).
+everything else. A whole page is written from it at once (``writing.py``); where names are chosen, the client library
+writes it (``exposition.py``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
