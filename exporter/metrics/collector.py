@@ -1,7 +1,8 @@
 """One snapshot as metric families, in the order of the catalogue; what the catalogue lacks cannot be shown.
 
 ``labelling.py`` says which series there are, ``counters.py`` adds up what the totals hold of them, ``gauges.py`` reads
-everything else, and this file gives it all to the client library, which writes it (``exposition.py``).
+everything else. A whole page is written from it at once (``writing.py``); where names are chosen, the client library
+writes it (``exposition.py``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from exporter.metrics.family import Accumulated, Counter, Family, Gauge, Histogr
 from exporter.metrics.gauges import Gauges, Points, gauges
 from exporter.metrics.labelling import Labelling, LabelValues, printable
 from exporter.metrics.snapshot import Snapshot
+from exporter.metrics.writing import line, openmetrics_heading, page, prefix, text_heading
 
 EXEMPLAR_LENGTH = 128
 """OpenMetrics allows an exemplar's labels so many characters, names included."""
@@ -55,6 +57,55 @@ class SnapshotCollector(Collector):
         current = gauges(self._snapshot, self._labelling, counted.label_sets)
         metrics = (_metric(family, user, counted, current) for family in FAMILIES)
         return (metric for metric in metrics if metric.samples)
+
+    def write(self, *, openmetrics: bool) -> bytes:
+        """The same as ``collect``, written at once: what a whole page has of it."""
+        counted, user = self._counted, self._labelling.user
+        current = gauges(self._snapshot, self._labelling, counted.label_sets)
+        nothing = Counted((), {family: {} for family in counted.numbers}, {})
+        bare: Gauges = {family: {} for family in current}
+        heading = openmetrics_heading if openmetrics else text_heading
+        parts: list[str] = []
+        for family in FAMILIES:
+            if lines := list(_lines(family, user, counted, current, openmetrics=openmetrics)):
+                parts.append(heading(_metric(family, user, nothing, bare)).lines())
+                parts += lines
+        return page(iter(parts))
+
+
+def _lines(
+    family: Family, user: tuple[str, ...], counted: Counted, current: Gauges, *, openmetrics: bool
+) -> Iterator[str]:
+    names = family.label_names(user)
+    match family:
+        case Counter():
+            before = prefix(f"{family.name.removesuffix('_total')}_total", names)
+            for values, (value,) in _ordered(counted.numbers[family]):
+                yield line(before(values), value, _exemplar(counted, Cell(family, values, 0)) if openmetrics else None)
+        case Histogram():
+            yield from _histogram_lines(family, names, counted, openmetrics=openmetrics)
+        case Instantaneous():
+            before = prefix(family.name, names)
+            for values, value in current[family].items():
+                yield line(before(values), value)
+
+
+def _histogram_lines(
+    family: Histogram, names: tuple[str, ...], counted: Counted, *, openmetrics: bool
+) -> Iterator[str]:
+    bucket, count, total = (
+        prefix(f"{family.name}_bucket", (*names, "le")),
+        prefix(f"{family.name}_count", names),
+        prefix(f"{family.name}_sum", names),
+    )
+    bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
+    for values, numbers in _ordered(counted.numbers[family]):
+        number = 0.0
+        for index, (le, number) in enumerate(zip(bounds, accumulate(numbers[:-1]), strict=True)):
+            exemplar = _exemplar(counted, Cell(family, values, index)) if openmetrics else None
+            yield line(bucket((*values, le)), number, exemplar)
+        yield line(count(values), number)
+        yield line(total(values), numbers[-1])
 
 
 def _metric(family: Family, user: tuple[str, ...], counted: Counted, current: Gauges) -> Metric:

@@ -24,6 +24,9 @@ _REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
 # The library compares a version as numbers and repeats it in its answer: only a clean one may reach it.
 _ODD_VERSION = re.compile(r"version\s*=(?!\s*[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\s*(;|$))")
 
+# These ways of escaping change names that need no escaping, too: the library writes them.
+_REWRITTEN = re.compile(r"escaping\s*=\s*(dots|values)")
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -60,16 +63,25 @@ def render(
     ``names`` are the values of ``name[]``: where there are any, only these samples are shown (a histogram's name stands
     for all of its samples), and names that do not exist show nothing. ``collectors`` are shown behind the snapshot.
     """
-    registry = CollectorRegistry(auto_describe=True)
     ours = SnapshotCollector(snapshot)
-    for collector in (ours, *collectors):
-        registry.register(collector)
     encode, content_type = choose_encoder(_understood(accept or ""))
-    body = encode(registry.restricted_registry(_samples(names)) if names else registry)
+    if names or _REWRITTEN.search(content_type):
+        registry = _registry(ours, *collectors)
+        body = encode(registry.restricted_registry(_samples(names)) if names else registry)
+    else:
+        openmetrics = content_type.startswith("application/openmetrics-text")
+        body = ours.write(openmetrics=openmetrics) + encode(_registry(*collectors))
     announced = tuple(series for series in ours.announced if not names or series.family in names)
     if not _takes_gzip(accept_encoding or ""):
         return Rendered(body, content_type, announced=announced)
     return Rendered(gzip.compress(body, GZIP_LEVEL, mtime=0), content_type, "gzip", announced)
+
+
+def _registry(*collectors: Collector) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=True)
+    for collector in collectors:
+        registry.register(collector)
+    return registry
 
 
 def _understood(accept: str) -> str:
