@@ -71,8 +71,9 @@ def until(what: Any, *, seconds: float) -> None:
 
 def test_the_life_of_a_registered_task(tmp_path: Path, upstream: Upstream) -> None:
     config = write_config(tmp_path, upstream.url, GROUP)
-    [task_id], [name] = upstream.submit(1, latency_seconds=2, out_task_id_prefix="render-")
     with start_exporter(config) as exporter:
+        # it is to be open when it is looked for, however long the start took
+        [task_id], [name] = upstream.submit(1, latency_seconds=4, out_task_id_prefix="render-")
         assert register(exporter.url, task_ids=[task_id]) == ["registered"]
         target = httpx.get(f"{exporter.url}/sd").json()[0]
         probe = f"http://{target['targets'][0]}/probe"
