@@ -29,6 +29,9 @@ UNSEEN = 0.25
 _LEAST_HAZARD = 1e-6
 """Ends a task has in one ETA, whatever is known: numbers are too coarse for less, and no clock may stand still."""
 
+_LEAST_COUNT = 0.5
+"""Who has seen one outcome has seen about 1; less comes from a damaged row, and would be spread without end."""
+
 _LEAST_SPREAD = 2.0
 _SQUARES = tuple(at**2 for at in range(BINS))
 _WIDTHS = tuple(end - start for start, end in pairwise(EDGES))
@@ -101,7 +104,7 @@ def bent(masses: Sequence[float], *, started: float = 0.0, lead: float = 0.0) ->
     on the bent one goes as far as the straight one, less ``lead``, which pays back what was spent too much.
     """
     count = sum(masses)
-    if not count:
+    if count < _LEAST_COUNT:
         return STRAIGHT
     prior = UNSEEN / (UNSEEN + count)
     seen = [*accumulate(reversed(_smooth(masses, count)), initial=0.0)]

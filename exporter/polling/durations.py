@@ -89,7 +89,7 @@ class Durations:
             started = None if kept["started"] is None else _finite(kept["started"], least=0.0, most=math.inf)
             lead = _finite(kept["lead"], least=-MOST_LEAD, most=MOST_LEAD)
             seen = int(_finite(kept["seen"], least=0.0, most=1e15))
-        except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise ValueError(f"no durations: {error}") from None
         durations = cls(masses, started=started, lead=lead, _seen=seen)
         durations._renew()

@@ -108,9 +108,16 @@ KEPT = json.loads(taught(3).to_text())
         json.dumps(KEPT | {"started": "soon"}),
         json.dumps(KEPT | {"lead": float("inf")}),
         json.dumps(KEPT | {"seen": None}),
+        json.dumps(KEPT | {"seen": 10**400}),
+        json.dumps(KEPT | {"masses": {"3": 10**400}}),
         "[" * 100_000,
     ],
 )
 def test_what_is_damaged_is_told(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         Durations.from_text(text)
+
+
+@pytest.mark.parametrize("masses", [{}, {"3": 5e-324}, {"3": 1e-9, "100": 1e-9}, {"0": 0.4}])
+def test_less_than_an_outcome_leaves_the_clock_straight(masses: dict[str, float]) -> None:
+    assert Durations.from_text(json.dumps(KEPT | {"masses": masses})).curve is STRAIGHT
