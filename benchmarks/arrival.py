@@ -28,6 +28,9 @@ from exporter.tasks.tracker import Tracker
 
 TASKS = 100_000
 ROUNDS = 3
+TURN = 0.001
+"""Seconds between two looks: a loop that never rests would keep the interpreter from the ledger's thread."""
+
 IDS = [f"task_{number}" for number in range(TASKS)]
 CONFIG = """\
 accounts: [{name: one, base_url: "http://upstream.invalid", api_key_env: KEY}]
@@ -53,7 +56,7 @@ async def longest_stall(config_file: Path) -> float:
     await exporter.start()
     longest, before = 0.0, time.perf_counter()
     while len(exporter.tasks) < TASKS or exporter.snapshot().ledger.pending:
-        await asyncio.sleep(0)
+        await asyncio.sleep(TURN)
         now = time.perf_counter()
         longest, before = max(longest, now - before), now
     await exporter.stop(deadline=5.0)
