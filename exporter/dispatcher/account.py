@@ -64,7 +64,7 @@ class Permit:
         return self._account.stream(self._grant, ref)
 
     def give_back(self) -> None:
-        """Leave the block: for a permit that was had ``at_once``. It may be given back again."""
+        """End it, as leaving the block does: for a permit that was had at once. It may be said again."""
         self._account.give_back(self._grant)
 
 
@@ -234,7 +234,7 @@ class Account:
         return self._gate.delay(self._clock.monotonic())
 
     def give_back(self, grant: Grant) -> None:
-        """What was granted is over."""
+        """End what was granted, whatever came of it; it may be said again."""
         self._gate.give_back(grant)
         self._wake()
 
@@ -246,7 +246,7 @@ class Account:
     # ---- queries ---------------------------------------------------------------------------------------------------
 
     async def query(self, grant: Grant, ref: TaskRef) -> Answer:
-        """What a permit's query is."""
+        """Ask once, under a grant of this account: ``Permit.query``."""
         started = self._clock.monotonic()
         self._gate.sent(grant, started)
         try:
@@ -285,7 +285,7 @@ class Account:
 
     @asynccontextmanager
     async def stream(self, grant: Grant, ref: TaskRef) -> AsyncIterator[AsyncIterator[Answer]]:
-        """What a permit's stream is."""
+        """Listen to one task, under a grant of this account: ``Permit.stream``."""
         if not self.may_stream():
             raise RuntimeError("no stream may be opened now")
         listening = _Listening(self._clock.monotonic())

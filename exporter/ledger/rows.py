@@ -62,6 +62,7 @@ REGISTRATION_COLUMNS = (
 SERIES_COLUMNS = ("family", "labels", "part", "value")
 
 BATCH_COLUMNS = ("owner", "number")
+
 LEARNT_COLUMNS = ("account", "group_name", "model", "text")
 
 
@@ -87,17 +88,8 @@ def checked(table: str, row: Row, read: Callable[[Row], T]) -> T:
 
 def open_row(state: TaskState, *, now: float, is_followed: bool = False, running_at: float | None = None) -> Row:
     """What is kept of a task that has not ended; ``running_at`` is when it ran where the state does not know it."""
-    ref = state.ref
     return (
-        ref.account,
-        ref.task_id,
-        ref.out_task_id,
-        state.status.value,
-        int(state.submission),
-        state.first_seen_at,
-        state.submitted_at,
-        state.eta_seconds,
-        state.credits_estimated,
+        *_task_values(state),
         state.observed_at,
         state.open_at,
         running_at if state.running_at is None else state.running_at,
@@ -109,6 +101,19 @@ def open_row(state: TaskState, *, now: float, is_followed: bool = False, running
 
 def outcome_row(state: TaskState, *, now: float) -> Row:
     """What is kept of a task that has ended."""
+    return (
+        *_task_values(state),
+        state.finished_at,
+        state.duration,
+        state.credits_used,
+        state.error_code,
+        now,
+        True,
+    )
+
+
+def _task_values(state: TaskState) -> Row:
+    """What is kept of every task, by ``_TASK_COLUMNS``."""
     ref = state.ref
     return (
         ref.account,
@@ -120,12 +125,6 @@ def outcome_row(state: TaskState, *, now: float) -> Row:
         state.submitted_at,
         state.eta_seconds,
         state.credits_estimated,
-        state.finished_at,
-        state.duration,
-        state.credits_used,
-        state.error_code,
-        now,
-        True,
     )
 
 

@@ -98,7 +98,7 @@ class LedgerWriter:
         self._failure = ""
         self._last_commit_at: float | None = None
         self._commit_seconds = 0.0
-        self._is_recalled_from = False
+        self._has_recalled = False
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class LedgerWriter:
 
     async def recall(self, refs: Sequence[TaskRef]) -> Mapping[TaskRef, TaskState]:
         """What is known of these tasks from earlier. Whoever lets a source name a task asks for it first."""
-        self._is_recalled_from = True
+        self._has_recalled = True
         now = self._clock.wall()
         return await self._call(lambda: self._ledger.recall(refs, now=now)) if refs else {}
 
@@ -224,8 +224,8 @@ class LedgerWriter:
 
     def _gather_seconds(self) -> float:
         """How long to wait for company: while a list is looked up, commits take half of the thread's time at most."""
-        shared, self._is_recalled_from = self._is_recalled_from, False
-        return max(GATHER_SECONDS, min(self._commit_seconds, LONGEST_GATHER_SECONDS) if shared else 0.0)
+        has_recalled, self._has_recalled = self._has_recalled, False
+        return max(GATHER_SECONDS, min(self._commit_seconds, LONGEST_GATHER_SECONDS) if has_recalled else 0.0)
 
     async def commit(self) -> bool:
         """Commit one batch now; say whether it (or having nothing to commit) succeeded.

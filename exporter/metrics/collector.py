@@ -25,7 +25,7 @@ from exporter.metrics.family import Accumulated, Counter, Family, Gauge, Histogr
 from exporter.metrics.gauges import Gauges, Points, gauges
 from exporter.metrics.labelling import Labelling, LabelValues, printable
 from exporter.metrics.snapshot import Snapshot
-from exporter.metrics.writing import line, openmetrics_heading, page, prefix, text_heading
+from exporter.metrics.writing import line, openmetrics_heading, prefix, text_heading
 
 EXEMPLAR_LENGTH = 128
 """OpenMetrics allows an exemplar's labels so many characters, names included."""
@@ -70,7 +70,7 @@ class SnapshotCollector(Collector):
             if lines := list(_lines(family, user, counted, current, openmetrics=openmetrics)):
                 parts.append(heading(_metric(family, user, nothing, bare)).lines())
                 parts += lines
-        return page(iter(parts))
+        return "".join(parts).encode()
 
 
 def _lines(

@@ -4,7 +4,7 @@ A series' labels are put into a template that is made once a family; what the li
 is the same for all of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client.metrics_core import Metric
@@ -69,8 +69,3 @@ def _told(exemplar: Exemplar) -> str:
     labels = ",".join(f'{name}="{escaped(value)}"' for name, value in sorted(exemplar.labels.items()))
     at = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
     return f" # {{{labels}}} {_number(exemplar.value)}{at}"
-
-
-def page(parts: Iterator[str]) -> bytes:
-    """The parts as they go over the wire."""
-    return "".join(parts).encode()
