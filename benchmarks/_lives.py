@@ -11,7 +11,7 @@ from random import Random
 from statistics import NormalDist, fmean
 from typing import Protocol
 
-from exporter.polling.cadence import AdaptiveCadence, Cadence
+from exporter.polling.cadence import AdaptiveCadence, PublishedCadence
 from exporter.polling.learning import Learning
 from exporter.settings.model import PollSettings
 from exporter.tasks.identity import TaskRef
@@ -76,7 +76,7 @@ def published(
     lives: Iterable[Life], *, settings: PollSettings = EVERY_5_SECONDS, seed: int = 1, is_known: bool = False
 ) -> list[Seen]:
     """How the published cadence sees them."""
-    random, cadence = Random(seed), Cadence(settings)
+    random, cadence = Random(seed), PublishedCadence(settings)
     return [
         _follow(life, number, cadence, first=0.0 if is_known else _first(settings, random))
         for number, life in enumerate(lives)
@@ -97,7 +97,7 @@ def adaptive(
     """
     random, learning = Random(seed), learning or Learning()
     learning.configure({LABELS.group: settings.default_eta})
-    cadence = AdaptiveCadence(Cadence(settings), learning.curve)
+    cadence = AdaptiveCadence(PublishedCadence(settings), learning.curve)
     return [
         _follow(life, number, cadence, first=0.0 if is_known else _first(settings, random), learn=learning.take)
         for number, life in enumerate(lives)
@@ -106,7 +106,7 @@ def adaptive(
 
 def _first(settings: PollSettings, random: Random) -> float:
     """A poller spreads first polls over one interval."""
-    return random.random() * Cadence(settings).interval(None)
+    return random.random() * PublishedCadence(settings).interval(None)
 
 
 def _follow(

@@ -49,11 +49,11 @@ class Meters:
         self._taken = Increments()
         self._waiting = Increments()
         self._shown: dict[Series, float] = {}
-        self._tallies: list[Callable[[Increments], None]] = []
+        self._flushes: list[Callable[[Increments], None]] = []
 
-    def gather_from(self, take_into: Callable[[Increments], None]) -> None:
-        """Let this one add what it has counted whenever what waits is looked at."""
-        self._tallies.append(take_into)
+    def flush_from(self, flush_into: Callable[[Increments], None]) -> None:
+        """Let this one add what it has counted locally whenever what waits is looked at."""
+        self._flushes.append(flush_into)
 
     def load(self, numbers: Mapping[Series, float]) -> None:
         """Start from what the ledger holds."""
@@ -67,7 +67,7 @@ class Meters:
         """Everything that waits, for one batch, which is repeated until ``settle`` tells that it is durable."""
         if self._taken:
             raise RuntimeError("what was taken before is not settled")
-        self._gather()
+        self._flush()
         self._taken, self._waiting = self._waiting, Increments()
         return self._taken
 
@@ -92,12 +92,12 @@ class Meters:
                 numbers[series] = shown
         return MappingProxyType(numbers)
 
-    def _gather(self) -> None:
-        for take_into in self._tallies:
-            take_into(self._waiting)
+    def _flush(self) -> None:
+        for flush_into in self._flushes:
+            flush_into(self._waiting)
 
     def _show_what_waits(self) -> None:
-        self._gather()
+        self._flush()
         waiting = self._taken.copy()
         waiting.merge(self._waiting)
         for series, by in waiting.items():

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
+from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import Increments
-from exporter.accounting.tally import Tally
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
@@ -18,8 +18,8 @@ from exporter.metrics.events import (
     count_queue,
     count_refresh_failure,
     count_request,
-    tally_answers,
-    tally_poll_lags,
+    local_latencies,
+    local_poll_lags,
 )
 from exporter.metrics.limits import LabelLimits, Limit
 from exporter.tasks.item import TaskLabels
@@ -102,22 +102,22 @@ class TaskAccounting:
 class ExporterAccounting:
     """Counts what the exporter does: requests, polls, refreshes, labels that were refused.
 
-    What happens with every poll is kept in tallies until somebody takes it (``take_into``); ``meter`` is told then that
-    there is something to take.
+    What happens with every poll is counted locally until it is flushed (``flush_into``); ``meter`` is told with empty
+    hands then, so that somebody comes for it.
     """
 
     def __init__(self, meter: Callable[[Increments], None]) -> None:
         self._meter = meter
-        self._lags: dict[str, Tally] = {}
-        self._answers: dict[tuple[str, str], Tally] = {}
+        self._lags: dict[str, LocalHistogram] = {}
+        self._latencies: dict[tuple[str, str], LocalHistogram] = {}
         self._has_more = False
 
     def polled(self, account: str, *, lag: float) -> None:
         """A task was asked about, so many seconds after it was due."""
-        tally = self._lags.get(account)
-        if tally is None:
-            tally = self._lags[account] = tally_poll_lags(account)
-        tally.observe(lag)
+        lags = self._lags.get(account)
+        if lags is None:
+            lags = self._lags[account] = local_poll_lags(account)
+        lags.observe(lag)
         self._note_more()
 
     def foresee_requests(self, account: str, endpoint: str) -> None:
@@ -131,20 +131,20 @@ class ExporterAccounting:
         if failure is not None or drift:
             self._meter(count_request(account, endpoint, seconds=seconds, failure=failure, drift=drift))
             return
-        tally = self._answers.get((account, endpoint))
-        if tally is None:
-            tally = self._answers[account, endpoint] = tally_answers(account, endpoint)
-        tally.observe(seconds)
+        latencies = self._latencies.get((account, endpoint))
+        if latencies is None:
+            latencies = self._latencies[account, endpoint] = local_latencies(account, endpoint)
+        latencies.observe(seconds)
         self._note_more()
 
-    def take_into(self, increments: Increments) -> None:
-        """Add what the tallies hold, and let them start again."""
+    def flush_into(self, increments: Increments) -> None:
+        """Add what was counted locally, which starts again from nothing."""
         self._has_more = False
-        for (account, endpoint), tally in self._answers.items():
-            if number := tally.take_into(increments):
+        for (account, endpoint), latencies in self._latencies.items():
+            if number := latencies.flush_into(increments):
                 increments.merge(count_answers(account, endpoint, number))
-        for tally in self._lags.values():
-            tally.take_into(increments)
+        for lags in self._lags.values():
+            lags.flush_into(increments)
 
     def _note_more(self) -> None:
         if not self._has_more:

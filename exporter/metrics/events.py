@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple, TypeGuard
 
+from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import Exemplar, Increments, Labels, Series, labels_of
-from exporter.accounting.tally import Tally
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.families import api, own, tasks
 from exporter.metrics.family import Counter, Histogram
@@ -62,28 +62,21 @@ def count_request(
     return increments
 
 
-def tally_answers(account: str, endpoint: str) -> Tally:
-    """Where the latencies of answered requests are counted until they are taken; ``count_answers`` counts them then."""
-    return api.REQUEST_DURATION.tally(labels_of(account=account, endpoint=endpoint))
+def local_latencies(account: str, endpoint: str) -> LocalHistogram:
+    """Where latencies of answered requests are counted until they are flushed; ``count_answers`` counts those then."""
+    return api.REQUEST_DURATION.local(labels_of(account=account, endpoint=endpoint))
 
 
 def count_answers(account: str, endpoint: str, number: int) -> Increments:
-    """So many requests that were answered, and as is documented; of their latencies the tally tells."""
+    """So many requests that were answered as is documented; their latencies are flushed beside this."""
     increments = Increments()
     api.REQUESTS.count(increments, labels_of(account=account, endpoint=endpoint), float(number))
     return increments
 
 
-def count_poll_lag(account: str, seconds: float) -> Increments:
-    """A poll that was sent so many seconds after it was due."""
-    increments = Increments()
-    _observe(increments, own.POLL_LAG, labels_of(account=account), seconds)
-    return increments
-
-
-def tally_poll_lags(account: str) -> Tally:
-    """Where it is counted how late polls were sent, until that is taken."""
-    return own.POLL_LAG.tally(labels_of(account=account))
+def local_poll_lags(account: str) -> LocalHistogram:
+    """Where it is counted how late polls were sent, until that is flushed."""
+    return own.POLL_LAG.local(labels_of(account=account))
 
 
 def count_no_requests(account: str, endpoint: str) -> Increments:

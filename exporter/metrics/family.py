@@ -11,8 +11,8 @@ from itertools import product
 from types import ModuleType
 from typing import ClassVar
 
+from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import SHOWN, SUM, Increments, Labels, Series
-from exporter.accounting.tally import Tally
 
 TASK_LABELS = ("account", "group", "model")
 """The labels of every aggregate; the declared user labels follow them."""
@@ -143,9 +143,9 @@ class Histogram(Accumulated):
         """Add one observation; return the bucket that it fell into."""
         return increments.observe(self.name, labels, value, self.buckets)
 
-    def tally(self, labels: Labels) -> Tally:
-        """Where observations of one series are counted until they are taken, all together."""
-        return Tally(self.name, labels, self.buckets)
+    def local(self, labels: Labels) -> LocalHistogram:
+        """Where observations of one series are counted until they are flushed, all together."""
+        return LocalHistogram(self.name, labels, self.buckets)
 
     def begin(self, increments: Increments, labels: Labels) -> None:
         """Let a series be there from now on, without observations unless it has some already."""

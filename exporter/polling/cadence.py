@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from exporter.polling.curve import Curve
 from exporter.settings.model import PollSettings
@@ -17,8 +18,19 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples lie evenly between whole numbers, however many there are."""
 
 
+class Cadence(Protocol):
+    """Whoever says when a task is asked about again."""
+
+    @property
+    def settings(self) -> PollSettings: ...
+
+    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:
+        """Seconds until a task's next poll; ``now`` is in Unix seconds, ``failures`` in a row are the task's own."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Cadence:
+class PublishedCadence:
     """The published cadence: ``max(min_interval, eta / polls_per_eta)``, ``default_eta`` where no ETA is known.
 
     Source: "Polling cadence" on the API's tasks/query page, which asks about six times across the expected duration.
@@ -35,7 +47,6 @@ class Cadence:
         return min(max(poll.max_interval, FAILING_INTERVAL), published * 2.0 ** min(failures, 30))
 
     def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:  # noqa: ARG002 - what it has in common
-        """Seconds until a task's next poll; ``now`` is in Unix seconds."""
         return self.interval(task.state.eta_seconds, failures=failures)
 
 
@@ -47,7 +58,7 @@ class AdaptiveCadence:
     likewise.
     """
 
-    published: Cadence
+    published: PublishedCadence
     curve_of: Callable[[TaskLabels], Curve]
 
     @property
@@ -55,7 +66,6 @@ class AdaptiveCadence:
         return self.published.settings
 
     def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:
-        """Seconds until a task's next poll; ``now`` is in Unix seconds."""
         state, poll = task.state, self.settings
         interval = self.published.interval(state.eta_seconds, failures=failures)
         if failures or state.status is not Status.RUNNING:

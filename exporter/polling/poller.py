@@ -20,10 +20,10 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
+from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.shares import Shares
 from exporter.polling.streams import Permit
-from exporter.settings.model import PollSettings
 from exporter.tasks.identity import IdKey
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, ChangeKind
@@ -54,14 +54,6 @@ class Lag(Protocol):
     """Whoever counts how late polls are."""
 
     def polled(self, account: str, *, lag: float) -> None: ...
-
-
-class Cadence(Protocol):
-    """Whoever says when a task is asked about again."""
-
-    @property
-    def settings(self) -> PollSettings: ...
-    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float: ...
 
 
 class Poller:

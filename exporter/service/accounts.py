@@ -13,7 +13,7 @@ from exporter.dispatcher.report import STREAM_ENDPOINT
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import AccountView
-from exporter.polling.cadence import AdaptiveCadence, Cadence
+from exporter.polling.cadence import AdaptiveCadence, Cadence, PublishedCadence
 from exporter.polling.learning import Learning
 from exporter.polling.poller import Poller
 from exporter.service.dependencies import Dependencies
@@ -71,7 +71,7 @@ class Accounts:
         self._dependencies = dependencies
         self._log = log
         self._polled: dict[str, _Polled] = {}
-        self._cadences: dict[str, Cadence | AdaptiveCadence] = {}
+        self._cadences: dict[str, Cadence] = {}
         self._streamed: frozenset[str] = frozenset()
 
     @property
@@ -189,15 +189,15 @@ class Accounts:
         self._loops.start(_poll_loop(name), poller.run())
         self._loops.start(_key_loop(name), account.watch_key())
 
-    def _cadence(self, poll: PollSettings) -> Cadence | AdaptiveCadence:
-        published = Cadence(poll)
+    def _cadence(self, poll: PollSettings) -> Cadence:
+        published = PublishedCadence(poll)
         if poll.strategy is Strategy.ADAPTIVE:
             return AdaptiveCadence(published, self._learning.curve)
         return published
 
-    def _cadence_of(self, labels: TaskLabels) -> Cadence | AdaptiveCadence:
+    def _cadence_of(self, labels: TaskLabels) -> Cadence:
         # within a reload a stream may be closed whose group has just gone; the task goes next
-        return self._cadences.get(labels.group, Cadence(PollSettings()))
+        return self._cadences.get(labels.group, PublishedCadence(PollSettings()))
 
 
 def _view(name: str, polled: _Polled, clock: Clock) -> AccountView:

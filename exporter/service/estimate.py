@@ -15,7 +15,7 @@ from exporter.discovery.source import Mechanism
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.exposition import standard_collectors
 from exporter.metrics.family import Family, Histogram, Scope, Type
-from exporter.polling.cadence import Cadence
+from exporter.polling.cadence import PublishedCadence
 from exporter.service.reload import configured_labels
 from exporter.settings.fields import Strategy
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
@@ -115,7 +115,7 @@ def _account(account: AccountSettings, settings: Settings) -> AccountEstimate:
 
 def _rate(groups: list[GroupSettings], *, eta_seconds: float | None) -> float:
     """Requests per second while every task of the groups has this ETA."""
-    return sum(_tasks([group]) / Cadence(group.poll).interval(eta_seconds) for group in groups)
+    return sum(_tasks([group]) / PublishedCadence(group.poll).interval(eta_seconds) for group in groups)
 
 
 def _tasks(groups: Iterable[GroupSettings]) -> int:

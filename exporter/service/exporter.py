@@ -80,7 +80,7 @@ class Exporter:
             metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
         )
         self._accounting = ExporterAccounting(self._writer.meter)
-        self._meters.gather_from(self._accounting.take_into)
+        self._meters.flush_from(self._accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._loops = Loops(log)
         self._learning = Learning()

@@ -18,13 +18,13 @@ from exporter.metrics.events import (
     count_followed,
     count_no_requests,
     count_outcome,
-    count_poll_lag,
     count_queue,
     count_request,
+    local_poll_lags,
 )
 from exporter.metrics.families.api import ENDPOINT
 from exporter.metrics.snapshot import AccountView
-from exporter.polling.cadence import Cadence
+from exporter.polling.cadence import PublishedCadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.shares import Shares
 from exporter.settings.model import PollSettings
@@ -47,7 +47,7 @@ USD_AN_HOUR: Final = 200.0
 """The one spend bucket of the key."""
 
 RULES: Final = Rules()
-CADENCE: Final = Cadence(PollSettings())
+CADENCE: Final = PublishedCadence(PollSettings())
 
 
 def labels_of(task: Task) -> TaskLabels:
@@ -94,6 +94,7 @@ class Process:
         self._failures: dict[int, int] = {}
         self._out: list[_Asked] = []
         self._tally = Tally()
+        self._lags = local_poll_lags(ACCOUNT)
         self._up = False
         self._answered_at: float | None = None
         for number in books.states:
@@ -165,7 +166,8 @@ class Process:
         self._gate.sent(grant, now)
         is_failing, fault = number in self._failures, self._api.fault(now)
         self._shares.began(is_failing=is_failing)
-        self._books.totals.merge(count_poll_lag(ACCOUNT, now - slot.due))
+        self._lags.observe(now - slot.due)
+        self._lags.flush_into(self._books.totals)
         comes_back = now + (fault.seconds if fault else LATENCY)
         heapq.heappush(self._out, _Asked(comes_back, number, now, grant, is_failing, fault))
 

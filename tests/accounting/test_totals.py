@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import Exemplar, Increments, Series
-from exporter.accounting.tally import Tally
 from exporter.accounting.totals import Joined, Meters, Totals
 
 REQUESTS = Series("requests_total", (("account", "a"),))
@@ -98,17 +98,17 @@ def test_one_batch_at_a_time() -> None:
 amounts = st.dictionaries(st.sampled_from([REQUESTS, LAG]), st.integers(0, 9).map(float), max_size=2)
 
 
-def test_what_tallies_hold_waits_with_the_rest() -> None:
-    meters, tally = Meters(), Tally("lag_seconds", (("account", "a"),), (0.1, 1.0))
+def test_what_was_counted_locally_waits_with_the_rest() -> None:
+    meters, local = Meters(), LocalHistogram("lag_seconds", (("account", "a"),), (0.1, 1.0))
 
-    def take_into(increments: Increments) -> None:
-        tally.take_into(increments)
+    def flush_into(increments: Increments) -> None:
+        local.flush_into(increments)
 
-    meters.gather_from(take_into)
-    tally.observe(0.5)
+    meters.flush_from(flush_into)
+    local.observe(0.5)
     assert meters.view(live=False) == {}
     assert meters.view(live=True)[LAG] == 0.5
-    tally.observe(0.25)
+    local.observe(0.25)
     assert meters.take()[LAG] == 0.75
     meters.settle()
     assert meters.view(live=False)[LAG] == 0.75

@@ -14,7 +14,7 @@ from exporter.metrics.events import (
     count_overflow,
     count_queue,
     count_request,
-    tally_poll_lags,
+    local_poll_lags,
 )
 from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.limits import LabelLimits
@@ -134,9 +134,9 @@ def _busy_totals() -> Totals:
         counted.publish(count_request("default", "tasks/query", seconds=seconds))
     late = count_request("default", "tasks/query", seconds=10.0, failure=Reason.TIMEOUT, drift=(Drift.LEGACY_SHAPE,))
     counted.publish(late)
-    late_by, lags = Increments(), tally_poll_lags("default")
+    late_by, lags = Increments(), local_poll_lags("default")
     lags.observe(0.02)
-    lags.take_into(late_by)
+    lags.flush_into(late_by)
     counted.publish(late_by)
     counted.publish(count_commit(0.004))
     return counted

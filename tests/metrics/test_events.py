@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import SUM, Exemplar, Increments, Series, labels_of
-from exporter.accounting.tally import Tally
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics import events as accounting
 from exporter.metrics.catalogue import BY_NAME
@@ -144,11 +144,11 @@ def test_request_that_was_never_sent_has_no_latency() -> None:
     assert set(counted.families()) == {"bytespike_api_requests_total", "bytespike_api_request_failures_total"}
 
 
-def taken(tally: Tally, *values: float) -> Increments:
+def flushed(local: LocalHistogram, *values: float) -> Increments:
     increments = Increments()
     for value in values:
-        tally.observe(value)
-    assert tally.take_into(increments) == len(values)
+        local.observe(value)
+    assert local.flush_into(increments) == len(values)
     return increments
 
 
@@ -157,7 +157,7 @@ def test_answered_requests_count_the_same_one_by_one_and_all_together() -> None:
     one_by_one = Increments()
     for each in seconds:
         one_by_one.merge(count_request("a", "tasks/query", seconds=each))
-    together = taken(accounting.tally_answers("a", "tasks/query"), *seconds)
+    together = flushed(accounting.local_latencies("a", "tasks/query"), *seconds)
     together.merge(accounting.count_answers("a", "tasks/query", len(seconds)))
     assert together == one_by_one
 
@@ -166,7 +166,7 @@ def test_answered_requests_count_the_same_one_by_one_and_all_together() -> None:
     ("counted", "expected"),
     [
         (
-            taken(accounting.tally_poll_lags("a"), 0.02),
+            flushed(accounting.local_poll_lags("a"), 0.02),
             {
                 ("poll_lag_seconds", (("account", "a"),), SUM): 0.02,
                 ("poll_lag_seconds", (("account", "a"),), "le:0.05"): 1,

@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from exporter.intake.intake import Intake
-from exporter.polling.cadence import Cadence
+from exporter.polling.cadence import PublishedCadence
 from exporter.polling.poller import Poller
 from exporter.settings.model import PollSettings
 from exporter.tasks.census import Rules
@@ -57,7 +57,7 @@ class Rig:
             tasks=self.tracker,
             intake=self.intake,
             lag=self,
-            cadence_of=lambda labels: Cadence(self.polls.get(labels.group, poll)),
+            cadence_of=lambda labels: PublishedCadence(self.polls.get(labels.group, poll)),
             clock=self.clock,
             random=lambda: 0.2,
             log=log,

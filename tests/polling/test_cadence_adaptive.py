@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks import _lives as lives
 from benchmarks._lives import Life, Optimum, adaptive, log_normal, means, published
-from exporter.polling.cadence import AdaptiveCadence, Cadence
+from exporter.polling.cadence import AdaptiveCadence, PublishedCadence
 from exporter.polling.curve import STRAIGHT, Curve
 from exporter.polling.learning import Learning
 from exporter.settings.model import PollSettings
@@ -42,7 +42,7 @@ def task(status: Status = Status.RUNNING, *, eta: float | None = 35.0, number: i
 
 
 def cadence(curve: Curve = CURVE, **poll: float) -> AdaptiveCadence:
-    return AdaptiveCadence(Cadence(PollSettings(**poll)), lambda _: curve)  # type: ignore[arg-type] # numbers alone
+    return AdaptiveCadence(PublishedCadence(PollSettings(**poll)), lambda _: curve)  # type: ignore[arg-type] # numbers alone
 
 
 # ---- one task --------------------------------------------------------------------------------------------------------
@@ -57,11 +57,11 @@ def test_polls_are_far_apart_at_first_and_close_when_the_end_is_near() -> None:
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.UNOBSERVED, Status.UNKNOWN])
 def test_a_start_is_waited_for_as_published(status: Status) -> None:
-    assert cadence().after(task(status), now=3.0) == Cadence(PollSettings()).interval(35.0)
+    assert cadence().after(task(status), now=3.0) == PublishedCadence(PollSettings()).interval(35.0)
 
 
 def test_failures_double_the_published_interval() -> None:
-    assert cadence().after(task(), now=3.0, failures=3) == Cadence(PollSettings()).interval(35.0, failures=3)
+    assert cadence().after(task(), now=3.0, failures=3) == PublishedCadence(PollSettings()).interval(35.0, failures=3)
 
 
 @given(

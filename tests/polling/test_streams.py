@@ -16,7 +16,7 @@ from structlog.testing import CapturingLogger
 from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
 from exporter.intake.intake import Intake
-from exporter.polling.cadence import Cadence
+from exporter.polling.cadence import PublishedCadence
 from exporter.polling.poller import Poller
 from exporter.polling.streams import FIRST_PAUSE, FIRST_REST, LONGEST_PAUSE, LONGEST_REST, ODD_IN_A_ROW, Patience
 from exporter.settings.model import AccountSettings, PollSettings
@@ -561,7 +561,7 @@ async def live_through(faults: list[str], limit: int) -> None:
         tasks=tracker,
         intake=intake,
         lag=Requests(),
-        cadence_of=lambda _: Cadence(PollSettings(max_interval=30.0)),
+        cadence_of=lambda _: PublishedCadence(PollSettings(max_interval=30.0)),
         clock=clock,
         random=Random(6).random,
         log=log,

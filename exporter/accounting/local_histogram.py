@@ -1,4 +1,4 @@
-"""Observations of one series counted in plain numbers until they are taken: for what happens with every poll.
+"""One histogram series counted in plain numbers until it is flushed: for what happens with every poll.
 
 An observation costs a bisection and two additions here; as increments it costs a dozen hashes of labels.
 """
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from exporter.accounting.series import SUM, Increments, Labels, Series, bucket
 
 
-class Tally:
-    """What one histogram series has observed since it was last taken."""
+class LocalHistogram:
+    """What one histogram series has observed since it was last flushed."""
 
     __slots__ = ("_buckets", "_counts", "_series", "_sum", "_sum_series")
 
@@ -26,8 +26,8 @@ class Tally:
         self._counts[bisect_left(self._buckets, value)] += 1
         self._sum += value
 
-    def take_into(self, increments: Increments) -> int:
-        """Add what was observed to these increments, start again from nothing, and say how many there were."""
+    def flush_into(self, increments: Increments) -> int:
+        """Add what was observed to these increments, start again from nothing, and say how many observations it was."""
         total = sum(self._counts)
         if total:
             increments.add(self._sum_series, self._sum)
