@@ -19,6 +19,10 @@ HEALTHY_SECONDS = 15.0
 TOLD_SECONDS = 5 * 60 / SPEED
 """Within five minutes: an outage of eight is told of while it lasts."""
 
+OPEN_TASKS = 3
+LASTING_SECONDS = 200.0
+"""Tasks that are open all the while: nobody is called for an account that has nothing to ask."""
+
 PATIENCE = 480.0
 
 
@@ -29,6 +33,7 @@ def test_it_is_told_of_while_it_lasts_and_its_end_is(tmp_path: Path, servers: Se
             told = [one.is_resolved for one in stack.webhook.told() if one.name == ALERT]
             return told[-1] if told else None
 
+        stack.upstream.submit(OPEN_TASKS, account=ACCOUNT, latency_seconds=LASTING_SECONDS)
         time.sleep(HEALTHY_SECONDS)
         stack.upstream.scenario(OUTAGE, {"account": ACCOUNT})
         begun = time.monotonic()
