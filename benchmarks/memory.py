@@ -54,7 +54,7 @@ def followed(tasks: int) -> tuple[Tracker, Schedule]:
         item = Item(TaskRef("one", task_id), labels)
         change = tracker.claim("files", item, now=float(number - number % SLICE))
         if change is not None:
-            schedule.put(change.task.number, Slot(number * 1.5, 5.0))
+            schedule.put(change.task.number, Slot(_due(number), 5.0))
     return tracker, schedule
 
 
@@ -63,8 +63,13 @@ def answered(tasks: int) -> tuple[Tracker, Schedule]:
     tracker, schedule = followed(tasks)
     for number, task_id in enumerate(_ids(tasks)):
         for change in tracker.observe(TaskRef("one", task_id), RUNNING, now=1e6 + number * 1.5):
-            schedule.put(change.task.number, Slot(1e6 + number * 1.5, 5.0))
+            schedule.put(change.task.number, Slot(1e6 + _due(number), 5.0))
     return tracker, schedule
+
+
+def _due(number: int) -> float:
+    """Seconds: polls are spread over five minutes, as the longest interval has it."""
+    return number * 1.1 % 300.0
 
 
 def _ids(tasks: int) -> Iterator[str]:

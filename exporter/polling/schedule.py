@@ -1,20 +1,28 @@
-"""Which task is due next. Pure: times are monotonic seconds and the caller's; a task is known by its number."""
+"""Which task is due next. Pure: times are monotonic seconds and the caller's; a task is known by its number.
+
+A wheel: what is due later stands unordered in the list of its tick, and only the tasks of the earliest tick are put in
+order. So a poll costs the same however many tasks there are, and a task little more than its slot.
+"""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count
-from sys import maxsize
+from heapq import heapify, heappop, heappush
 
 import msgspec
-from sortedcontainers import SortedList
+from sortedcontainers import SortedDict
+
+TICKS = 16
+"""So many lists stand for a second: with a million tasks asked about every minute, a thousand are in each."""
+
+SPARE = 8
+"""So many numbers of tasks that have gone elsewhere a list may hold beyond those that are in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True, gc=False):
     """When a task is due, and how far (seconds) its polls are apart.
 
-    ``is_hurried`` marks one that was brought forward: it is for a query, never for a stream.
+    ``is_hurried`` marks one that was brought forward: it is for a query, never for a stream. There is one of these for
+    each task: the collector of cyclic garbage does not see it.
     """
 
     due: float
@@ -22,37 +30,34 @@ class Slot:
     is_hurried: bool = False
 
 
-class _Entry(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A slot as it is kept: ordered by its first fields, and invisible to the collector of cyclic garbage."""
+class _Tick(msgspec.Struct, eq=False, gc=False):
+    """The tasks of one tick as they came. Some have gone elsewhere since: ``tasks`` tells how many are in it."""
 
-    due: float
-    arrival: int
-    number: int
-    interval: float
-    is_hurried: bool
-
-    def slot(self) -> Slot:
-        return Slot(self.due, self.interval, self.is_hurried)
+    numbers: list[int]
+    tasks: int = 0
 
 
 class Schedule:
-    """Each task at most once, ordered by when it is due, first come first served where two are due together."""
+    """Each task at most once, ordered by when it is due; the one with the lower number first where two are together."""
 
     def __init__(self) -> None:
-        self._arrivals = count()
-        self._entries: dict[int, _Entry] = {}
-        self._order: SortedList[_Entry] = SortedList()
+        self._slots: dict[int, Slot] = {}
+        self._near: list[tuple[float, int]] = []  # a heap; of what went elsewhere, some is still in it
+        self._horizon = 0  # the first tick that is not in the heap
+        self._later: SortedDict[int, _Tick] = SortedDict()
         self._rate = 0.0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._slots)
 
     def __contains__(self, number: int) -> bool:
-        return number in self._entries
+        return number in self._slots
 
     def __iter__(self) -> Iterator[int]:
         """The tasks in the order in which they are due."""
-        return (entry.number for entry in self._order)
+        yield from (number for _, number in sorted(self._standing()))
+        for at, tick in self._later.items():
+            yield from (number for _, number in sorted(self._found(at, tick)))
 
     @property
     def rate(self) -> float:
@@ -61,38 +66,99 @@ class Schedule:
 
     def slot(self, number: int) -> Slot | None:
         """A task's slot, if it has one."""
-        found = self._entries.get(number)
-        return found.slot() if found else None
+        return self._slots.get(number)
 
     def put(self, number: int, slot: Slot) -> None:
         """Give a task its slot, in place of any it has."""
-        self.discard(number)
-        entry = _Entry(slot.due, next(self._arrivals), number, slot.interval, slot.is_hurried)
-        self._entries[number] = entry
-        self._order.add(entry)
+        if number in self._slots:
+            self.discard(number)
+        self._slots[number] = slot
         self._rate += 1 / slot.interval
+        at = _tick(slot.due)
+        if at < self._horizon:
+            heappush(self._near, (slot.due, number))
+            return
+        tick = self._later.get(at)
+        if tick is None:
+            tick = self._later[at] = _Tick([])
+        tick.numbers.append(number)
+        tick.tasks += 1
 
     def discard(self, number: int) -> Slot | None:
         """Take a task's slot away; return it, if it had one."""
-        found = self._entries.pop(number, None)
-        if found is None:
+        slot = self._slots.pop(number, None)
+        if slot is None:
             return None
-        self._order.remove(found)
-        self._rate = self._rate - 1 / found.interval if self._entries else 0.0
-        return found.slot()
+        self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
+        at = _tick(slot.due)
+        if at < self._horizon:
+            if len(self._near) > 2 * len(self._slots) + SPARE:
+                self._near = sorted(self._standing())
+        else:
+            self._leave(at, self._later[at])
+        return slot
 
     def pop(self, *, now: float) -> tuple[int, Slot] | None:
         """The task that has been due the longest, taken out; None where none is due."""
         if self.next_due() > now:
             return None
-        number = self._order[0].number
-        slot = self.discard(number)
-        return (number, slot) if slot else None
+        _, number = heappop(self._near)
+        slot = self._slots.pop(number)
+        self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
+        return number, slot
 
     def next_due(self) -> float:
         """When the next task is due; infinity where none is scheduled."""
-        return self._order[0].due if self._order else math.inf
+        near = self._near
+        while near or self._later:
+            if not near:
+                self._come_near()
+            elif self._stands(*near[0]):
+                return near[0][0]
+            else:
+                heappop(near)
+            near = self._near
+        return math.inf
 
     def due(self, *, now: float) -> int:
         """How many tasks are due."""
-        return self._order.bisect_right(_Entry(now, maxsize, maxsize, math.inf, is_hurried=True))
+        near = sum(due <= now for due, _ in self._standing())
+        later = 0
+        for at, tick in self._later.items():
+            if at >= _tick(now):
+                return near + later + (sum(due <= now for due, _ in self._found(at, tick)) if at == _tick(now) else 0)
+            later += tick.tasks
+        return near + later
+
+    # ---- the heap and the lists ------------------------------------------------------------------------------------
+
+    def _stands(self, due: float, number: int) -> bool:
+        slot = self._slots.get(number)
+        return slot is not None and slot.due == due
+
+    def _standing(self) -> set[tuple[float, int]]:
+        """What is in the heap and has not gone elsewhere."""
+        return {entry for entry in self._near if self._stands(*entry)}
+
+    def _found(self, at: int, tick: _Tick) -> set[tuple[float, int]]:
+        """What is in a list and has not gone elsewhere."""
+        slots = ((number, self._slots.get(number)) for number in tick.numbers)
+        return {(slot.due, number) for number, slot in slots if slot is not None and _tick(slot.due) == at}
+
+    def _come_near(self) -> None:
+        """Put the tasks of the earliest tick in order."""
+        at, tick = self._later.popitem(0)
+        self._near = list(self._found(at, tick))
+        heapify(self._near)
+        self._horizon = at + 1
+
+    def _leave(self, at: int, tick: _Tick) -> None:
+        tick.tasks -= 1
+        if not tick.tasks:
+            del self._later[at]
+        elif len(tick.numbers) > 2 * tick.tasks + SPARE:
+            tick.numbers = [number for _, number in sorted(self._found(at, tick))]
+
+
+def _tick(due: float) -> int:
+    return math.floor(due * TICKS)

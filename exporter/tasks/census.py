@@ -6,7 +6,7 @@ Whatever a scrape asks for is kept ready: a census costs as much as there are la
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sortedcontainers import SortedList
 
@@ -59,6 +59,21 @@ class Share:
     submitted_at: float | None = None
     overdue_at: float | None = None
     credits_nano: int = 0
+
+
+class Counted(Protocol):
+    """What a task's share depends on, besides its labels and the rules."""
+
+    @property
+    def status(self) -> Status: ...
+    @property
+    def submitted_at(self) -> float: ...
+    @property
+    def eta_seconds(self) -> float | None: ...
+    @property
+    def credits_estimated(self) -> float | None: ...
+    @property
+    def finished_at(self) -> float | None: ...
 
 
 class Tally:
@@ -117,18 +132,18 @@ class Tally:
         )
 
 
-def share_of(state: TaskState, labels: TaskLabels, rules: Rules) -> Share:
+def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
     """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there;
     one that was followed anew may be so though an earlier answer is remembered."""
-    if state.is_terminal or state.status is Status.UNOBSERVED:
-        return Share(labels, state.status, ended_at=state.finished_at)
-    eta = state.eta_seconds or rules.default_eta.get(labels.group, 0.0)
+    if task.status.is_terminal or task.status is Status.UNOBSERVED:
+        return Share(labels, task.status, ended_at=task.finished_at)
+    eta = task.eta_seconds or rules.default_eta.get(labels.group, 0.0)
     return Share(
         labels,
-        state.status,
-        submitted_at=state.submitted_at if state.status is not Status.UNKNOWN else None,
-        overdue_at=state.submitted_at + rules.overdue_factor * eta if eta > 0 else None,
-        credits_nano=round((state.credits_estimated or 0.0) * NANO),
+        task.status,
+        submitted_at=task.submitted_at if task.status is not Status.UNKNOWN else None,
+        overdue_at=task.submitted_at + rules.overdue_factor * eta if eta > 0 else None,
+        credits_nano=round((task.credits_estimated or 0.0) * NANO),
     )
 
 

@@ -1,9 +1,9 @@
 """What names a task, and what its name tells about its age."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 from ulid import ULID
 
 # How far a ULID may lie before and after the first sight of its task to be believed (design §7).
@@ -14,11 +14,11 @@ IdKey = tuple[str, str, str]
 """Account, kind of id, id."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRef:
+class TaskRef(msgspec.Struct, frozen=True, gc=False):
     """A task of one account, by the API's ``task_id``, the caller's ``out_task_id``, or both once they are known.
 
-    Both ids are unique within an account alone: the API answers 404 for another key's task.
+    Both ids are unique within an account alone: the API answers 404 for another key's task. There is one of these for
+    each task, and it is compared with every poll: so it is a struct.
     """
 
     account: str

@@ -5,6 +5,7 @@ Any order of answers is taken. A terminal state is final: whatever comes later c
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Protocol
 
 from exporter.tasks.identity import TaskRef, ulid_time
 from exporter.tasks.item import Item
@@ -93,6 +94,43 @@ def with_ref(state: TaskState, ref: TaskRef) -> TaskState:
         if at is not None:
             return replace(state, submitted_at=at, submission=Submission.ULID)
     return state
+
+
+class Seen(Protocol):
+    """What an answer is compared with."""
+
+    @property
+    def ref(self) -> TaskRef: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def open_at(self) -> float | None: ...
+    @property
+    def running_at(self) -> float | None: ...
+    @property
+    def eta_seconds(self) -> float | None: ...
+    @property
+    def credits_estimated(self) -> float | None: ...
+    @property
+    def misses(self) -> int: ...
+
+
+def says_as_before(seen: Seen, observation: Observation) -> bool:
+    """Whether an answer says of an open task what is known of it: ``observe`` changes ``observed_at`` and ``open_at``
+    then, and nothing else, and there is nothing to count. So it is with nearly every answer.
+    """
+    status, ref = observation.status, seen.ref
+    return (
+        status is seen.status
+        and seen.open_at is not None
+        and not status.is_terminal
+        and (seen.running_at is not None or status is not Status.RUNNING)
+        and (observation.estimated_credits is None or observation.estimated_credits == seen.credits_estimated)
+        and (_positive(observation.estimated_seconds) or seen.eta_seconds) == seen.eta_seconds
+        and (ref.task_id or observation.task_id) == ref.task_id
+        and (ref.out_task_id or observation.out_task_id) == ref.out_task_id
+        and not seen.misses
+    )
 
 
 def observe(state: TaskState, observation: Observation, *, now: float) -> Step:

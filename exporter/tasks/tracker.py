@@ -11,18 +11,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count, islice
 
-import msgspec
 from sortedcontainers import SortedDict, SortedList
 
-from exporter.tasks.census import Census, Rules, Share, Tally, share_of
-from exporter.tasks.identity import IdKey, TaskRef
+from exporter.tasks.census import Census, Rules, Tally, share_of
+from exporter.tasks.entry import Claim, Entry
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.names import Names
 from exporter.tasks.observation import Observation, Outcome
 from exporter.tasks.state import Step, TaskState, begin, merge, miss, observe, told, with_ref
-from exporter.tasks.view import StatusChange, TaskView
-
-HISTORY = 16
-"""So many status changes of a task are remembered."""
+from exporter.tasks.view import TaskView
 
 RETIRE_AT_ONCE = 500
 """So many tasks whose retention is over leave the census in one step."""
@@ -58,64 +56,6 @@ class Change:
     into: int | None = None
 
 
-class _Claim(msgspec.Struct, eq=False, gc=False):
-    """One source's wish that a task be followed. ``round`` is that of the source's list that named it last."""
-
-    order: int
-    source: str
-    item: Item
-    round: int
-    task: "_Task"
-
-
-class _Task(msgspec.Struct, eq=False, gc=False):
-    """One entry. The first claim's labels hold for as long as it stands; without claims it is not followed.
-
-    There is one of these for each task, so it is small: most tasks have one claim, which stands alone, without a list.
-    The collector of cyclic garbage does not see it: whoever takes a claim away parts the two.
-    """
-
-    number: int
-    state: TaskState
-    first: _Claim | None = None
-    others: tuple[_Claim, ...] = ()
-    history: tuple[StatusChange, ...] = ()
-    share: Share | None = None
-
-    @property
-    def claims(self) -> tuple[_Claim, ...]:
-        """Whoever asks for it, the first one first."""
-        return (self.first, *self.others) if self.first is not None else ()
-
-    def claim_by(self, *claims: _Claim) -> None:
-        """Let these be all that ask for it, the first one first."""
-        self.first = claims[0] if claims else None
-        self.others = claims[1:]
-
-    @property
-    def labels(self) -> TaskLabels:
-        return self._held().item.labels
-
-    @property
-    def order(self) -> int:
-        """When it was claimed first, by whoever asks for it now."""
-        return self._held().order
-
-    def view(self) -> TaskView:
-        first = self._held().source
-        sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first,)
-        return TaskView(self.number, self.labels, self.state, sources, self.history)
-
-    def note_status(self, at: float) -> None:
-        if not self.history or self.history[-1].status is not self.state.status:
-            self.history = (*self.history, StatusChange(at, self.state.status))[-HISTORY:]
-
-    def _held(self) -> _Claim:
-        if self.first is None:
-            raise LookupError(f"nobody asks for task {self.number}")
-        return self.first
-
-
 class Tracker:
     """All followed tasks."""
 
@@ -125,11 +65,10 @@ class Tracker:
         self._rounds = count()
         self._tally = Tally()
         self._duplicates = 0
-        self._latest: Share | None = None
-        self._tasks: SortedDict[int, _Task] = SortedDict()
-        self._by_id: dict[tuple[str, str], dict[str, _Task]] = {}  # by account and kind of id, then by the id
-        self._claims: dict[str, dict[TaskRef, _Claim]] = {}
-        self._visible: dict[_Task, None] = {}
+        self._tasks: SortedDict[int, Entry] = SortedDict()
+        self._names = Names()
+        self._claims: dict[str, dict[TaskRef, Claim]] = {}
+        self._visible: SortedList[int] = SortedList()
         self._ended: SortedList[tuple[float, int]] = SortedList()
 
     def __len__(self) -> int:
@@ -149,12 +88,12 @@ class Tracker:
 
     def find(self, ref: TaskRef) -> TaskView | None:
         """The followed task that goes by one of these ids, if there is one."""
-        task = self._find(ref)
+        task = self._names.find(ref)
         return task.view() if task else None
 
     def is_followed(self, ref: TaskRef) -> bool:
         """Whether there is a followed task that goes by one of these ids."""
-        return self._find(ref) is not None
+        return self._names.find(ref) is not None
 
     def view(self, number: int) -> TaskView | None:
         """The followed task of that number, if there is one."""
@@ -169,7 +108,8 @@ class Tracker:
     def census(self, *, now: float) -> Census:
         """The followed tasks added up. One that ended longer than the retention ago is not counted any more."""
         self.retire(now=now)
-        listed = tuple((task.labels, task.state) for task in islice(self._visible, self._rules.listed_limit))
+        tasks = (self._tasks[number] for number in self._visible[: self._rules.listed_limit])
+        listed = tuple((task.labels, task.state) for task in tasks)
         return self._tally.census(
             now=now,
             listed=listed,
@@ -195,13 +135,13 @@ class Tracker:
         if item.ref in claims:
             self._renew(claims[item.ref], item, round_, now)
             return None
-        found = self._find(remembered.ref.joined(item.ref) if remembered else item.ref)
+        found = self._names.find(remembered.ref.joined(item.ref) if remembered else item.ref)
         before = found.state if found else remembered
         known = merge(found.state, remembered) if found and remembered else before
         state = told(known, item) if known else begin(item, now=now)
         task = found or self._begin(state)
         order = next(self._order) if found else task.number  # the number of a new task is its first claim's place, too
-        claim = claims[item.ref] = _Claim(order, source, item, round_, task)
+        claim = claims[item.ref] = Claim(order, source, item.ref, item.labels, item.submitted_at, round_, task)
         with self._recounted(task, now):
             task.claim_by(*task.claims, claim)
             self._rename(task, state)
@@ -235,7 +175,7 @@ class Tracker:
 
     def observe(self, ref: TaskRef, observation: Observation, *, now: float, is_query: bool = True) -> list[Change]:
         """Take an answer that knows a task; nothing where it is not followed (any more)."""
-        task = self._find(ref)
+        task = self._names.find(ref)
         if task is None:
             return []
         before = task.state
@@ -244,9 +184,17 @@ class Tracker:
         changed = self._advance(task, step, before, is_merged=bool(merged), now=now)
         return [*merged, changed if is_query else replace(changed, is_query=False)]
 
+    def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
+        """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
+
+        What ``observe`` would have told of it: a change without news.
+        """
+        task = self._names.find(ref)
+        return task.number if task is not None and task.confirm(observation, now=now) else None
+
     def miss(self, ref: TaskRef, *, now: float) -> list[Change]:
         """Take an answer that does not know a task; nothing where it is not followed (any more)."""
-        task = self._find(ref)
+        task = self._names.find(ref)
         if task is None:
             return []
         step = miss(task.state, now=now, grace=self._rules.not_found_grace)
@@ -277,41 +225,34 @@ class Tracker:
 
     # ---- entries and their names -----------------------------------------------------------------------------------
 
-    def _find(self, ref: TaskRef) -> _Task | None:
-        for key in ref.ids():
-            task = self._called(key)
-            if task and task.state.ref.may_be(ref):
-                return task
-        return None
-
-    def _begin(self, state: TaskState) -> _Task:
-        task = _Task(next(self._order), state)
+    def _begin(self, state: TaskState) -> Entry:
+        task = Entry(next(self._order), state.ref, state.first_seen_at, state.submitted_at, state.submission)
+        task.state = state
         self._tasks[task.number] = task
-        self._index(task)
+        self._names.add(task)
         return task
 
-    def _renew(self, claim: _Claim, item: Item, round_: int, now: float) -> None:
+    def _renew(self, claim: Claim, item: Item, round_: int, now: float) -> None:
         """Let a claim say what its source says now: its labels may have changed."""
         is_repeated = claim.round == round_ >= 0
         claim.round = round_
-        if is_repeated or claim.item == item:
+        if is_repeated or claim.says(item):
             return
         with self._recounted(claim.task, now):
-            claim.item = item
+            claim.say(item)
             claim.task.state = told(claim.task.state, item)
 
-    def _learn(self, task: _Task, observation: Observation, now: float) -> tuple[_Task, list[Change]]:
+    def _learn(self, task: Entry, observation: Observation, now: float) -> tuple[Entry, list[Change]]:
         """Note the ids that an answer gave; return the entry that goes on, and what became of one that was the same."""
-        known = task.state.ref
+        known = task.ref
         ref = TaskRef(known.account, known.task_id or observation.task_id, known.out_task_id or observation.out_task_id)
         if ref == known:
             return task, []
-        others = (self._called(key) for key in ref.ids())
-        same = next((other for other in others if other not in (None, task) and other.state.ref.may_be(ref)), None)
+        same = next((one for one in self._names.called(ref) if one is not task and one.ref.may_be(ref)), None)
         self._rename(task, with_ref(task.state, ref))
         return self._merge(task, same, now) if same else (task, [])
 
-    def _merge(self, one: _Task, other: _Task, now: float) -> tuple[_Task, list[Change]]:
+    def _merge(self, one: Entry, other: Entry, now: float) -> tuple[Entry, list[Change]]:
         """Make two entries one, the one that was claimed first."""
         keep, drop = sorted((one, other), key=lambda task: task.order)
         last = drop.view()
@@ -324,37 +265,21 @@ class Tracker:
             self._rename(keep, merge(keep.state, drop.state))
         return keep, [Change(ChangeKind.MERGED, last, into=keep.number)]
 
-    def _forget(self, task: _Task) -> None:
+    def _forget(self, task: Entry) -> None:
         del self._tasks[task.number]
-        self._unindex(task)
+        self._names.remove(task)
 
-    def _rename(self, task: _Task, state: TaskState) -> None:
-        self._unindex(task)
+    def _rename(self, task: Entry, state: TaskState) -> None:
+        self._names.remove(task)
         task.state = state
-        self._index(task)
-
-    def _index(self, task: _Task) -> None:
-        for account, kind, name in task.state.ref.ids():
-            self._by_id.setdefault((account, kind), {}).setdefault(name, task)
-
-    def _unindex(self, task: _Task) -> None:
-        for account, kind, name in task.state.ref.ids():
-            called = self._by_id.get((account, kind), {})
-            if called.get(name) is task:
-                del called[name]
-                if not called:
-                    del self._by_id[account, kind]
-
-    def _called(self, key: IdKey) -> _Task | None:
-        account, kind, name = key
-        return self._by_id.get((account, kind), {}).get(name)
+        self._names.add(task)
 
     # ---- states and counts -----------------------------------------------------------------------------------------
 
-    def _advance(self, task: _Task, step: Step, before: TaskState, *, is_merged: bool, now: float) -> Change:
+    def _advance(self, task: Entry, step: Step, before: TaskState, *, is_merged: bool, now: float) -> Change:
         known = task.state
-        if share_of(step.state, task.labels, self._rules) == task.share:
-            task.state = step.state
+        if task.counted_by and share_of(step.state, task.labels, self._rules) == task.share(task.counted_by):
+            task.state, task.counted_by = step.state, self._rules
         else:
             with self._recounted(task, now):
                 task.state = step.state
@@ -369,29 +294,29 @@ class Tracker:
         )
 
     @contextmanager
-    def _recounted(self, task: _Task, now: float) -> Iterator[None]:
+    def _recounted(self, task: Entry, now: float) -> Iterator[None]:
         """Take a task out of the counts, let it change, and count it again: the one way a count changes."""
         self._duplicates -= bool(task.others)
-        if task.share is not None:
-            self._tally.take_away(task.share)
-            if task.share.ended_at is not None:
-                self._ended.remove((task.share.ended_at, task.number))
-            task.share = None
+        was_visible = task.counted_by is not None
+        if task.counted_by is not None:
+            share, task.counted_by = task.share(task.counted_by), None
+            self._tally.take_away(share)
+            if share.ended_at is not None:
+                self._ended.remove((share.ended_at, task.number))
         try:
             yield
         finally:
             self._duplicates += bool(task.others)
-            self._count(task, now)
+            self._count(task, now, was_visible=was_visible)
 
-    def _count(self, task: _Task, now: float) -> None:
-        if task.first is None or not self._is_visible(task.state.finished_at, now):
-            self._visible.pop(task, None)
+    def _count(self, task: Entry, now: float, *, was_visible: bool) -> None:
+        is_visible = task.first is not None and self._is_visible(task.finished_at, now)
+        if is_visible != was_visible:
+            (self._visible.add if is_visible else self._visible.remove)(task.number)
+        if not is_visible:
             return
-        self._visible.setdefault(task)  # a task that was shown keeps its place: series must not come and go
-        share = share_of(task.state, task.labels, self._rules)
-        if share == self._latest:  # of a list that arrives, most are alike
-            share = self._latest
-        task.share = self._latest = share
+        task.counted_by = self._rules
+        share = task.share(self._rules)
         self._tally.add(share)
         if share.ended_at is not None:
             self._ended.add((share.ended_at, task.number))

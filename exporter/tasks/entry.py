@@ -1,0 +1,193 @@
+"""How the tracker keeps one task: small, changed in place, seen by nobody else.
+
+There is one of these for each of a million tasks. So everything stands in it flat, and what few tasks have (an end, a
+second wish, a longer history) stands apart. The collector of cyclic garbage does not see them: whoever takes a claim
+away parts it from its entry.
+"""
+
+import msgspec
+
+from exporter.tasks.census import Rules, Share, share_of
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.observation import Observation, Status
+from exporter.tasks.state import Submission, TaskState, says_as_before
+from exporter.tasks.view import StatusChange, TaskView
+
+HISTORY = 16
+"""So many status changes of a task are remembered."""
+
+
+class Claim(msgspec.Struct, eq=False, gc=False):
+    """One source's wish that a task be followed. ``round`` is that of the source's list that named it last."""
+
+    order: int
+    source: str
+    ref: TaskRef
+    labels: TaskLabels
+    submitted_at: float | None
+    round: int
+    task: "Entry"
+
+    def says(self, item: Item) -> bool:
+        """Whether the source says of the task what it said before."""
+        return self.labels == item.labels and self.submitted_at == item.submitted_at
+
+    def say(self, item: Item) -> None:
+        """Let the source say this from now on."""
+        self.labels, self.submitted_at = item.labels, item.submitted_at
+
+
+class _End(msgspec.Struct, frozen=True, gc=False):
+    """What a state holds of a task's end."""
+
+    credits_used: float | None
+    error_code: str | None
+    finished_at: float | None
+    duration: float | None
+
+
+_OPEN = _End(None, None, None, None)
+
+
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """One task. The first claim's labels hold for as long as it stands; without claims it is not followed.
+
+    ``counted_by`` are the rules by which it is counted now, None where it is not. ``since`` is when its status was seen
+    first by this process, None where no answer has said it yet; ``earlier`` are the statuses before.
+    """
+
+    number: int
+    ref: TaskRef
+    first_seen_at: float
+    submitted_at: float
+    submission: Submission
+    status: Status = Status.UNOBSERVED
+    observed_at: float | None = None
+    open_at: float | None = None
+    running_at: float | None = None
+    eta_seconds: float | None = None
+    credits_estimated: float | None = None
+    misses: int = 0
+    end: _End = _OPEN
+    first: Claim | None = None
+    others: tuple[Claim, ...] = ()
+    counted_by: Rules | None = None
+    since: float | None = None
+    earlier: tuple[StatusChange, ...] = ()
+
+    # ---- who asks for it -------------------------------------------------------------------------------------------
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Whoever asks for it, the first one first."""
+        return (self.first, *self.others) if self.first is not None else ()
+
+    def claim_by(self, *claims: Claim) -> None:
+        """Let these be all that ask for it, the first one first."""
+        self.first = claims[0] if claims else None
+        self.others = claims[1:]
+
+    @property
+    def labels(self) -> TaskLabels:
+        return self._held().labels
+
+    @property
+    def order(self) -> int:
+        """When it was claimed first, by whoever asks for it now."""
+        return self._held().order
+
+    def _held(self) -> Claim:
+        if self.first is None:
+            raise LookupError(f"nobody asks for task {self.number}")
+        return self.first
+
+    # ---- what is known of it ---------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> TaskState:
+        """What is known of it, frozen."""
+        end = self.end
+        return TaskState(
+            self.ref,
+            self.first_seen_at,
+            self.submitted_at,
+            self.submission,
+            self.status,
+            self.observed_at,
+            self.open_at,
+            self.running_at,
+            self.eta_seconds,
+            self.credits_estimated,
+            end.credits_used,
+            end.error_code,
+            end.finished_at,
+            end.duration,
+            self.misses,
+        )
+
+    @state.setter
+    def state(self, state: TaskState) -> None:
+        if state.status is not self.status:
+            self._leave_status()
+        self.ref = state.ref
+        self.first_seen_at = state.first_seen_at
+        self.submitted_at = state.submitted_at
+        self.submission = state.submission
+        self.status = state.status
+        self.observed_at = state.observed_at
+        self.open_at = state.open_at
+        self.running_at = state.running_at
+        self.eta_seconds = state.eta_seconds
+        self.credits_estimated = state.credits_estimated
+        self.misses = state.misses
+        end = _End(state.credits_used, state.error_code, state.finished_at, state.duration)
+        self.end = _OPEN if end == _OPEN else end
+
+    def confirm(self, observation: Observation, *, now: float) -> bool:
+        """Take an answer if it says what the last one said, and tell whether it does."""
+        if self.since is None or not says_as_before(self, observation):
+            return False
+        self.observed_at = self.open_at = now
+        return True
+
+    def view(self) -> TaskView:
+        """All of it, frozen."""
+        first = self._held().source
+        sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first,)
+        return TaskView(self.number, self.labels, self.state, sources, self.history)
+
+    # ---- its statuses ----------------------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> tuple[StatusChange, ...]:
+        """The latest status changes that answers have shown, the oldest first."""
+        return self.earlier if self.since is None else (*self.earlier, StatusChange(self.since, self.status))
+
+    def note_status(self, at: float) -> None:
+        """An answer has shown the status that it has now."""
+        if self.since is not None:
+            return
+        if self.earlier and self.earlier[-1].status is self.status:  # it was taken back by a merge, never by an answer
+            *earlier, last = self.earlier
+            self.earlier, self.since = tuple(earlier), last.at
+        else:
+            self.since = at
+
+    def _leave_status(self) -> None:
+        self.earlier = self.history[1 - HISTORY :]
+        self.since = None
+
+    # ---- how it is counted -----------------------------------------------------------------------------------------
+
+    def share(self, rules: Rules) -> Share:
+        """What it adds to the census under these rules."""
+        return share_of(self, self.labels, rules)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status.is_terminal
+
+    @property
+    def finished_at(self) -> float | None:
+        return self.end.finished_at

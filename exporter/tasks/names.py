@@ -1,0 +1,60 @@
+"""Which entry goes by which id."""
+
+from collections.abc import Iterator
+
+from exporter.tasks.entry import Entry
+from exporter.tasks.identity import TaskRef
+
+
+class _Account:
+    """The ids of one account's tasks, of either kind."""
+
+    __slots__ = ("by_out_task_id", "by_task_id")
+
+    def __init__(self) -> None:
+        self.by_task_id: dict[str, Entry] = {}
+        self.by_out_task_id: dict[str, Entry] = {}
+
+
+class Names:
+    """Finds entries by what a task is called. An id belongs to the entry that had it first, while it has it."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, _Account] = {}
+
+    def find(self, ref: TaskRef) -> Entry | None:
+        """The entry that goes by one of these ids and may be this task."""
+        return next((task for task in self.called(ref) if task.ref.may_be(ref)), None)
+
+    def called(self, ref: TaskRef) -> Iterator[Entry]:
+        """The entries that go by these ids."""
+        account = self._accounts.get(ref.account)
+        if account is None:
+            return
+        if ref.task_id and (task := account.by_task_id.get(ref.task_id)) is not None:
+            yield task
+        if ref.out_task_id and (task := account.by_out_task_id.get(ref.out_task_id)) is not None:
+            yield task
+
+    def add(self, task: Entry) -> None:
+        """Let an entry be found by its ids."""
+        ref = task.ref
+        account = self._accounts.setdefault(ref.account, _Account())
+        if ref.task_id:
+            account.by_task_id.setdefault(ref.task_id, task)
+        if ref.out_task_id:
+            account.by_out_task_id.setdefault(ref.out_task_id, task)
+
+    def remove(self, task: Entry) -> None:
+        """Let an entry be found no more."""
+        ref = task.ref
+        account = self._accounts[ref.account]
+        _take(account.by_task_id, ref.task_id, task)
+        _take(account.by_out_task_id, ref.out_task_id, task)
+        if not (account.by_task_id or account.by_out_task_id):
+            del self._accounts[ref.account]
+
+
+def _take(names: dict[str, Entry], name: str | None, task: Entry) -> None:
+    if name and names.get(name) is task:
+        del names[name]
