@@ -18,7 +18,7 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation
 from exporter.tasks.state import TaskState
-from exporter.tasks.tracker import Change, Tracker
+from exporter.tasks.tracker import Change, ChangeKind, Tracker
 
 T = TypeVar("T")
 
@@ -26,6 +26,9 @@ SLICE = 200
 """So many tasks are taken or dropped before the event loop comes round again."""
 
 Consumer = Callable[[Change], None]
+
+Confirmed = Callable[[str, int], None]
+"""Account and number of a task of which an answer to a query said what the last one had said."""
 
 Lists = Mapping[str, Sequence[Item]]
 """What each source names, by the source's name."""
@@ -61,11 +64,24 @@ class Intake:
         self._clock = clock
         self._log = log
         self._consumers: list[Consumer] = []
+        self._witnesses: list[Consumer] = []
+        self._confirmed: list[Confirmed] = []
         self.changing = asyncio.Lock()
 
     def subscribe(self, consumer: Consumer) -> None:
         """Tell this one of every change from now on, after those that came before it."""
         self._consumers.append(consumer)
+        self._witnesses.append(consumer)
+
+    def subscribe_to_news(self, consumer: Consumer, *, confirmed: Confirmed | None = None) -> None:
+        """The same, for one to whom an answer that says what the last one said is no change.
+
+        Nearly every answer is such a one. ``confirmed`` is told of those to queries; where nobody wants more, no change
+        is made of them.
+        """
+        self._consumers.append(consumer)
+        if confirmed is not None:
+            self._confirmed.append(confirmed)
 
     # ---- answers ---------------------------------------------------------------------------------------------------
 
@@ -77,8 +93,10 @@ class Intake:
         now = self._clock.wall()
         if observation is None:
             self._publish(self._tracker.miss(ref, now=now))
-        else:
+        elif (number := self._tracker.confirm(ref, observation, now=now)) is None:
             self._publish(self._tracker.observe(ref, observation, now=now, is_query=is_query))
+        else:
+            self._publish_again(ref.account, number, is_query=is_query)
 
     # ---- lists -----------------------------------------------------------------------------------------------------
 
@@ -156,11 +174,24 @@ class Intake:
 
     def _publish(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            for consumer in self._consumers:
-                try:
-                    consumer(change)
-                except Exception:  # noqa: BLE001 - what one cannot take, the others still must
-                    self._log.exception("change_not_taken", task=str(change.task.state.ref), kind=str(change.kind))
+            self._tell(self._consumers, change)
+
+    def _publish_again(self, account: str, number: int, *, is_query: bool) -> None:
+        """An answer has said of a task what the last one said."""
+        for confirmed in self._confirmed if is_query else ():
+            try:
+                confirmed(account, number)
+            except Exception:  # noqa: BLE001 - what one cannot take, the others still must
+                self._log.exception("change_not_taken", task=number, kind="confirmed")
+        if self._witnesses and (task := self._tracker.view(number)) is not None:
+            self._tell(self._witnesses, Change(ChangeKind.ANSWERED, task, is_query=is_query))
+
+    def _tell(self, consumers: Iterable[Consumer], change: Change) -> None:
+        for consumer in consumers:
+            try:
+                consumer(change)
+            except Exception:  # noqa: BLE001 - what one cannot take, the others still must
+                self._log.exception("change_not_taken", task=str(change.task.state.ref), kind=str(change.kind))
 
 
 def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
+from exporter.polling.answered import Answered
 from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.shares import Shares
@@ -91,7 +92,7 @@ class Poller:
         self._asked: set[int] = set()
         self._asked_ids: set[IdKey] = set()
         self._shares = Shares(well=self._schedule, failing=self._failing)
-        self._answered = Schedule()  # those that were answered well, due when they may be asked about again
+        self._answered = Answered()
         self._hurried: set[int] = set()
         self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
         self._changed = asyncio.Event()
@@ -150,6 +151,12 @@ class Poller:
             if task.state.observed_at is not None:  # it was answered well before a restart
                 self._note_asked(task.number)
         elif change.is_query:
+            self._answered_well(task)
+
+    def confirmed(self, number: int) -> None:
+        """A query was answered as the last one was, whoever asked."""
+        task = self._tasks.view(number)
+        if task is not None:
             self._answered_well(task)
 
     def hurry(self, number: int) -> None:
@@ -294,7 +301,7 @@ class Poller:
         by = self._clock.monotonic() + PROBE_PATIENCE
         while self._answered and (left := by - self._clock.monotonic()) > 0:
             wait = left  # for one that is being asked about
-            candidate = self._first_answered()
+            candidate = self._answered.first(among=self._schedule)
             if candidate is not None:
                 number, ready_at = candidate
                 wait = ready_at - self._clock.monotonic()
@@ -308,18 +315,10 @@ class Poller:
             await self._clock.wait(self._changed, wait)
         return self._to_ask(is_probe=True)
 
-    def _first_answered(self) -> tuple[int, float] | None:
-        """Of the tasks that were answered well the one that may be asked about next, and when."""
-        number = next((one for one in self._answered if one in self._schedule), None)
-        slot = None if number is None else self._answered.slot(number)
-        return None if number is None or slot is None else (number, slot.due)
-
     def _note_asked(self, number: int) -> None:
-        self._answered.put(number, Slot(self._clock.monotonic() + self._least(number), math.inf))
-
-    def _least(self, number: int) -> float:
         task = self._tasks.view(number)
-        return self._cadence_of(task.labels).settings.min_interval if task else 0.0
+        least = self._cadence_of(task.labels).settings.min_interval if task else 0.0
+        self._answered.note(number, ready_at=self._clock.monotonic() + least)
 
     def _taken(self, popped: tuple[int, Slot] | None) -> tuple[TaskView, Slot] | None:
         if popped is None:
@@ -383,7 +382,7 @@ class Poller:
     def _answered_well(self, task: TaskView) -> None:
         number, now = task.number, self._clock.monotonic()
         self._failures.pop(number, None)
-        self._answered.put(number, Slot(now + self._cadence_of(task.labels).settings.min_interval, math.inf))
+        self._answered.note(number, ready_at=now + self._cadence_of(task.labels).settings.min_interval)
         if number not in self._asked:
             interval = self._interval(task)
             self._put(number, Slot(now + interval, interval))

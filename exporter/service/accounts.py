@@ -25,6 +25,8 @@ from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, Tracker
 from exporter.tasks.view import TaskView
 
+_ANY_CADENCE = PublishedCadence(PollSettings())
+
 
 @dataclass(frozen=True, slots=True)
 class _Polled:
@@ -93,6 +95,12 @@ class Accounts:
         polled = self._polled.get(change.task.state.ref.account)
         if polled:
             polled.poller.take(change)
+
+    def confirmed(self, account: str, number: int) -> None:
+        """Tell the poller of an account that a task was answered as it was before."""
+        polled = self._polled.get(account)
+        if polled:
+            polled.poller.confirmed(number)
 
     def hurry(self, task: TaskView) -> None:
         """Ask about a task at once."""
@@ -197,7 +205,7 @@ class Accounts:
 
     def _cadence_of(self, labels: TaskLabels) -> Cadence:
         # within a reload a stream may be closed whose group has just gone; the task goes next
-        return self._cadences.get(labels.group, PublishedCadence(PollSettings()))
+        return self._cadences.get(labels.group, _ANY_CADENCE)
 
 
 def _view(name: str, polled: _Polled, clock: Clock) -> AccountView:
