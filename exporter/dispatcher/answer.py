@@ -1,7 +1,9 @@
 """What a query brings back: a validated answer, or the one error that says why there is none."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from exporter.errors import ExporterError
 from exporter.tasks.observation import Observation
@@ -30,12 +32,11 @@ class Quota:
     rate_limit_reset_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A validated answer: one record, or None where the API does not know the task (404 ``task_not_found``)."""
 
     observation: Observation | None
-    drift: tuple[Drift, ...] = field(default=())
+    drift: tuple[Drift, ...] = ()
 
 
 class Reason(StrEnum):

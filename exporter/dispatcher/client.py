@@ -5,12 +5,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
 from exporter.dispatcher.connection import SILENCE_LIMIT, Connection
 from exporter.dispatcher.exchange import Response
 from exporter.dispatcher.faults import named, named_faults
 from exporter.dispatcher.payload import conceal, unpack
-from exporter.dispatcher.quota import read_quota
+from exporter.dispatcher.quota import QuotaReader
 from exporter.dispatcher.records import read_record
 from exporter.dispatcher.stock import OpenResponse, Transport
 from exporter.dispatcher.stream import read_stream, stream_path
@@ -23,8 +25,7 @@ PATH = "/v1/tasks/query"
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A validated answer and the money headers that came with it."""
 
     answer: Answer
@@ -60,6 +61,7 @@ class DispatcherClient:
         self._key = key
         self._sent: tuple[str, Mapping[str, str]] = ("", {})
         self._wall = wall
+        self._quotas = QuotaReader()
         self._connection = Connection(
             base_url, timeout=timeout, max_in_flight=max_in_flight, transport=transport, silence_limit=silence_limit
         )
@@ -68,7 +70,7 @@ class DispatcherClient:
         """Ask once; every fault is a DispatcherError, which carries the money headers where they arrived."""
         key, authorization = self._credentials()
         response = await self._connection.post(PATH, body=request_body(ref), headers=authorization)
-        quota = read_quota(response.headers)
+        quota = self._quotas.read(response.headers)
         try:
             return Reply(self._read(response, ref, key), quota)
         except Exception as error:  # noqa: BLE001 (as in named_faults, without its price)
@@ -85,7 +87,7 @@ class DispatcherClient:
         key, authorization = self._credentials()
         headers = {**authorization, "Accept": "text/event-stream", "Cache-Control": "no-store"}
         async with self._connection.listen(stream_path(ref), headers=headers) as response:
-            with _quota_kept(response.headers) as quota:
+            with _quota_kept(self._quotas.read(response.headers)) as quota:
                 answers = await self._listen(response, ref, key)
             async with aclosing(answers):
                 yield Stream(answers, quota)
@@ -121,9 +123,8 @@ class DispatcherClient:
 
 
 @contextmanager
-def _quota_kept(headers: Mapping[str, str]) -> Iterator[Quota]:
+def _quota_kept(quota: Quota) -> Iterator[Quota]:
     """Let every fault carry the money headers."""
-    quota = read_quota(headers)
     try:
         with named_faults():
             yield quota

@@ -5,8 +5,9 @@ one thing that is done all day, a small POST to one server, at a fraction of the
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from exporter.dispatcher.answer import DispatcherError, Reason
 from exporter.dispatcher.payload import BODY_LIMIT
@@ -16,8 +17,7 @@ KEEPALIVE = 30.0
 """Seconds an idle connection is kept: shorter than the idle limit of the usual load balancer (60 s)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A whole response. ``headers`` are found whatever their case; ``body`` is as it was sent.
 
     What stands in a redirect, or is too long in an error, is left unread: there the status alone says what it means.

@@ -16,6 +16,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from random import Random
 
+import msgspec
+
 from exporter.dispatcher.answer import Blame, DispatcherError, Reason
 from exporter.dispatcher.holds import Hold, hold_of, hold_seconds, names_account, told_seconds
 
@@ -34,8 +36,7 @@ class Suspension:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """Leave for one request. A probe is to find out whether the account works again, or still."""
 
     number: int

@@ -19,15 +19,30 @@ class Waits:
     reset_after: float | None = None
 
 
-def read_quota(headers: Mapping[str, str]) -> Quota:
-    """The money headers that are present and hold a finite number. They may be negative: overspent is not nothing."""
-    return Quota(
-        remaining_credits=_number(headers, "X-Quota-Remaining-Credits"),
-        org_remaining_credits=_number(headers, "X-Org-Quota-Remaining-Credits"),
-        rate_limit_usd=_number(headers, "X-RateLimit-Limit"),
-        rate_limit_remaining_usd=_number(headers, "X-RateLimit-Remaining"),
-        rate_limit_reset_at=_number(headers, "X-RateLimit-Reset"),
-    )
+_MONEY = (
+    "X-Quota-Remaining-Credits",
+    "X-Org-Quota-Remaining-Credits",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+)
+"""In the order of a quota's fields."""
+
+
+class QuotaReader:
+    """Reads the money headers of one response after another; most say what the last one said."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._quota = Quota()
+
+    def read(self, headers: Mapping[str, str]) -> Quota:
+        """What is present and holds a finite number. It may be negative: overspent is not nothing."""
+        texts = [headers.get(name, "") for name in _MONEY]
+        if texts != self._texts:
+            self._quota = Quota(*map(numeral, texts))
+            self._texts = texts
+        return self._quota
 
 
 def read_waits(headers: Mapping[str, str], *, now: float) -> Waits:
@@ -47,7 +62,7 @@ def read_waits(headers: Mapping[str, str], *, now: float) -> Waits:
 
 def merged(old: Quota, new: Quota) -> Quota:
     """The last values seen. The three of the spend bucket go together: the next answer may speak of another bucket."""
-    if new == old:  # nothing was spent in between
+    if new is old or new == old:  # nothing was spent in between
         return old
     spoken = (new.rate_limit_usd, new.rate_limit_remaining_usd, new.rate_limit_reset_at)
     bucket = new if any(value is not None for value in spoken) else old

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
@@ -15,8 +17,7 @@ class StatusChange:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
-class TaskView:
+class TaskView(msgspec.Struct, frozen=True, gc=False):
     """One task. ``number`` is its identity in this process: greater than that of every task that was there before.
 
     ``sources`` name whoever asks for it, the first one first: its labels hold. ``history`` are the latest status

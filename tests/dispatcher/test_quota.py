@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.dispatcher.answer import Quota
-from exporter.dispatcher.quota import Waits, merged, read_quota, read_waits
+from exporter.dispatcher.quota import QuotaReader, Waits, merged, read_waits
 
 DATE = "Mon, 25 May 2026 13:59:00 GMT"
 AT = 1_779_717_540.0  # DATE as Unix seconds
@@ -22,7 +22,7 @@ def test_the_documented_headers_are_read() -> None:
             "X-Org-Quota-Remaining-Credits": "8420.65",
         }
     )
-    assert read_quota(headers) == Quota(192.40, 8420.65, 50.0, 42.18, 1716705600.0)
+    assert QuotaReader().read(headers) == Quota(192.40, 8420.65, 50.0, 42.18, 1716705600.0)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_the_documented_headers_are_read() -> None:
     [("0.00", 0.0), ("-1.5", -1.5), ("", None), ("unlimited", None), ("nan", None), ("inf", None), ("1, 2", None)],
 )
 def test_only_a_finite_number_is_a_quota(text: str, value: float | None) -> None:
-    assert read_quota(httpx.Headers({"X-Quota-Remaining-Credits": text})).remaining_credits == value
+    assert QuotaReader().read(httpx.Headers({"X-Quota-Remaining-Credits": text})).remaining_credits == value
 
 
 def test_a_header_sent_twice_is_not_a_number() -> None:
     headers = httpx.Headers([("X-RateLimit-Limit", "1"), ("X-RateLimit-Limit", "2")])
-    assert read_quota(headers) == Quota()
+    assert QuotaReader().read(headers) == Quota()
 
 
 @pytest.mark.parametrize(
