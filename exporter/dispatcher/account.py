@@ -9,12 +9,12 @@ Whoever asks takes a permit, and with it asks once::
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -52,9 +52,9 @@ class Permit:
     def is_probe(self) -> bool:
         return self._grant.is_probe
 
-    async def query(self, ref: TaskRef) -> Answer:
+    def query(self, ref: TaskRef) -> Coroutine[Any, Any, Answer]:
         """Ask once; raise DispatcherError, which says whom it blames. The slot is free as soon as the query is over."""
-        return await self._account.query(self._grant, ref)
+        return self._account.query(self._grant, ref)
 
     def stream(self, ref: TaskRef) -> AbstractAsyncContextManager[AsyncIterator[Answer]]:
         """Listen to one task, where ``may_stream`` has just said so: every validated answer as it comes.

@@ -78,8 +78,9 @@ class Connection:
         await self._stock.aclose()
 
     def _begin(self) -> None:
+        if not self._in_flight:
+            self._idle.clear()
         self._in_flight += 1
-        self._idle.clear()
 
     def _end(self) -> None:
         self._in_flight -= 1

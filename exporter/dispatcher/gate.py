@@ -137,6 +137,8 @@ class Gate:
 
     def succeeded(self, grant: Grant, now: float) -> None:
         """A validated answer came: it forgives everything, unless it was asked for before the hold."""
+        if self._held is None and not self._failing and not self._strikes:
+            return  # there is nothing to forgive: so it is with nearly every answer
         self._expire(now)
         self._failing.clear()
         if not self._is_late(grant):
@@ -168,7 +170,9 @@ class Gate:
 
     def give_back(self, grant: Grant) -> None:
         """The request is over, or was never made: then its place in the rate limit is free as well. Idempotent."""
-        self._out.discard(grant.number)
+        if grant.number not in self._out:
+            return
+        self._out.remove(grant.number)
         self._streams.discard(grant.number)
         self._unsent.pop(grant.number, None)
         if self._probe == grant.number:

@@ -11,10 +11,11 @@ more than a share of the account's requests (``Shares``). So they slow no other 
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Protocol
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
@@ -25,7 +26,7 @@ from exporter.polling.cadence import Cadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.shares import Shares
 from exporter.polling.streams import Permit
-from exporter.tasks.identity import IdKey
+from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, ChangeKind
 from exporter.tasks.view import TaskView
@@ -49,12 +50,22 @@ class Tasks(Protocol):
     """Where a poller looks at tasks."""
 
     def view(self, number: int) -> TaskView | None: ...
+    def name(self, number: int) -> tuple[TaskRef, TaskLabels] | None: ...
 
 
 class Lag(Protocol):
     """Whoever counts how late polls are."""
 
     def polled(self, account: str, *, lag: float) -> None: ...
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """A task whose turn it is, taken out of its schedule."""
+
+    number: int
+    ref: TaskRef
+    labels: TaskLabels
+    slot: Slot
 
 
 class Poller:
@@ -90,7 +101,7 @@ class Poller:
         self._failing = Schedule()
         self._failures: dict[int, int] = {}
         self._asked: set[int] = set()
-        self._asked_ids: set[IdKey] = set()
+        self._orphaned: dict[int, frozenset[IdKey]] = {}  # what is being asked about though its task has gone
         self._shares = Shares(well=self._schedule, failing=self._failing)
         self._answered = Answered()
         self._hurried: set[int] = set()
@@ -143,6 +154,8 @@ class Poller:
         """Follow what has changed of the account's tasks, whoever learnt it."""
         task = change.task
         if change.kind in (ChangeKind.MERGED, ChangeKind.DROPPED) or task.state.is_terminal:
+            if task.number in self._asked:
+                self._orphaned[task.number] = frozenset(task.state.ref.ids())
             self._drop(task.number)
         elif change.kind is ChangeKind.FOLLOWED:
             # first polls are spread over one interval, so that many do not come at once
@@ -228,55 +241,57 @@ class Poller:
         self._staffing.set()
 
     async def _work(self) -> None:
+        worker = asyncio.current_task()
+        if worker is None:
+            raise RuntimeError("outside of an asyncio task")
         while not self._is_stopping and len(self._workers) <= self._account.max_in_flight:
             try:
-                await self._ask_next()
+                await self._ask_next(worker)
             except Exception:  # noqa: BLE001 - a worker that died would look like a quiet account
                 self._log.exception("poller_fault", account=self._name)
                 await self._clock.sleep(1.0)
 
-    async def _ask_next(self) -> None:
-        if (ready := self._ready()) is not None:
-            permit, task, slot = ready
-            try:
-                await self._use(permit, task, slot)
-            finally:
-                permit.give_back()
-        else:
-            await self._wait_and_ask()
+    async def _ask_next(self, worker: asyncio.Task[None]) -> None:
+        if (ready := self._ready()) is None:
+            await self._wait_and_ask(worker)
+            return
+        permit, turn = ready
+        self._busy.add(worker)
+        try:
+            await self._use(permit, turn)
+        finally:
+            self._busy.discard(worker)
+            permit.give_back()
 
-    def _ready(self) -> tuple[Permit, TaskView, Slot] | None:
+    def _ready(self) -> tuple[Permit, Turn] | None:
         """What may be asked about now, where there is no need to wait for anything: the way of nearly every poll."""
         if self._next_due() > self._clock.monotonic() or (permit := self._account.permit_at_once()) is None:
             return None
-        chosen = self._to_ask()
-        if chosen is None:
+        turn = self._to_ask()
+        if turn is None:
             permit.give_back()
             return None
-        return permit, *chosen
+        return permit, turn
 
-    async def _wait_and_ask(self) -> None:
+    async def _wait_and_ask(self, worker: asyncio.Task[None]) -> None:
         async with AsyncExitStack() as held:
             async with self._choosing:
                 await self._until_due()
                 permit = await held.enter_async_context(self._account.permit())
-                chosen = await self._to_probe() if permit.is_probe else self._to_ask()
-            if chosen is not None:
-                await self._use(permit, *chosen)
+                turn = await self._to_probe() if permit.is_probe else self._to_ask()
+            if turn is not None:
+                self._busy.add(worker)
+                held.callback(self._busy.discard, worker)
+                await self._use(permit, turn)
 
-    async def _use(self, permit: Permit, task: TaskView, slot: Slot) -> None:
-        worker = asyncio.current_task()
-        if worker is None:
-            raise RuntimeError("outside of an asyncio task")
-        self._busy.add(worker)
-        try:
-            if not permit.is_probe and not slot.is_hurried and self._streams.may_open(task):
-                self._put(task.number, Slot(self._clock.monotonic() + slot.interval, slot.interval))
-                await self._streams.listen(permit, task)
-            else:
-                await self._ask(permit, task, slot)
-        finally:
-            self._busy.discard(worker)
+    def _use(self, permit: Permit, turn: Turn) -> Awaitable[None]:
+        """A query; in its place a stream, where the task is to have one now."""
+        if not permit.is_probe and not turn.slot.is_hurried and self._streams.are_wanted(turn.labels):
+            task = self._tasks.view(turn.number)
+            if task is not None and self._streams.may_open(task):
+                self._put(turn.number, Slot(self._clock.monotonic() + turn.slot.interval, turn.slot.interval))
+                return self._streams.listen(permit, task)
+        return self._ask(permit, turn)
 
     # ---- which task is next ----------------------------------------------------------------------------------------
 
@@ -288,12 +303,12 @@ class Poller:
             self._changed.clear()
             await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
 
-    def _to_ask(self, *, is_probe: bool = False) -> tuple[TaskView, Slot] | None:
+    def _to_ask(self, *, is_probe: bool = False) -> Turn | None:
         """The task whose turn it is, taken out; None where none is due any more."""
         now, slots = self._clock.monotonic(), self._account.max_in_flight
         return self._taken(self._shares.pop(now=now, slots=slots, is_probe=is_probe))
 
-    async def _to_probe(self) -> tuple[TaskView, Slot] | None:
+    async def _to_probe(self) -> Turn | None:
         """The task to find out by how the account does: one that was answered well, as late as ``min_interval`` asks.
 
         Where none may be asked about soon, it is whichever is due: tasks that were never asked about wait for it.
@@ -320,49 +335,47 @@ class Poller:
         least = self._cadence_of(task.labels).settings.min_interval if task else 0.0
         self._answered.note(number, ready_at=self._clock.monotonic() + least)
 
-    def _taken(self, popped: tuple[int, Slot] | None) -> tuple[TaskView, Slot] | None:
+    def _taken(self, popped: tuple[int, Slot] | None) -> Turn | None:
         if popped is None:
             return None
         number, slot = popped
-        task = self._tasks.view(number)
-        if task is None:
+        name = self._tasks.name(number)
+        if name is None:
             return None
-        if not self._asked_ids.isdisjoint(task.state.ref.ids()):
+        ref, labels = name
+        if self._orphaned and any(not gone.isdisjoint(ref.ids()) for gone in self._orphaned.values()):
             # it was dropped and followed again, and what was asked before that is still under way
             self._put(number, Slot(self._clock.monotonic() + slot.interval, slot.interval))
             return None
-        return task, slot
+        return Turn(number, ref, labels, slot)
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, permit: Permit, task: TaskView, slot: Slot) -> None:
-        number, ref, sent = task.number, task.state.ref, self._clock.monotonic()
-        ids, is_failing = tuple(ref.ids()), number in self._failures
-        self._lag.polled(self._name, lag=sent - slot.due)
-        self._began(number, ids, is_failing=is_failing)
+    async def _ask(self, permit: Permit, turn: Turn) -> None:
+        number, sent = turn.number, self._clock.monotonic()
+        is_failing = number in self._failures
+        self._lag.polled(self._name, lag=sent - turn.slot.due)
+        self._shares.began(is_failing=is_failing)
+        self._asked.add(number)
         try:
             try:
-                answer = await permit.query(ref)
+                answer = await permit.query(turn.ref)
             finally:
-                self._ended(number, ids, is_failing=is_failing, sent=sent)
+                self._ended(number, is_failing=is_failing, sent=sent)
         except DispatcherError as error:
             self._failed(number, error)
         except Exception:
             self._blame(number)
             raise
         else:
-            self._intake.answer(ref, answer.observation)
+            self._intake.answer(turn.ref, answer.observation)
         finally:
             self._again(number)
 
-    def _began(self, number: int, ids: tuple[IdKey, ...], *, is_failing: bool) -> None:
-        self._shares.began(is_failing=is_failing)
-        self._asked.add(number)
-        self._asked_ids.update(ids)
-
-    def _ended(self, number: int, ids: tuple[IdKey, ...], *, is_failing: bool, sent: float) -> None:
+    def _ended(self, number: int, *, is_failing: bool, sent: float) -> None:
         self._asked.discard(number)
-        self._asked_ids.difference_update(ids)
+        if self._orphaned:
+            self._orphaned.pop(number, None)
         now = self._clock.monotonic()
         seconds = now - sent
         self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
@@ -380,11 +393,12 @@ class Poller:
         self._answered.discard(number)
 
     def _answered_well(self, task: TaskView) -> None:
-        number, now = task.number, self._clock.monotonic()
-        self._failures.pop(number, None)
-        self._answered.note(number, ready_at=now + self._cadence_of(task.labels).settings.min_interval)
+        number, now, cadence = task.number, self._clock.monotonic(), self._cadence_of(task.labels)
+        if number in self._failures:
+            del self._failures[number]
+        self._answered.note(number, ready_at=now + cadence.settings.min_interval)
         if number not in self._asked:
-            interval = self._interval(task)
+            interval = self._interval_by(cadence, task)
             self._put(number, Slot(now + interval, interval))
 
     def _again(self, number: int) -> None:
@@ -405,7 +419,9 @@ class Poller:
     # ---- the schedules ---------------------------------------------------------------------------------------------
 
     def _interval(self, task: TaskView) -> float:
-        cadence = self._cadence_of(task.labels)
+        return self._interval_by(self._cadence_of(task.labels), task)
+
+    def _interval_by(self, cadence: Cadence, task: TaskView) -> float:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))

@@ -6,10 +6,10 @@ of an end, or ends in any other way, has the task queried at once and streamed n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -97,7 +97,7 @@ class Permit(Protocol):
 
     @property
     def is_probe(self) -> bool: ...
-    async def query(self, ref: TaskRef) -> Answer: ...
+    def query(self, ref: TaskRef) -> Coroutine[Any, Any, Answer]: ...
     def stream(self, ref: TaskRef) -> AbstractAsyncContextManager[AsyncIterator[Answer]]: ...
     def give_back(self) -> None: ...
 
@@ -159,6 +159,10 @@ class Streams:
     def speaks(self, number: int) -> bool:
         """Whether the task has a stream that has told something of it."""
         return number in self._open and self._open[number].has_spoken
+
+    def are_wanted(self, labels: TaskLabels) -> bool:
+        """Whether tasks with these labels are to have streams at all."""
+        return self._wanted(labels)
 
     def may_open(self, task: TaskView) -> bool:
         """Whether the task is to have a stream now in place of a query."""

@@ -3,9 +3,12 @@
 Any order of answers is taken. A terminal state is final: whatever comes later changes nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from exporter.tasks.identity import TaskRef, ulid_time
 from exporter.tasks.item import Item
@@ -23,8 +26,7 @@ class Submission(IntEnum):
     SOURCE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class TaskState:
+class TaskState(msgspec.Struct, frozen=True, gc=False):
     """What is known of one task. Times are Unix seconds.
 
     ``observed_at`` dates the last answer that knew the task, ``open_at`` the last one that showed it not yet ended,

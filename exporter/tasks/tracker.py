@@ -100,6 +100,11 @@ class Tracker:
         task = self._tasks.get(number)
         return task.view() if task else None
 
+    def name(self, number: int) -> tuple[TaskRef, TaskLabels] | None:
+        """What the followed task of that number is called, and its labels: of its view what each poll needs."""
+        task = self._tasks.get(number)
+        return None if task is None else (task.ref, task.labels)
+
     def views(self, *, after: int = -1, limit: int) -> list[TaskView]:
         """The next so many tasks behind that number, in the order of their numbers."""
         numbers = self._tasks.irange(after, inclusive=(False, True))

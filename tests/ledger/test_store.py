@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from msgspec import structs
 from sqlalchemy import create_engine, event
 
 from exporter.accounting.series import SHOWN, Exemplar, Increments, Series, labels_of
@@ -77,7 +78,7 @@ def started(state: TaskState) -> Entry:
 
 def seen(state: TaskState) -> Entry:
     """A task of which the first answer has told."""
-    observed = replace(state, status=Status.PENDING, observed_at=T0 + 1, open_at=T0 + 1)
+    observed = structs.replace(state, status=Status.PENDING, observed_at=T0 + 1, open_at=T0 + 1)
     return Entry(observed, followed=one(FOLLOWED))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from prometheus_client.registry import CollectorRegistry
 from prometheus_client.samples import Sample
 
@@ -239,7 +240,7 @@ def test_numbers_of_a_task_are_those_last_reported() -> None:
 
 
 def test_task_known_by_its_own_name_only() -> None:
-    state = replace(task("task_1", Status.UNKNOWN), ref=TaskRef("default", None, "mine"))
+    state = structs.replace(task("task_1", Status.UNKNOWN), ref=TaskRef("default", None, "mine"))
     assert numbers(listing(state), "bytespike_task_elapsed_seconds", "task_id", "out_task_id") == {("", "mine"): 120.0}
 
 

@@ -6,12 +6,12 @@ benchmarks.cadence`` prints the figures.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from benchmarks import _lives as lives
 from benchmarks._lives import Life, Optimum, adaptive, log_normal, means, published

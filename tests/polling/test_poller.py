@@ -1,9 +1,9 @@
 """The loop, on a clock that a test moves, before an account whose answers a test gives."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.dispatcher.answer import Answer, Blame, DispatcherError, Reason
 from exporter.polling.poller import PROBE_PATIENCE

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+from msgspec import structs
 from structlog.testing import CapturingLogger
 
 from exporter.ledger.ledger import LedgerError
@@ -116,7 +117,7 @@ async def test_a_task_that_is_registered_after_it_ended_leaves_too(rig: Rig) -> 
     rig.claim("renders/static", Item(TaskRef("one", "named"), LABELS))
     rig.answer("named")
     rig.register("named")  # by another source it was followed already
-    rig.register("remembered", remembered=replace(rig.state("named"), ref=TaskRef("one", "remembered")))
+    rig.register("remembered", remembered=structs.replace(rig.state("named"), ref=TaskRef("one", "remembered")))
 
     await rig.clock.advance(RETENTION + 1.0)
     await rig.retirement.look()

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from ulid import ULID
 
 from exporter.tasks.identity import TaskRef

@@ -4,11 +4,11 @@ import gc
 import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
