@@ -33,6 +33,13 @@ def test_only_a_finite_number_is_a_quota(text: str, value: float | None) -> None
     assert QuotaReader().read(httpx.Headers({"X-Quota-Remaining-Credits": text})).remaining_credits == value
 
 
+def test_each_answer_is_read_for_itself() -> None:
+    reader = QuotaReader()
+    said = [{"X-RateLimit-Limit": "1"}, {"X-RateLimit-Limit": "1"}, {"X-RateLimit-Limit": "2"}, {}]
+    read = [reader.read(httpx.Headers(headers)) for headers in said]
+    assert [quota.rate_limit_usd for quota in read] == [1.0, 1.0, 2.0, None]
+
+
 def test_a_header_sent_twice_is_not_a_number() -> None:
     headers = httpx.Headers([("X-RateLimit-Limit", "1"), ("X-RateLimit-Limit", "2")])
     assert QuotaReader().read(headers) == Quota()

@@ -336,3 +336,48 @@ async def test_whoever_subscribes_hears_of_what_comes_after(rig: Rig) -> None:
     rig.intake.subscribe(late.append)
     await rig.intake.replace({"s": [by_id("t1"), by_id("t2")]})
     assert [str(change.task.state.ref) for change in late] == ["t2"]
+
+
+async def test_an_answer_that_says_what_the_last_one_said_is_a_change_for_those_alone_who_want_every_answer(
+    rig: Rig,
+) -> None:
+    news: list[Change] = []
+    confirmed: list[tuple[str, int]] = []
+    rig.intake.subscribe_to_news(news.append, confirmed=lambda account, number: confirmed.append((account, number)))
+    await rig.intake.replace({"s": [by_id("t")]})
+    rig.changes.clear()
+
+    for status in (Status.RUNNING, Status.RUNNING, Status.RUNNING, Status.COMPLETED):
+        rig.intake.answer(TaskRef("a", "t"), Observation(status))
+    rig.intake.answer(TaskRef("a", "gone"), Observation(Status.RUNNING))
+
+    assert [change.task.state.status for change in rig.changes] == [*[Status.RUNNING] * 3, Status.COMPLETED]
+    assert [change.task.state.status for change in news[1:]] == [Status.RUNNING, Status.COMPLETED]
+    assert confirmed == [("a", news[0].task.number)] * 2
+    assert [change.is_news for change in rig.changes] == [True, False, False, True]
+
+
+async def test_what_came_on_its_own_confirms_no_query(rig: Rig) -> None:
+    confirmed: list[int] = []
+    rig.intake.subscribe_to_news(lambda _: None, confirmed=lambda _, number: confirmed.append(number))
+    await rig.intake.replace({"s": [by_id("t")]})
+    for _ in range(3):
+        rig.intake.answer(TaskRef("a", "t"), Observation(Status.RUNNING), is_query=False)
+
+    assert (confirmed, [change.is_query for change in rig.changes[1:]]) == ([], [False] * 3)
+
+
+async def test_who_fails_at_a_confirmation_is_told_of_and_keeps_nobody_from_theirs(rig: Rig) -> None:
+    confirmed: list[int] = []
+
+    def fail(_account: str, _number: int) -> None:
+        raise RuntimeError("a bug")
+
+    rig.intake.subscribe_to_news(lambda _: None, confirmed=fail)
+    rig.intake.subscribe_to_news(lambda _: None, confirmed=lambda _, number: confirmed.append(number))
+    await rig.intake.replace({"s": [by_id("t")]})
+    for _ in range(2):
+        rig.intake.answer(TaskRef("a", "t"), Observation(Status.RUNNING))
+
+    assert confirmed == [0]
+    assert [call.kwargs["event"] for call in rig.lines.calls] == ["change_not_taken"]

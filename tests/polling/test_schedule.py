@@ -1,5 +1,7 @@
 import math
+import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +36,36 @@ def test_a_discarded_slot_never_comes() -> None:
     assert (schedule.pop(now=99.0), schedule.next_due(), schedule.rate, one in schedule) == (None, math.inf, 0.0, False)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["put", "discard", "pop"]), st.floats(0, 100))))
+def test_two_that_are_due_together_come_in_the_order_of_their_numbers() -> None:
+    schedule = Schedule()
+    for number in (3, 1, 2):
+        schedule.put(number, Slot(10.0, 5.0))
+
+    assert list(schedule) == [1, 2, 3]
+    assert [schedule.pop(now=10.0) for _ in range(4)] == [(n, Slot(10.0, 5.0)) for n in (1, 2, 3)] + [None]
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_what_is_put_off_again_and_again_leaves_nothing_behind(near: bool) -> None:
+    schedule = Schedule()
+    for number in range(3):
+        schedule.put(number, Slot(50.0, 5.0))
+    if near:
+        schedule.next_due()  # its tick has come near
+    tracemalloc.start()
+    for _ in range(10_000):
+        schedule.put(1, Slot(50.0, 5.0))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 10_000
+    assert (len(schedule), schedule.due(now=50.0), list(schedule)) == (3, 3, [0, 1, 2])
+
+
+TIMES = st.one_of(st.floats(0, 100), st.floats(0, 0.2), st.sampled_from([0.0, 1 / 16, 0.5]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["put", "put", "discard", "pop"]), TIMES)))
 def test_it_agrees_with_a_plain_dictionary(steps: list[tuple[int, str, float]]) -> None:
     schedule, model = Schedule(), dict[int, Slot]()
     for one, action, at in steps:
@@ -54,3 +85,5 @@ def test_it_agrees_with_a_plain_dictionary(steps: list[tuple[int, str, float]]) 
         assert len(schedule) == len(model)
         assert abs(schedule.rate - len(model) / 2.0) < 1e-9
         assert schedule.due(now=at) == sum(slot.due <= at for slot in model.values())
+        assert list(schedule) == sorted(model, key=lambda number: (model[number].due, number))
+        assert all(schedule.slot(number) == slot for number, slot in model.items())
