@@ -11,23 +11,15 @@ from heapq import heapify, heappop, heappush
 import msgspec
 from sortedcontainers import SortedDict
 
+from exporter.polling.slots import Slot, Slots
+
+__all__ = ["Schedule", "Slot"]
+
 TICKS = 16
 """So many lists stand for a second: with a million tasks asked about every minute, a thousand are in each."""
 
 SPARE = 8
 """So many numbers of tasks that have gone elsewhere a list may hold beyond those that are in it."""
-
-
-class Slot(msgspec.Struct, frozen=True, gc=False):
-    """When a task is due, and how far (seconds) its polls are apart.
-
-    ``is_hurried`` marks one that was brought forward: it is for a query, never for a stream. There is one of these for
-    each task: the collector of cyclic garbage does not see it.
-    """
-
-    due: float
-    interval: float
-    is_hurried: bool = False
 
 
 class _Tick(msgspec.Struct, eq=False, gc=False):
@@ -41,8 +33,9 @@ class Schedule:
     """Each task at most once, ordered by when it is due; the one with the lower number first where two are together."""
 
     def __init__(self) -> None:
-        self._slots: dict[int, Slot] = {}
+        self._slots = Slots()
         self._near: list[tuple[float, int]] = []  # a heap; of what went elsewhere, some is still in it
+        self._is_first_known = False  # whether the first of the heap is known to be in it
         self._horizon = 0  # the first tick that is not in the heap
         self._later: SortedDict[int, _Tick] = SortedDict()
         self._rate = 0.0
@@ -72,7 +65,7 @@ class Schedule:
         """Give a task its slot, in place of any it has."""
         if number in self._slots:
             self.discard(number)
-        self._slots[number] = slot
+        self._slots.add(number, slot)
         self._rate += 1 / slot.interval
         at = _tick(slot.due)
         if at < self._horizon:
@@ -86,10 +79,11 @@ class Schedule:
 
     def discard(self, number: int) -> Slot | None:
         """Take a task's slot away; return it, if it had one."""
-        slot = self._slots.pop(number, None)
+        slot = self._slots.pop(number)
         if slot is None:
             return None
         self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
+        self._is_first_known = False
         at = _tick(slot.due)
         if at < self._horizon:
             if len(self._near) > 2 * len(self._slots) + SPARE:
@@ -103,22 +97,21 @@ class Schedule:
         if self.next_due() > now:
             return None
         _, number = heappop(self._near)
-        slot = self._slots.pop(number)
-        self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
-        return number, slot
+        slot = self.discard(number)
+        return (number, slot) if slot else None
 
     def next_due(self) -> float:
         """When the next task is due; infinity where none is scheduled."""
-        near = self._near
-        while near or self._later:
-            if not near:
+        while not self._is_first_known:
+            if not self._near and not self._later:
+                return math.inf
+            if not self._near:
                 self._come_near()
-            elif self._stands(*near[0]):
-                return near[0][0]
+            elif self._stands(*self._near[0]):
+                self._is_first_known = True
             else:
-                heappop(near)
-            near = self._near
-        return math.inf
+                heappop(self._near)
+        return self._near[0][0]
 
     def due(self, *, now: float) -> int:
         """How many tasks are due."""
@@ -133,8 +126,7 @@ class Schedule:
     # ---- the heap and the lists ------------------------------------------------------------------------------------
 
     def _stands(self, due: float, number: int) -> bool:
-        slot = self._slots.get(number)
-        return slot is not None and slot.due == due
+        return self._slots.due(number) == due
 
     def _standing(self) -> set[tuple[float, int]]:
         """What is in the heap and has not gone elsewhere."""
@@ -142,8 +134,8 @@ class Schedule:
 
     def _found(self, at: int, tick: _Tick) -> set[tuple[float, int]]:
         """What is in a list and has not gone elsewhere."""
-        slots = ((number, self._slots.get(number)) for number in tick.numbers)
-        return {(slot.due, number) for number, slot in slots if slot is not None and _tick(slot.due) == at}
+        dues = ((self._slots.due(number), number) for number in tick.numbers)
+        return {(due, number) for due, number in dues if at <= due * TICKS < at + 1}
 
     def _come_near(self) -> None:
         """Put the tasks of the earliest tick in order."""

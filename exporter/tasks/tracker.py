@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count, islice
 
-from sortedcontainers import SortedDict, SortedList
+from sortedcontainers import SortedList
 
 from exporter.tasks.census import Census, Rules, Tally, share_of
 from exporter.tasks.entry import Claim, Entry
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.names import Names
+from exporter.tasks.numbered import Numbered
 from exporter.tasks.observation import Observation, Outcome
 from exporter.tasks.state import Step, TaskState, begin, merge, miss, observe, told, with_ref
 from exporter.tasks.view import TaskView
@@ -65,7 +66,7 @@ class Tracker:
         self._rounds = count()
         self._tally = Tally()
         self._duplicates = 0
-        self._tasks: SortedDict[int, Entry] = SortedDict()
+        self._tasks = Numbered()
         self._names = Names()
         self._claims: dict[str, dict[TaskRef, Claim]] = {}
         self._visible: SortedList[int] = SortedList()
@@ -107,14 +108,13 @@ class Tracker:
 
     def views(self, *, after: int = -1, limit: int) -> list[TaskView]:
         """The next so many tasks behind that number, in the order of their numbers."""
-        numbers = self._tasks.irange(after, inclusive=(False, True))
-        return [self._tasks[number].view() for number in islice(numbers, limit)]
+        return [task.view() for task in islice(self._tasks.after(after), limit)]
 
     def census(self, *, now: float) -> Census:
         """The followed tasks added up. One that ended longer than the retention ago is not counted any more."""
         self.retire(now=now)
-        tasks = (self._tasks[number] for number in self._visible[: self._rules.listed_limit])
-        listed = tuple((task.labels, task.state) for task in tasks)
+        tasks = map(self._tasks.get, self._visible[: self._rules.listed_limit])
+        listed = tuple((task.labels, task.state) for task in tasks if task is not None)
         return self._tally.census(
             now=now,
             listed=listed,
@@ -195,7 +195,9 @@ class Tracker:
         What ``observe`` would have told of it: a change without news.
         """
         task = self._names.find(ref)
-        return task.number if task is not None and task.confirm(observation, now=now) else None
+        if task is None or task.counted_by is not self._rules or not task.confirm(observation, now=now):
+            return None
+        return task.number
 
     def miss(self, ref: TaskRef, *, now: float) -> list[Change]:
         """Take an answer that does not know a task; nothing where it is not followed (any more)."""
@@ -213,19 +215,18 @@ class Tracker:
 
     def recount(self, *, after: int, limit: int, now: float) -> int | None:
         """Count the next so many tasks anew; return where to go on, None at the end."""
-        numbers = list(islice(self._tasks.irange(after, inclusive=(False, True)), limit))
-        for number in numbers:
-            with self._recounted(self._tasks[number], now):
-                pass
-        return numbers[-1] if numbers else None
+        tasks = list(islice(self._tasks.after(after), limit))
+        for task in tasks:
+            self._recount(task, now)
+        return tasks[-1].number if tasks else None
 
     def retire(self, *, now: float) -> bool:
         """Count some of those no more whose retention is over; say whether there may be more of them."""
         for _ in range(RETIRE_AT_ONCE):
-            if not self._ended or self._is_visible(self._ended[0][0], now):
+            task = self._tasks.get(self._ended[0][1]) if self._ended else None
+            if task is None or self._is_visible(task.finished_at, now):
                 return False
-            with self._recounted(self._tasks[self._ended[0][1]], now):
-                pass
+            self._recount(task, now)
         return True
 
     # ---- entries and their names -----------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ class Tracker:
     def _begin(self, state: TaskState) -> Entry:
         task = Entry(next(self._order), state.ref, state.first_seen_at, state.submitted_at, state.submission)
         task.state = state
-        self._tasks[task.number] = task
+        self._tasks.add(task)
         self._names.add(task)
         return task
 
@@ -271,7 +272,7 @@ class Tracker:
         return keep, [Change(ChangeKind.MERGED, last, into=keep.number)]
 
     def _forget(self, task: Entry) -> None:
-        del self._tasks[task.number]
+        self._tasks.remove(task)
         self._names.remove(task)
 
     def _rename(self, task: Entry, state: TaskState) -> None:
@@ -297,6 +298,10 @@ class Tracker:
             queue_seconds=step.queue_seconds,
             outcome=step.outcome,
         )
+
+    def _recount(self, task: Entry, now: float) -> None:
+        with self._recounted(task, now):
+            pass
 
     @contextmanager
     def _recounted(self, task: Entry, now: float) -> Iterator[None]:
