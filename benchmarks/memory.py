@@ -24,8 +24,6 @@ TASKS = 100_000
 SLICE = 200
 """So many tasks arrive, or are answered, at one time."""
 
-RUNNING = Observation(Status.RUNNING, estimated_credits=1.5, estimated_seconds=35.0)
-
 
 @dataclass
 class Plain:
@@ -62,9 +60,14 @@ def answered(tasks: int) -> tuple[Tracker, Schedule]:
     """The same, when each has been seen running."""
     tracker, schedule = followed(tasks)
     for number, task_id in enumerate(_ids(tasks)):
-        for change in tracker.observe(TaskRef("one", task_id), RUNNING, now=1e6 + number * 1.5):
+        for change in tracker.observe(TaskRef("one", task_id), _running(), now=1e6 + number * 1.5):
             schedule.put(change.task.number, Slot(1e6 + _due(number), 5.0))
     return tracker, schedule
+
+
+def _running() -> Observation:
+    """As it is decoded: with numbers of its own."""
+    return Observation(Status.RUNNING, estimated_credits=float("1.5"), estimated_seconds=float("35"))
 
 
 def _due(number: int) -> float:

@@ -18,12 +18,30 @@ HISTORY = 16
 """So many status changes of a task are remembered."""
 
 
+NUMBERS = 1000
+"""So many different numbers are kept to be shared."""
+
+
+class Numbers:
+    """One object for each number that comes again and again: estimates are alike, and each would take 24 bytes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[float, float] = {}
+
+    def one(self, number: float | None) -> float | None:
+        """The same number, the object that was seen first; where too many have been seen, itself."""
+        if number is None:
+            return None
+        if len(self._kept) < NUMBERS:
+            return self._kept.setdefault(number, number)
+        return self._kept.get(number, number)
+
+
 class Claim(msgspec.Struct, eq=False, gc=False):
     """One source's wish that a task be followed. ``round`` is that of the source's list that named it last."""
 
     order: int
     source: str
-    ref: TaskRef
     labels: TaskLabels
     submitted_at: float | None
     round: int
@@ -143,6 +161,11 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         self.misses = state.misses
         end = _End(state.credits_used, state.error_code, state.finished_at, state.duration)
         self.end = _OPEN if end == _OPEN else end
+
+    def hold(self, numbers: Numbers) -> None:
+        """Hold no other object for a number that many tasks have."""
+        self.eta_seconds = numbers.one(self.eta_seconds)
+        self.credits_estimated = numbers.one(self.credits_estimated)
 
     def confirm(self, observation: Observation, *, now: float) -> bool:
         """Take an answer if it says what the last one said, and tell whether it does."""

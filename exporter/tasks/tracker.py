@@ -14,7 +14,7 @@ from itertools import count, islice
 from sortedcontainers import SortedList
 
 from exporter.tasks.census import Census, Rules, Tally, share_of
-from exporter.tasks.entry import Claim, Entry
+from exporter.tasks.entry import Claim, Entry, Numbers
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.names import Names
@@ -68,6 +68,7 @@ class Tracker:
         self._duplicates = 0
         self._tasks = Numbered()
         self._names = Names()
+        self._numbers = Numbers()
         self._claims: dict[str, dict[TaskRef, Claim]] = {}
         self._visible: SortedList[int] = SortedList()
         self._ended: SortedList[tuple[float, int]] = SortedList()
@@ -146,7 +147,7 @@ class Tracker:
         state = told(known, item) if known else begin(item, now=now)
         task = found or self._begin(state)
         order = next(self._order) if found else task.number  # the number of a new task is its first claim's place, too
-        claim = claims[item.ref] = Claim(order, source, item.ref, item.labels, item.submitted_at, round_, task)
+        claim = claims[item.ref] = Claim(order, source, item.labels, item.submitted_at, round_, task)
         with self._recounted(task, now):
             task.claim_by(*task.claims, claim)
             self._rename(task, state)
@@ -289,6 +290,7 @@ class Tracker:
         else:
             with self._recounted(task, now):
                 task.state = step.state
+        task.hold(self._numbers)
         task.note_status(now)
         return Change(
             ChangeKind.ANSWERED,
