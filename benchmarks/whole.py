@@ -49,8 +49,10 @@ async def ours(url: str, in_flight: int) -> float:
         exporter = _exporter(Path(directory), url, in_flight)
         await exporter.start()
         try:
-            while (before := await _polls(exporter)) <= len(TASK_IDS):  # the first answer of each task is dearer
-                await asyncio.sleep(0.5)
+            before = 0.0
+            while before <= len(TASK_IDS):  # the first answer of each task is dearer
+                await asyncio.sleep(SECONDS / 4)
+                before = await _polls(exporter)
             began = time.process_time()
             await asyncio.sleep(SECONDS)
             after = await _polls(exporter)
