@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.accounting.series import Increments, Series
-from exporter.ledger.deciding import Decision, Fact, by_names
+from exporter.ledger.deciding import Decision, Fact
 from exporter.ledger.ledger import Count, Entry
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -71,8 +71,3 @@ def test_the_rows_that_a_new_one_replaces_are_stale_unless_the_task_has_ended() 
 
     assert (going_on.stale, len(going_on.open)) == ({1, 2}, 1)
     assert (over.stale, over.open) == (set(), [])
-
-
-def test_names_are_looked_for_by_account_and_kind() -> None:
-    refs = [BOTH, TaskRef("a", "t2"), TaskRef("b", None, "x")]
-    assert by_names(refs) == {("a", "task_id"): {"t", "t2"}, ("a", "out_task_id"): {"x"}, ("b", "out_task_id"): {"x"}}
