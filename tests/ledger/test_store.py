@@ -442,7 +442,7 @@ def test_only_what_may_be_pruned_is_offered_in_steps_the_oldest_first(ledger: Sq
 
 
 def test_a_row_that_was_written_in_between_is_left_alone(ledger: SqliteLedger) -> None:
-    """The number of the highest row is given away again: what was looked at is told by more than its number."""
+    """It keeps its number, and that of a deleted one is given away again: a row is told by more than its number."""
     commit(ledger, Entry(begun("one")))
     look(ledger, now=T0 + 10 + 6 * DAY)
     aged = ledger.aged(before=T0 + 10 + 8 * DAY, except_accounts=(), limit=500)
