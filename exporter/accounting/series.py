@@ -17,7 +17,7 @@ VALUE = ""
 SUM = "sum"
 
 SHARED = 10_000
-"""So many series are remembered for the events that come next; beyond them they are made anew, to the same effect."""
+"""So many series are remembered for the events that come next; the rest are made anew each time, to the same effect."""
 
 SHOWN = "shown"
 """The part that tells that a series has been shown at 0 (see ``Counter.is_announced``)."""
