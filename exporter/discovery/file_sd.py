@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from exporter.discovery.globs import directories, matching
-from exporter.discovery.lists import MAX_IDS, Format, ListParser, max_bytes
+from exporter.discovery.lists import ListParser, max_bytes
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -24,6 +24,7 @@ from exporter.discovery.source import (
     source_name,
 )
 from exporter.discovery.watch import Watch
+from exporter.discovery.written import MAX_IDS, Format
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import FileSdSettings
 from exporter.tasks.item import Item

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from exporter.discovery.lists import Format, ListParser, max_bytes
+from exporter.discovery.lists import ListParser, max_bytes
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -24,6 +24,7 @@ from exporter.discovery.source import (
     short_digest,
     source_name,
 )
+from exporter.discovery.written import Format
 from exporter.secrets import SecretSource
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import HttpSdSettings, TlsSettings

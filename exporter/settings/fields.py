@@ -131,6 +131,11 @@ def _label_value(text: str) -> str:
     return text
 
 
+def task_id(value: object) -> str:
+    """The id that a value of a document is; ValueError says why it is none."""
+    return _task_id(_text(value))
+
+
 def _task_id(text: str) -> str:
     if len(text) > MAX_VALUE or not text.isprintable() or " " in text:
         raise ValueError(f"expected an id: printable, without spaces, {MAX_VALUE} characters at most")
