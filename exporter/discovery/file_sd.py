@@ -61,7 +61,7 @@ class FileSource:
 
     async def run(self, listener: Listener, dependencies: SourceDependencies) -> None:
         """Report what the files name, for ever."""
-        refreshes, watch = Refreshes(listener), Watch(dependencies.log)
+        refreshes, watch = Refreshes(listener, dependencies.threads), Watch(dependencies.log)
         read = partial(self._read, Files(self.globs, self.parser), watch)
         try:
             while True:

@@ -82,7 +82,8 @@ class HttpSource:
 
     async def run(self, listener: Listener, dependencies: SourceDependencies) -> None:
         """Report what the URL answers, for ever."""
-        refreshes, answers = Refreshes(listener), _Answers(self.parser, shown_url(self.settings.url))
+        refreshes = Refreshes(listener, dependencies.threads)
+        answers = _Answers(self.parser, shown_url(self.settings.url))
         await dependencies.clock.sleep(dependencies.random.uniform(0, START_SPREAD))
         while True:
             await refreshes.report(self._read(answers, dependencies))

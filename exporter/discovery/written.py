@@ -6,15 +6,17 @@ other threads: what C code takes in one go is a few kilobytes of the text, or on
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from json import JSONDecodeError
 from json.scanner import py_make_scanner  # type: ignore[attr-defined] # its stub knows the other one alone
 from pathlib import PurePath
 
 from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
 from exporter.settings.reader import MAX_VALUES, read_items
+from exporter.settings.seen import FirstSeen
 
 MAX_IDS = 100_000
 """What one list may hold where nothing else is said; it may have as many items."""
@@ -24,6 +26,9 @@ VALUES_A_TASK = 20
 
 API_PREFIX = "task_"
 """Where an id stands alone, one that begins so is the API's own; any other is the caller's."""
+
+LINES = 1000
+"""Lines of a text that are one item."""
 
 WINDOW = 4096
 """Characters of JSON that C code may read in one go."""
@@ -173,24 +178,50 @@ def _no_constant(name: str) -> object:
 
 
 def _text(text: str, name: str, most: int) -> Written:
-    """One item of all lines. One that stands twice counts once: a script that appends need not look first."""
-    lines: dict[str, int] = {}
-    for number, line in enumerate(_lines(text), start=1):
-        if (word := line.strip()) and not word.startswith("#"):
-            lines.setdefault(word, number)
-        if len(lines) > most:
-            break  # it is refused
-    ids: dict[str, list[str]] = {}
-    for word in lines:
-        ids.setdefault("task_ids" if word.startswith(API_PREFIX) else "out_task_ids", []).append(word)
+    """Items of some lines each. One that stands twice counts once: a script that appends need not look first."""
+    words = _words(text, most)
+    latest = _Lines()
 
-    def fault(path: KeyPath, message: str) -> Fault:
+    def items() -> Iterator[object]:
+        while some := list(islice(words, LINES)):
+            latest.take(some)
+            yield latest.ids
+
+    return Written(items(), lambda path, message: Fault(name, latest.number(path), "", message))
+
+
+def _words(text: str, most: int) -> Iterator[tuple[str, int]]:
+    """What stands on each line and which that is, each word once; more than ``most`` are refused, and not all read."""
+    seen, count = FirstSeen(most), 0
+    for number, line in enumerate(_lines(text), start=1):
+        if (word := line.strip()) and not word.startswith("#") and seen.at(word, number) == number:
+            yield word, number
+            count += 1
+            if count > most:
+                return
+
+
+class _Lines:
+    """The lines of one item: the ids they are, and where each of these stands."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, list[str]] = {}
+        self._numbers: dict[str, list[int]] = {}
+
+    def take(self, words: Iterable[tuple[str, int]]) -> None:
+        """Be these, in place of those before."""
+        self.ids, self._numbers = {}, {}
+        for word, number in words:
+            key = "task_ids" if word.startswith(API_PREFIX) else "out_task_ids"
+            self.ids.setdefault(key, []).append(word)
+            self._numbers.setdefault(key, []).append(number)
+
+    def number(self, path: KeyPath) -> int:
+        """The line of the id at a path, 0 where that is none's."""
         match path:
             case (_, str(key), int(at)):
-                return Fault(name, lines[ids[key][at]], "", message)
-        return Fault(name, 0, "", message)
-
-    return Written(iter([ids] if ids else []), fault)
+                return self._numbers[key][at]
+        return 0
 
 
 def _lines(text: str) -> Iterator[str]:
