@@ -32,6 +32,7 @@ from exporter.settings.fields import (
     Name,
     Number,
     PollStrategy,
+    Rate,
     Scheme,
     Strategy,
     TaskId,
@@ -177,7 +178,7 @@ class AccountSettings(Part):
     ] = None
     max_in_flight: Annotated[Whole, Field(ge=1, le=1000, description="Requests at once, at most.")] = 2
     max_requests_per_second: Annotated[
-        Number, Field(gt=0, le=1_000_000, description="Requests per second, at most.")
+        Rate, Field(description="Requests per second, at most; unlimited: as many as max_in_flight lets through.")
     ] = 10.0
     timeout: Annotated[Duration, between("100ms", "5m"), Field(description="How long one request may take in all.")] = (
         10.0
