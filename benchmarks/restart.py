@@ -13,7 +13,7 @@ from itertools import count
 
 from benchmarks._rounds import compare
 from benchmarks.commit import entry
-from exporter.intake.intake import SLICE
+from exporter.intake.intake import RECALLED
 from exporter.ledger.ledger import Batch, Entry
 from exporter.ledger.store import SqliteLedger
 from exporter.tasks.identity import TaskRef
@@ -65,8 +65,8 @@ class Restart:
         ledger.close()
 
     def _recall(self, ledger: SqliteLedger) -> None:
-        for first in range(0, len(self._refs), SLICE):
-            some = self._refs[first : first + SLICE]
+        for first in range(0, len(self._refs), RECALLED):
+            some = self._refs[first : first + RECALLED]
             assert len(ledger.recall(some, now=0.0)) == len(some)
 
     def _timed(self, step: str, work: Callable[[], object]) -> None:

@@ -23,11 +23,14 @@ from exporter.tasks.tracker import Change, Tracker
 
 T = TypeVar("T")
 
-SLICE = 500
-"""So many tasks are looked up in the ledger at once, and taken or dropped in one turn at most."""
-
 TURN = 0.001
 """So many seconds tasks are taken or dropped before the event loop comes round again."""
+
+SLICE = 200
+"""So many tasks are taken or dropped before it does, however fast that goes."""
+
+RECALLED = 500
+"""So many tasks are looked up in the ledger at once."""
 
 RECOUNTED = 20
 """So many are counted anew between two looks at the time."""
@@ -134,9 +137,10 @@ class Intake:
         """Count every task by the tracker's rules, which have changed."""
         after: int | None = -1
         while after is not None:
-            ends_at = self._clock.monotonic() + TURN
-            while after is not None and self._clock.monotonic() < ends_at:
+            for _ in self._in_time(range(SLICE // RECOUNTED)):
                 after = self._tracker.recount(after=after, limit=RECOUNTED, now=self._clock.wall())
+                if after is None:
+                    break
             await asyncio.sleep(0)
 
     async def _recall(self, items: Sequence[Item]) -> Memory:
@@ -212,4 +216,4 @@ class Intake:
 
 
 def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[at : at + SLICE] for at in range(0, len(values), SLICE))
+    return (values[at : at + RECALLED] for at in range(0, len(values), RECALLED))
