@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
@@ -119,9 +119,10 @@ class Intake:
         """
         rounds = {source: self._tracker.begin_round() for source in lists}
         for source, items in lists.items():
-            for some in _slices(items):
-                known = await self._recall(some) if memory is None else memory
-                await self._claim(source, some, known, rounds[source])
+            if memory is None:
+                await self._recall_and_claim(source, items, rounds[source])
+            else:
+                await self._claim(source, items, memory, rounds[source])
         for source, round_ in rounds.items() if drops else ():
             await self._release(source, self._unclaimed(source, round_))
 
@@ -142,6 +143,19 @@ class Intake:
                 if after is None:
                     break
             await asyncio.sleep(0)
+
+    async def _recall_and_claim(self, source: str, items: Sequence[Item], round_: int) -> None:
+        """Look the next items up in the ledger, which has a thread of its own, while some are taken."""
+        recalling: asyncio.Task[Memory] | None = None
+        try:
+            for some, following in pairwise(chain(_slices(items), [()])):
+                known = await (recalling or self._recall(some))
+                recalling = asyncio.create_task(self._recall(following)) if following else None
+                await self._claim(source, some, known, round_)
+        finally:
+            if recalling is not None:
+                recalling.cancel()
+                await asyncio.gather(recalling, return_exceptions=True)
 
     async def _recall(self, items: Sequence[Item]) -> Memory:
         new = [item.ref for item in items if not self._tracker.is_followed(item.ref)]
