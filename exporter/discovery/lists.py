@@ -118,12 +118,13 @@ def _targets(written: Written, defaults: Defaults, most: int) -> Iterator[Target
     """The targets of the items, one each; ConfigError, at the end if there is a fault anywhere."""
     reader = TargetReader(TargetSettings(model=defaults.model, labels=defaults.labels), defaults.declared)
     faults: list[Fault] = []
+    more: list[Fault] = []
     ids = 0
     for at, item in enumerate(written.items):
         ids += _ids(item)
         if at >= most or ids > most:
             raise ConfigError([written.fault((), f"has more than {most} items or ids, the most that is allowed")])
-        if len(faults) > MAX_FAULTS:
+        if more:
             continue  # what is no list at all shows at its end
         target = reader.read(item, at=at, most_faults=MAX_FAULTS + 1)
         if isinstance(target, TargetSettings):
@@ -131,9 +132,9 @@ def _targets(written: Written, defaults: Defaults, most: int) -> Iterator[Target
             continue
         faults += (written.fault(*complaint) for complaint in target)
         if len(faults) > MAX_FAULTS:
-            faults[MAX_FAULTS:] = [written.fault((at,), f"more than {MAX_FAULTS} faults; no more are looked for")]
-    if faults := [*written.faults, *faults]:
-        raise ConfigError(in_order(faults))
+            more = [written.fault((at,), f"more than {MAX_FAULTS} faults; no more are looked for")]
+    if faults := [*written.faults, *faults[:MAX_FAULTS]]:
+        raise ConfigError([*in_order(faults), *more])
 
 
 def _ids(item: object) -> int:
