@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from exporter.discovery.globs import directories, matching
-from exporter.discovery.lists import ListParser, max_bytes
+from exporter.discovery.lists import ListParser
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -33,7 +33,11 @@ from exporter.tasks.item import Item
 def file_sources(entries: Iterable[FileSdSettings], parser: ListParser) -> Iterator["FileSource"]:
     """The sources of a group's ``file_sd_configs``."""
     return (
-        FileSource(tuple(sorted({*entry.files})), entry.refresh_interval, replace(parser, max_tasks=entry.max_tasks))
+        FileSource(
+            tuple(sorted({*entry.files})),
+            entry.refresh_interval,
+            replace(parser, max_tasks=entry.max_tasks, max_bytes=entry.max_bytes),
+        )
         for entry in entries
     )
 
@@ -121,7 +125,7 @@ class Files:
         """What holds of a file now; None where there is none."""
         before = self._files.get(path, _File())
         try:
-            content = _content(path, max_bytes(self._parser.max_tasks))
+            content = _content(path, self._parser.longest)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
                 return None

@@ -47,6 +47,12 @@ class ListParser:
     group: str
     defaults: Defaults
     max_tasks: int | None = None
+    max_bytes: int | None = None
+
+    @property
+    def longest(self) -> int:
+        """How many bytes a list may have."""
+        return self.max_bytes or max_bytes(self.max_tasks)
 
     @classmethod
     def of(cls, group: GroupSettings, declared: Sequence[str]) -> Self:
@@ -55,7 +61,8 @@ class ListParser:
 
     def parse(self, content: bytes, form: Format, *, name: str) -> tuple[Item, ...]:
         """The items of a list, as ``parse_list``."""
-        targets = _parsed(content, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
+        text = decode(content, file=name, max_bytes=self.longest)
+        targets = _parsed(text, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
         return tuple(_items(targets, account=self.account, group=self.group))
 
 
@@ -66,7 +73,8 @@ def parse_list(
 
     Raises ConfigError with every fault: of YAML and text with its line, of JSON with its path.
     """
-    return tuple(_parsed(content, form, name=name, defaults=defaults, max_tasks=max_tasks))
+    text = decode(content, file=name, max_bytes=max_bytes(max_tasks))
+    return tuple(_parsed(text, form, name=name, defaults=defaults, max_tasks=max_tasks))
 
 
 def parse_items(items: Sequence[object], *, name: str, defaults: Defaults) -> tuple[TargetSettings, ...]:
@@ -107,10 +115,9 @@ def _items(targets: Iterable[TargetSettings], *, account: str, group: str) -> It
 
 
 def _parsed(
-    content: bytes, form: Format, *, name: str, defaults: Defaults, max_tasks: int | None
+    text: str, form: Format, *, name: str, defaults: Defaults, max_tasks: int | None
 ) -> Iterator[TargetSettings]:
     most = MAX_IDS if max_tasks is None else max_tasks
-    text = decode(content, file=name, max_bytes=max_bytes(max_tasks))
     return _targets(read_written(text, form, name=name, most=most), defaults, most)
 
 

@@ -42,6 +42,8 @@ from exporter.settings.fields import (
     between,
 )
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -209,6 +211,10 @@ class FileSdSettings(Part):
     max_tasks: Annotated[
         Whole, Field(ge=1, le=10_000_000, description="The files name at most so many tasks; more are refused.")
     ] = 100_000
+    max_bytes: Annotated[
+        Whole | None,
+        Field(ge=MIB, le=2000 * MIB, description="A file has so many bytes at most, 16 MiB or 128 a task unless said."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +247,10 @@ class HttpSdSettings(Part):
     max_tasks: Annotated[
         Whole, Field(ge=1, le=10_000_000, description="A list names at most so many tasks; more are refused.")
     ] = 100_000
+    max_bytes: Annotated[
+        Whole | None,
+        Field(ge=MIB, le=2000 * MIB, description="A list has so many bytes at most, 16 MiB or 128 a task unless said."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

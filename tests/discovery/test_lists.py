@@ -382,3 +382,7 @@ def test_a_list_of_more_tasks_than_usual_may_be_longer() -> None:
 
     assert max_bytes(MAX_IDS) == max_bytes(1) == usual
     assert max_bytes(1_000_000) == 1_000_000 * lists.BYTES_A_TASK > usual
+    parser = ListParser.of(GROUP, ())
+    assert parser.longest == usual
+    assert replace(parser, max_tasks=1_000_000).longest == max_bytes(1_000_000)
+    assert replace(parser, max_tasks=1_000_000, max_bytes=5).longest == 5
