@@ -81,9 +81,10 @@ def _answer(_: httpx.Request) -> httpx.Response:
 
 @asynccontextmanager
 async def watched(phase: str) -> AsyncIterator[None]:
+    """Note the longest stall, for ever."""
     """Print the longest stall of what happens within."""
     stall = Stall()
-    watching = asyncio.create_task(_watch(stall))
+    watching = asyncio.create_task(watch(stall))
     began = time.perf_counter()
     yield
     stall.seconds = time.perf_counter() - began
@@ -93,7 +94,8 @@ async def watched(phase: str) -> AsyncIterator[None]:
     print(f"{phase:10} {stall.seconds:8.1f} s  longest stall {stall.longest * 1e3:6.1f} ms", flush=True)
 
 
-async def _watch(stall: Stall) -> None:
+async def watch(stall: Stall) -> None:
+    """Note the longest stall, for ever."""
     before, worked = time.perf_counter(), time.process_time()
     while True:
         await asyncio.sleep(TURN)

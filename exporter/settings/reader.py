@@ -22,6 +22,9 @@ MAX_DEPTH = 20
 MAX_VALUES = 2_000_000
 """What one text may grow to; an anchor counts as often as it is used."""
 
+MAX_KEYS = 1000
+"""In one mapping."""
+
 MAX_FAULTS = 1000
 """After so many in one text no more are looked for."""
 
@@ -278,6 +281,8 @@ class _Reader:
         return members
 
     def _member(self, members: Mapping, event: ev.ScalarEvent, path: KeyPath) -> None:
+        if len(members) >= MAX_KEYS:
+            raise self._fatal(event, path, f"more than {MAX_KEYS} keys; no more are allowed")
         key, line = event.value, _line(event)
         value = self._value(next(self._events), (*path, key))
         if key in members:

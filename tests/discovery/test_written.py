@@ -95,7 +95,7 @@ HOSTILE = {
     "many YAML keys": (
         Format.YAML,
         "- {" + ", ".join(f"k{number}: 1" for number in range(MANY)) + "}",
-        "1: [0]: has more than 100 keys",
+        "1: [0]: more than 1000 keys; no more are allowed",
     ),
     "tags": (Format.YAML, "- task_ids: [" + ", ".join(["!t a"] * MANY) + "]", "1: [0].task_ids[0]: tags (!...)"),
     "deep YAML": (Format.YAML, "[" * MANY, "1: [0][0][0]: more than 20 levels"),
