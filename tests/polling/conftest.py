@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from exporter.intake.intake import Intake
+from exporter.ledger.ledger import LedgerView
 from exporter.polling.cadence import PublishedCadence
 from exporter.polling.poller import Poller
 from exporter.settings.model import PollSettings
@@ -26,6 +27,7 @@ class NoMemory:
     """A ledger that knows of no task."""
 
     is_full = False
+    view = LedgerView()
 
     async def recall(self, refs: Sequence[TaskRef]) -> Mapping[TaskRef, TaskState]:
         return {}

@@ -11,7 +11,7 @@ from exporter.discovery import configured_sources
 from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import DispatcherError, Reason
 from exporter.intake.intake import Intake
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import LedgerError, LedgerView
 from exporter.metrics.limits import LabelLimits
 from exporter.registration.registry import Registry, registered_source
 from exporter.service.accounts import Accounts, AccountsPlan
@@ -42,6 +42,7 @@ RUNNING = Settings(accounts=(), task_groups=(ONE, OTHER, FILES))
 
 class Ledger:
     is_full = False
+    view = LedgerView()
 
     def __init__(self) -> None:
         self.fault: Exception | None = None
