@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +15,12 @@ from exporter.metrics.snapshot import Snapshot
 
 Numbers = list[float]
 """A counter's value alone; or a histogram's counts by bucket, not cumulated, +Inf among them, and then its sum."""
+
+
+Exemplars = Mapping[tuple[Accumulated, LabelValues], Mapping[int, Exemplar]]
+"""The latest event of each number that has one: by family and label values, then by the number's position."""
+
+ACCUMULATED = tuple(family for family in FAMILIES if isinstance(family, Accumulated))
 
 
 class Cell(NamedTuple):
@@ -35,35 +42,48 @@ class Counted:
 
     label_sets: tuple[LabelValues, ...]
     numbers: Mapping[Accumulated, Mapping[LabelValues, Numbers]]
-    exemplars: Mapping[Cell, Exemplar]
+    exemplars: Exemplars
     announced: tuple[Series, ...] = ()
 
 
-def counters(snapshot: Snapshot, labelling: Labelling) -> Counted:
-    """The totals as they are to be shown, each known label set from 0 on."""
-    cells = _Cells(labelling)
-    found = [(cell, series, amount) for series, amount in snapshot.totals.items() if (cell := cells.find(series))]
-    label_sets = _label_sets(snapshot, labelling, (cell for cell, _, _ in found))
-    announced = tuple(series for cell, series, _ in found if _is_withheld(cell.family, series, snapshot.totals))
-    owners = {**labelling.present, Scope.TASKS: label_sets}
-    numbers = {family: _zeros(family, owners[family.scope]) for family in FAMILIES if isinstance(family, Accumulated)}
-    withheld = frozenset(announced)
-    for (family, values, position), series, amount in found:
-        own = numbers[family].setdefault(values, [0.0] * family.cells)
-        own[position] += 0.0 if series in withheld else amount
-    exemplars = {series: each for series, each in snapshot.exemplars.items() if series not in withheld}
-    return Counted(label_sets, numbers, _latest(exemplars, cells), announced)
+class Counters:
+    """Fits the totals of one snapshot after the other to a labelling; where each stored series belongs is remembered."""
+
+    def __init__(self, labelling: Labelling) -> None:
+        self._labelling = labelling
+        self._cells = _Cells(labelling)
+
+    def of(self, snapshot: Snapshot) -> Counted:
+        """The totals as they are to be shown, each known label set from 0 on."""
+        find, labelling = self._cells.find, self._labelling
+        found = [(cell, series, amount) for series, amount in snapshot.totals.items() if (cell := find(series))]
+        label_sets = _label_sets(snapshot, labelling, (cell for cell, _, _ in found))
+        announced = tuple(series for cell, series, _ in found if _is_withheld(cell.family, series, snapshot.totals))
+        withheld = frozenset(announced)
+        owners = {**labelling.present, Scope.TASKS: label_sets}
+        numbers = {family: _zeros(family, owners[family.scope]) for family in ACCUMULATED}
+        for (family, values, position), series, amount in found:
+            own = numbers[family].setdefault(values, [0.0] * family.cells)
+            own[position] += 0.0 if series in withheld else amount
+        exemplars = {series: each for series, each in snapshot.exemplars.items() if series not in withheld}
+        return Counted(label_sets, numbers, _latest(exemplars, self._cells), announced)
 
 
 class _Cells:
-    """Finds the cells of stored series; those of one histogram share their labels, which are fitted once."""
+    """Finds the cells of stored series, each once; those of one histogram share their labels."""
 
     def __init__(self, labelling: Labelling) -> None:
         self._labelling = labelling
         self._fitted: dict[tuple[Accumulated, Labels], LabelValues] = {}
+        self._found: dict[Series, Cell | None] = {}
 
     def find(self, series: Series) -> Cell | None:
         """Where a series belongs; None where the catalogue or the configuration does not have it any more."""
+        if series not in self._found:
+            self._found[series] = self._find(series)
+        return self._found[series]
+
+    def _find(self, series: Series) -> Cell | None:
         family = BY_NAME.get(series.family)
         if not isinstance(family, Accumulated):
             return None
@@ -92,12 +112,15 @@ def _is_withheld(family: Accumulated, series: Series, totals: Mapping[Series, fl
     return isinstance(family, Counter) and family.is_withheld(series.labels, totals)
 
 
-def _latest(exemplars: Mapping[Series, Exemplar], cells: _Cells) -> dict[Cell, Exemplar]:
-    latest: dict[Cell, Exemplar] = {}
+def _latest(exemplars: Mapping[Series, Exemplar], cells: _Cells) -> Exemplars:
+    latest: defaultdict[tuple[Accumulated, LabelValues], dict[int, Exemplar]] = defaultdict(dict)
     for series, exemplar in exemplars.items():
         cell = cells.find(series)
-        if cell and (cell not in latest or latest[cell].at <= exemplar.at):
-            latest[cell] = exemplar
+        if cell:
+            own = latest[cell.family, cell.values]
+            before = own.get(cell.position)
+            if before is None or before.at <= exemplar.at:
+                own[cell.position] = exemplar
     return latest
 
 

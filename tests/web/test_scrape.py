@@ -137,7 +137,8 @@ async def test_the_loop_goes_on_while_a_page_is_made_and_a_storm_is_turned_away(
     async with browse(
         FakeExporter(shown=lambda: cast("Snapshot", Slow())), RenderSlots(at_once=1, waiting=1)
     ) as client:
-        scrapes = {asyncio.create_task(client.get("/metrics")) for _ in range(3)}
+        pages = ("python_info", "bytespike_up", "bytespike_tasks")
+        scrapes = {asyncio.create_task(client.get("/metrics", params={"name[]": name})) for name in pages}
         [first], others = await asyncio.wait(scrapes, return_when=asyncio.FIRST_COMPLETED)
         assert (await client.get("/-/healthy")).status_code == 200
         released.set()

@@ -1,0 +1,182 @@
+"""A page written piece by piece: the same bytes that the client library would write of the collector's families.
+
+What is remembered from one page to the next is only what was written of what: a page depends on its snapshot alone.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from exporter.accounting.series import Exemplar, Series
+from exporter.metrics.blocks import Block
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.collector import as_shown, bare
+from exporter.metrics.counters import Counted, Counters, Numbers
+from exporter.metrics.family import Accumulated, Counter, Family, Histogram, Instantaneous, Scope
+from exporter.metrics.gauges import Gauges, overall_gauges
+from exporter.metrics.labelling import Labelling, LabelValues
+from exporter.metrics.packing import Piece
+from exporter.metrics.snapshot import Snapshot
+from exporter.metrics.task_lines import TaskLines
+from exporter.metrics.writing import line, openmetrics_heading, prefix, text_heading
+
+SMALL = 1 << 15
+"""Pieces of fewer bytes are joined: to keep each of them ready would cost more than it saves."""
+
+Amount = tuple[Numbers, Mapping[int, Exemplar]]
+"""The numbers of one series and, by their positions, the exemplars of those that show one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What stands on a page, and the stored series that it shows at 0 and that may count on the next one."""
+
+    pieces: tuple[Piece, ...]
+    announced: tuple[Series, ...]
+
+
+class PageWriter:
+    """Writes one page after the other; never two at once."""
+
+    def __init__(self) -> None:
+        self._ready: _Ready | None = None
+
+    def write(self, snapshot: Snapshot, *, openmetrics: bool, families: Collection[Family] = FAMILIES) -> Page:
+        """The page of a snapshot, of these families; the ``# EOF`` of OpenMetrics is not on it."""
+        labelling = Labelling.of(snapshot)
+        ready, self._ready = self._ready, None  # where it fails half way, nothing of it is gone on with
+        if ready is None or ready.labelling != labelling:
+            ready = _Ready(labelling)
+        page = ready.page(snapshot, openmetrics=openmetrics, families=families)
+        self._ready = ready
+        return page
+
+
+class _Ready:
+    """All that is ready under one labelling."""
+
+    def __init__(self, labelling: Labelling) -> None:
+        self.labelling = labelling
+        self._counters = Counters(labelling)
+        self._tasks = TaskLines(labelling)
+        self._forms: dict[bool, _Form] = {}
+
+    def page(self, snapshot: Snapshot, *, openmetrics: bool, families: Collection[Family]) -> Page:
+        counted = self._counters.of(snapshot)
+        current = overall_gauges(snapshot, self.labelling, counted.label_sets)
+        for _ in self._tasks.update(snapshot.census.listed):
+            pass
+        if openmetrics not in self._forms:
+            self._forms[openmetrics] = _Form(self.labelling.user, openmetrics=openmetrics)
+        form, pieces = self._forms[openmetrics], list[Piece]()
+        for family in FAMILIES:
+            if family not in families:
+                continue
+            if family.scope is Scope.TASK:
+                own: Iterable[Piece] = self._tasks.pieces(family, now=snapshot.census.at)
+            else:
+                own = form.pieces(family, counted, current)
+            pieces += form.headed(family, own)
+        return Page(tuple(_gathered(pieces)), counted.announced)
+
+
+class _Form:
+    """The families in one format."""
+
+    def __init__(self, user: tuple[str, ...], *, openmetrics: bool) -> None:
+        heading = openmetrics_heading if openmetrics else text_heading
+        self._has_exemplars = openmetrics
+        self._headings = {family: Piece((heading(bare(family, user)).lines().encode(),)) for family in FAMILIES}
+        self._gauges = {
+            family: Block(_gauge_writer(family, family.label_names(user)))
+            for family in FAMILIES
+            if isinstance(family, Instantaneous)
+        }
+        self._counters = {
+            family: Block(_writer(family, family.label_names(user)))
+            for family in FAMILIES
+            if isinstance(family, Accumulated)
+        }
+
+    def headed(self, family: Family, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """A family's lines under its heading; nothing where it has none."""
+        pieces = [piece for piece in pieces if piece.size]
+        if pieces:
+            yield self._headings[family]
+            yield from pieces
+
+    def pieces(self, family: Family, counted: Counted, current: Gauges) -> Iterable[Piece]:
+        """The lines of a family, but for those of single tasks."""
+        if isinstance(family, Instantaneous):
+            return self._gauges[family].pieces(current[family].items())
+        if isinstance(family, Accumulated):
+            return self._counters[family].pieces(self._amounts(family, counted))
+        raise TypeError(f"{family.name} is of no kind that can be shown")
+
+    def _amounts(self, family: Accumulated, counted: Counted) -> Iterator[tuple[LabelValues, Amount]]:
+        for values, numbers in sorted(counted.numbers[family].items()):
+            exemplars = counted.exemplars.get((family, values), {}) if self._has_exemplars else {}
+            yield values, (numbers, exemplars)
+
+
+def _gauge_writer(family: Family, names: tuple[str, ...]) -> Callable[[LabelValues, float], str]:
+    before = prefix(family.name, names)
+    return lambda values, value: line(before(values), value)
+
+
+def _writer(family: Accumulated, names: tuple[str, ...]) -> Callable[[LabelValues, Amount], str]:
+    match family:
+        case Counter():
+            return _counter_writer(family, names)
+        case Histogram():
+            return _histogram_writer(family, names)
+        case _:
+            raise TypeError(f"{family.name} is of no kind that can be shown")
+
+
+def _counter_writer(family: Counter, names: tuple[str, ...]) -> Callable[[LabelValues, Amount], str]:
+    before = prefix(f"{family.name.removesuffix('_total')}_total", names)
+
+    def write(values: LabelValues, amount: Amount) -> str:
+        (value,), exemplars = amount
+        return line(before(values), value, as_shown(exemplars.get(0)))
+
+    return write
+
+
+def _histogram_writer(family: Histogram, names: tuple[str, ...]) -> Callable[[LabelValues, Amount], str]:
+    bucket, count, total = (
+        prefix(f"{family.name}_bucket", (*names, "le")),
+        prefix(f"{family.name}_count", names),
+        prefix(f"{family.name}_sum", names),
+    )
+    bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
+
+    def write(values: LabelValues, amount: Amount) -> str:
+        numbers, exemplars = amount
+        counts = list(accumulate(numbers[:-1]))
+        lines = [
+            line(bucket((*values, le)), number, as_shown(exemplars.get(position)))
+            for position, (le, number) in enumerate(zip(bounds, counts, strict=True))
+        ]
+        return "".join([*lines, line(count(values), counts[-1]), line(total(values), numbers[-1])])
+
+    return write
+
+
+def _gathered(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same lines in fewer pieces."""
+    small: list[bytes] = []
+    for piece in pieces:
+        if piece.size < SMALL:
+            small += piece.texts
+            continue
+        yield from _whole(small)
+        small = []
+        yield piece
+    yield from _whole(small)
+
+
+def _whole(texts: list[bytes]) -> Iterator[Piece]:
+    if texts:
+        yield Piece(texts)
