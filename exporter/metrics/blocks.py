@@ -8,7 +8,7 @@ from exporter.metrics.packing import Piece
 
 Shown = TypeVar("Shown")
 
-CHUNK = 1024
+CHUNK = 256
 """So many series make a piece, which is compressed again when one of them has changed."""
 
 

@@ -47,7 +47,7 @@ class Counted:
 
 
 class Counters:
-    """Fits the totals of one snapshot after the other to a labelling; where each stored series belongs is remembered."""
+    """Fits the totals of one snapshot after the other to a labelling, and remembers where each series belongs."""
 
     def __init__(self, labelling: Labelling) -> None:
         self._labelling = labelling

@@ -81,15 +81,16 @@ def standard_collectors() -> tuple[Collector, ...]:
 
 
 class Renderer:
-    """Renders one snapshot after the other, in any thread, but never two at once; what it has written it writes no more.
+    """Renders one snapshot after the other, in any thread, but never two at once. What is written is kept ready.
 
-    ``collectors`` are shown behind the snapshot.
+    ``collectors`` are shown behind the snapshot. ``breathe`` is called now and then: for a moment, somebody else may
+    have the interpreter.
     """
 
-    def __init__(self, collectors: Sequence[Collector] = ()) -> None:
+    def __init__(self, collectors: Sequence[Collector] = (), *, breathe: Callable[[], None] = lambda: None) -> None:
         self._collectors = collectors
         self._others = _registry(*collectors)
-        self._writer = PageWriter()
+        self._writer = PageWriter(breathe)
 
     def render(self, snapshot: Snapshot, wanted: Wanted) -> Rendered:
         """The page of a snapshot, in the format and encoding that are asked for."""

@@ -20,7 +20,7 @@ from exporter.metrics.snapshot import Snapshot
 from exporter.metrics.task_lines import TaskLines
 from exporter.metrics.writing import line, openmetrics_heading, prefix, text_heading
 
-SMALL = 1 << 15
+SMALL = 1 << 13
 """Pieces of fewer bytes are joined: to keep each of them ready would cost more than it saves."""
 
 Amount = tuple[Numbers, Mapping[int, Exemplar]]
@@ -36,9 +36,10 @@ class Page:
 
 
 class PageWriter:
-    """Writes one page after the other; never two at once."""
+    """Writes one page after the other, never two at once; ``breathe`` is called after each millisecond or so."""
 
-    def __init__(self) -> None:
+    def __init__(self, breathe: Callable[[], None]) -> None:
+        self._breathe = breathe
         self._ready: _Ready | None = None
 
     def write(self, snapshot: Snapshot, *, openmetrics: bool, families: Collection[Family] = FAMILIES) -> Page:
@@ -46,7 +47,7 @@ class PageWriter:
         labelling = Labelling.of(snapshot)
         ready, self._ready = self._ready, None  # where it fails half way, nothing of it is gone on with
         if ready is None or ready.labelling != labelling:
-            ready = _Ready(labelling)
+            ready = _Ready(labelling, self._breathe)
         page = ready.page(snapshot, openmetrics=openmetrics, families=families)
         self._ready = ready
         return page
@@ -55,17 +56,16 @@ class PageWriter:
 class _Ready:
     """All that is ready under one labelling."""
 
-    def __init__(self, labelling: Labelling) -> None:
+    def __init__(self, labelling: Labelling, breathe: Callable[[], None]) -> None:
         self.labelling = labelling
         self._counters = Counters(labelling)
-        self._tasks = TaskLines(labelling)
+        self._tasks = TaskLines(labelling, breathe)
         self._forms: dict[bool, _Form] = {}
 
     def page(self, snapshot: Snapshot, *, openmetrics: bool, families: Collection[Family]) -> Page:
         counted = self._counters.of(snapshot)
         current = overall_gauges(snapshot, self.labelling, counted.label_sets)
-        for _ in self._tasks.update(snapshot.census.listed):
-            pass
+        self._tasks.update(snapshot.census.listed)
         if openmetrics not in self._forms:
             self._forms[openmetrics] = _Form(self.labelling.user, openmetrics=openmetrics)
         form, pieces = self._forms[openmetrics], list[Piece]()

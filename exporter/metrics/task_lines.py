@@ -6,7 +6,7 @@ change with every page: their lines are kept with a hole for the number, and tho
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -30,12 +30,15 @@ MOST_TEMPLATES = 10_000
 EXPONENT_FROM = 1e6
 """Below, a number is written as Python writes it."""
 
+AGES_IN_A_ROW = 8
+"""So many chunks of ages are about a millisecond's work."""
+
 Key = tuple[LabelValues, str, str]
 """What names the series of a task."""
 
 
 class _Lines(NamedTuple):
-    """What one task shows: its lines in each of ``STANDING``, and that of its age, with a hole if it has a ``since``."""
+    """The lines of one task: in each of ``STANDING``, and that of its age, which has a hole if there is a ``since``."""
 
     standing: tuple[bytes, ...]
     age: str
@@ -46,17 +49,21 @@ _NOTHING = _Lines((b"",) * len(STANDING), "", None)
 
 
 class TaskLines:
-    """What the listed tasks show under one labelling. Only one page at a time may be made of it."""
+    """What the listed tasks show under one labelling. Only one page at a time may be made of it.
 
-    def __init__(self, labelling: Labelling) -> None:
+    ``breathe`` is called after each millisecond or so.
+    """
+
+    def __init__(self, labelling: Labelling, breathe: Callable[[], None] = lambda: None) -> None:
         self._labelling = labelling
+        self._breathe = breathe
         self._templates: dict[TaskLabels, _Template] = {}
         self._chunks: list[_Chunk] = []
         self._owners: dict[Key, int] = {}
         self._hidden: defaultdict[Key, dict[int, None]] = defaultdict(dict)
 
-    def update(self, listed: Sequence[Entry]) -> Iterator[None]:
-        """Take the tasks as they are now, a step for each chunk in which one has changed."""
+    def update(self, listed: Sequence[Entry]) -> None:
+        """Take the tasks as they are now."""
         pages = listed.pages if isinstance(listed, Listed) else Listed.of(listed).pages
         self._chunks += [_Chunk() for _ in range(len(pages) - len(self._chunks))]
         changes: defaultdict[int, dict[int, Entry | None]] = defaultdict(dict)
@@ -64,19 +71,25 @@ class TaskLines:
             page = pages[at] if at < len(pages) else ()
             if page is not chunk.page:
                 changes[at] = chunk.take(page)
-                yield
+                self._breathe()
         for at, offset in [divmod(place, PAGE) for place in self._left(changes)]:
             if at < len(pages) and offset < len(pages[at]):
                 changes[at].setdefault(offset, pages[at][offset])
         for at, changed in changes.items():
-            self._chunks[at].write({offset: self._lines(at, offset, entry) for offset, entry in changed.items()})
-            yield
+            if changed:
+                self._chunks[at].write({offset: self._lines(at, offset, entry) for offset, entry in changed.items()})
+                self._breathe()
         del self._chunks[len(pages) :]
 
     def pieces(self, family: Family, *, now: float) -> Iterator[Piece]:
         """All lines of one family, in the order of the tasks; ages as of ``now``, Unix seconds."""
-        for chunk in self._chunks:
-            yield chunk.ages(now) if family is task.ELAPSED else chunk.standing[family]
+        if family is not task.ELAPSED:
+            yield from (chunk.standing[family] for chunk in self._chunks)
+            return
+        for at, chunk in enumerate(self._chunks):
+            yield chunk.ages(now)
+            if at % AGES_IN_A_ROW == 0:
+                self._breathe()
 
     def _lines(self, at: int, offset: int, entry: Entry | None) -> _Lines:
         if entry is None:

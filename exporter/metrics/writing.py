@@ -62,7 +62,7 @@ def prefix(name: str, labels: tuple[str, ...]) -> Callable[[tuple[str, ...]], st
 
 
 def template(name: str, labels: Iterable[str], known: Mapping[str, str]) -> str:
-    """All of a line that stands before its number, with ``%s`` for each label that is not known, in the page's order."""
+    """All of a line that stands before its number, with ``%s`` for each label not known, in the order of the page."""
     return name + "{" + ",".join(f'{label}="{_known(known.get(label))}"' for label in sorted(labels)) + "} "
 
 

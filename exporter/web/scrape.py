@@ -1,7 +1,9 @@
 """``/metrics``: one snapshot, taken on the loop, rendered in a thread, and sent piece by piece."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +18,9 @@ from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
 MAX_NAMES = 100
 """``name[]`` may be given so many times."""
 
+BREATH = 0.0001
+"""Seconds for which the thread that renders leaves the interpreter alone: the loop would wait 5 ms to be given it."""
+
 PATIENCE = 120.0
 """Seconds that a page may take to be read; Prometheus gives up long before."""
 
@@ -26,7 +31,7 @@ class Scrape:
     def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: FilteringBoundLogger) -> None:
         self._exporter = exporter
         self._log = log
-        self._renderer = Renderer(standard_collectors())
+        self._renderer = Renderer(standard_collectors(), breathe=partial(time.sleep, BREATH))
         self._pages = Shared(self._page, slots)
 
     async def metrics(self, request: Request) -> Response:
@@ -73,7 +78,7 @@ class PageResponse(Response):
         self._pieces = page.pieces
         self._before_end = before_end
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it; where nobody reads it, the connection is closed in the midst of it, which is told by its length."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         pieces = self._pieces if scope["method"] != "HEAD" else ()
