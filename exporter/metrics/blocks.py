@@ -1,6 +1,6 @@
 """The lines of one family of few series: each is written anew only when what it shows has changed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from exporter.metrics.labelling import LabelValues
@@ -18,14 +18,17 @@ class Block(Generic[Shown]):
     def __init__(self, write: Callable[[LabelValues, Shown], str]) -> None:
         self._write = write
         self._written: dict[LabelValues, tuple[Shown, bytes]] = {}
+        self._points: Mapping[LabelValues, Shown] = {}
         self._pieces: list[Piece] = []
 
-    def pieces(self, points: Iterable[tuple[LabelValues, Shown]]) -> Sequence[Piece]:
-        """All lines of these series, in their order."""
-        before = self._written
+    def pieces(self, points: Mapping[LabelValues, Shown]) -> Sequence[Piece]:
+        """All lines of these series, in their order. What was given once may not change afterwards."""
+        if points is self._points:
+            return self._pieces
+        self._points, before = points, self._written
         self._written = {}
         texts: list[bytes] = []
-        for values, shown in points:
+        for values, shown in points.items():
             known = before.get(values)
             if known is None or known[0] != shown:
                 known = (shown, self._write(values, shown).encode())

@@ -5,7 +5,7 @@ everything else. So the client library can write a page; ``page.py`` writes the 
 scrape usually gets.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client.metrics_core import (
@@ -20,10 +20,10 @@ from prometheus_client.samples import Exemplar as ShownExemplar
 
 from exporter.accounting.series import Exemplar
 from exporter.metrics.catalogue import FAMILIES
-from exporter.metrics.counters import Counted, Counters, Numbers
+from exporter.metrics.counters import Amount, Counted, Counters
 from exporter.metrics.family import Accumulated, Counter, Family, Gauge, Histogram, Info, Instantaneous, StateSet
 from exporter.metrics.gauges import Gauges, Points, gauges
-from exporter.metrics.labelling import Labelling, LabelValues, printable
+from exporter.metrics.labelling import Labelling, printable
 from exporter.metrics.snapshot import Snapshot
 
 EXEMPLAR_LENGTH = 128
@@ -73,15 +73,15 @@ def _metric(family: Family, user: tuple[str, ...], counted: Counted, current: Ga
 
 def _counter(family: Counter, names: tuple[str, ...], counted: Counted) -> Metric:
     metric = CounterMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
-    for values, (value,) in _ordered(counted.numbers[family]):
-        metric.add_metric(values, value, exemplar=_exemplar(counted, family, values, 0))
+    for values, amount in counted.amounts[family].items():
+        metric.add_metric(values, amount.numbers[0], exemplar=as_shown(amount.exemplars.get(0)))
     return metric
 
 
 def _histogram(family: Histogram, names: tuple[str, ...], counted: Counted) -> Metric:
     metric = HistogramMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
-    for values, numbers in _ordered(counted.numbers[family]):
-        metric.add_metric(values, _buckets(counted, family, values, numbers), numbers[-1])
+    for values, amount in counted.amounts[family].items():
+        metric.add_metric(values, _buckets(family, amount), amount.numbers[-1])
     return metric
 
 
@@ -102,7 +102,7 @@ def _gauge(family: Gauge | StateSet, names: tuple[str, ...], points: Points) -> 
 
 def bare(family: Family, label_names: tuple[str, ...]) -> Metric:
     """A family without samples: what stands above them."""
-    counted = Counted((), {family: {}} if isinstance(family, Accumulated) else {}, {})
+    counted = Counted((), {family: {}} if isinstance(family, Accumulated) else {})
     return _metric(family, label_names, counted, {family: {}} if isinstance(family, Instantaneous) else {})
 
 
@@ -111,21 +111,13 @@ def _unit(family: Family) -> str:
     return family.unit if family.name.removesuffix("_total").endswith(f"_{family.unit}") else ""
 
 
-def _ordered(numbers: Mapping[LabelValues, Numbers]) -> Iterable[tuple[LabelValues, Numbers]]:
-    return sorted(numbers.items())
-
-
-def _buckets(counted: Counted, family: Histogram, values: LabelValues, numbers: Numbers) -> list[Bucket]:
+def _buckets(family: Histogram, amount: Amount) -> list[Bucket]:
     bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
     buckets: list[Bucket] = []
-    for index, (le, count) in enumerate(zip(bounds, accumulate(numbers[:-1]), strict=True)):
-        exemplar = _exemplar(counted, family, values, index)
+    for index, (le, count) in enumerate(zip(bounds, accumulate(amount.numbers[:-1]), strict=True)):
+        exemplar = as_shown(amount.exemplars.get(index))
         buckets.append((le, count, exemplar) if exemplar else (le, count))
     return buckets
-
-
-def _exemplar(counted: Counted, family: Accumulated, values: LabelValues, position: int) -> ShownExemplar | None:
-    return as_shown(counted.exemplars.get((family, values), {}).get(position))
 
 
 def as_shown(exemplar: Exemplar | None) -> ShownExemplar | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from exporter.metrics.families import api, own, task, tasks
@@ -37,10 +38,9 @@ def overall_gauges(snapshot: Snapshot, labelling: Labelling, label_sets: Sequenc
 
 
 def _tasks(census: Census, labelling: Labelling, label_sets: Sequence[LabelValues]) -> Gauges:
-    every_status = [(*labels, str(status)) for labels in label_sets for status in Status]
-    counted = (
-        ((*labelling.task_values(labels), str(status)), number) for (labels, status), number in census.counts.items()
-    )
+    fitted = cache(labelling.task_values)  # for this one census: label sets come and go
+    every_status = [(*labels, status.value) for labels in label_sets for status in Status]
+    counted = (((*fitted(labels), status.value), number) for (labels, status), number in census.counts.items())
     shown: Gauges = {
         tasks.BY_STATUS: _sums(every_status, counted),
         tasks.OUTSTANDING_CREDITS: _sums(label_sets, _fitted(census.outstanding_credits, labelling)),

@@ -3,15 +3,15 @@
 What is remembered from one page to the next is only what was written of what: a page depends on its snapshot alone.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from exporter.accounting.series import Exemplar, Series
+from exporter.accounting.series import Series
 from exporter.metrics.blocks import Block
 from exporter.metrics.catalogue import FAMILIES
 from exporter.metrics.collector import as_shown, bare
-from exporter.metrics.counters import Counted, Counters, Numbers
+from exporter.metrics.counters import Amount, Counted, Counters
 from exporter.metrics.family import Accumulated, Counter, Family, Histogram, Instantaneous, Scope
 from exporter.metrics.gauges import Gauges, overall_gauges
 from exporter.metrics.labelling import Labelling, LabelValues
@@ -22,9 +22,6 @@ from exporter.metrics.writing import line, openmetrics_heading, prefix, text_hea
 
 SMALL = 1 << 13
 """Pieces of fewer bytes are joined: to keep each of them ready would cost more than it saves."""
-
-Amount = tuple[Numbers, Mapping[int, Exemplar]]
-"""The numbers of one series and, by their positions, the exemplars of those that show one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,6 @@ class _Form:
 
     def __init__(self, user: tuple[str, ...], *, openmetrics: bool) -> None:
         heading = openmetrics_heading if openmetrics else text_heading
-        self._has_exemplars = openmetrics
         self._headings = {family: Piece((heading(bare(family, user)).lines().encode(),)) for family in FAMILIES}
         self._gauges = {
             family: Block(_gauge_writer(family, family.label_names(user)))
@@ -93,7 +89,7 @@ class _Form:
             if isinstance(family, Instantaneous)
         }
         self._counters = {
-            family: Block(_writer(family, family.label_names(user)))
+            family: Block(_writer(family, family.label_names(user), has_exemplars=openmetrics))
             for family in FAMILIES
             if isinstance(family, Accumulated)
         }
@@ -108,15 +104,10 @@ class _Form:
     def pieces(self, family: Family, counted: Counted, current: Gauges) -> Iterable[Piece]:
         """The lines of a family, but for those of single tasks."""
         if isinstance(family, Instantaneous):
-            return self._gauges[family].pieces(current[family].items())
+            return self._gauges[family].pieces(current[family])
         if isinstance(family, Accumulated):
-            return self._counters[family].pieces(self._amounts(family, counted))
+            return self._counters[family].pieces(counted.amounts[family])
         raise TypeError(f"{family.name} is of no kind that can be shown")
-
-    def _amounts(self, family: Accumulated, counted: Counted) -> Iterator[tuple[LabelValues, Amount]]:
-        for values, numbers in sorted(counted.numbers[family].items()):
-            exemplars = counted.exemplars.get((family, values), {}) if self._has_exemplars else {}
-            yield values, (numbers, exemplars)
 
 
 def _gauge_writer(family: Family, names: tuple[str, ...]) -> Callable[[LabelValues, float], str]:
@@ -124,27 +115,33 @@ def _gauge_writer(family: Family, names: tuple[str, ...]) -> Callable[[LabelValu
     return lambda values, value: line(before(values), value)
 
 
-def _writer(family: Accumulated, names: tuple[str, ...]) -> Callable[[LabelValues, Amount], str]:
+def _writer(
+    family: Accumulated, names: tuple[str, ...], *, has_exemplars: bool
+) -> Callable[[LabelValues, Amount], str]:
     match family:
         case Counter():
-            return _counter_writer(family, names)
+            return _counter_writer(family, names, has_exemplars=has_exemplars)
         case Histogram():
-            return _histogram_writer(family, names)
+            return _histogram_writer(family, names, has_exemplars=has_exemplars)
         case _:
             raise TypeError(f"{family.name} is of no kind that can be shown")
 
 
-def _counter_writer(family: Counter, names: tuple[str, ...]) -> Callable[[LabelValues, Amount], str]:
+def _counter_writer(
+    family: Counter, names: tuple[str, ...], *, has_exemplars: bool
+) -> Callable[[LabelValues, Amount], str]:
     before = prefix(f"{family.name.removesuffix('_total')}_total", names)
 
     def write(values: LabelValues, amount: Amount) -> str:
-        (value,), exemplars = amount
-        return line(before(values), value, as_shown(exemplars.get(0)))
+        exemplar = amount.exemplars.get(0) if has_exemplars else None
+        return line(before(values), amount.numbers[0], as_shown(exemplar))
 
     return write
 
 
-def _histogram_writer(family: Histogram, names: tuple[str, ...]) -> Callable[[LabelValues, Amount], str]:
+def _histogram_writer(
+    family: Histogram, names: tuple[str, ...], *, has_exemplars: bool
+) -> Callable[[LabelValues, Amount], str]:
     bucket, count, total = (
         prefix(f"{family.name}_bucket", (*names, "le")),
         prefix(f"{family.name}_count", names),
@@ -153,13 +150,13 @@ def _histogram_writer(family: Histogram, names: tuple[str, ...]) -> Callable[[La
     bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
 
     def write(values: LabelValues, amount: Amount) -> str:
-        numbers, exemplars = amount
-        counts = list(accumulate(numbers[:-1]))
+        exemplars = amount.exemplars if has_exemplars else {}
+        counts = list(accumulate(amount.numbers[:-1]))
         lines = [
             line(bucket((*values, le)), number, as_shown(exemplars.get(position)))
             for position, (le, number) in enumerate(zip(bounds, counts, strict=True))
         ]
-        return "".join([*lines, line(count(values), counts[-1]), line(total(values), numbers[-1])])
+        return "".join([*lines, line(count(values), counts[-1]), line(total(values), amount.numbers[-1])])
 
     return write
 
