@@ -86,6 +86,7 @@ class PageResponse(Response):
             async with asyncio.timeout(PATIENCE):
                 for piece in pieces[:-1]:
                     await send({"type": "http.response.body", "body": piece.plain(), "more_body": True})
+                    await asyncio.sleep(0)  # a reader that keeps up must not have the loop to itself
                 await self._before_end()
                 await send({"type": "http.response.body", "body": pieces[-1].plain() if pieces else b""})
         except TimeoutError:

@@ -306,6 +306,23 @@ async def test_a_piece_is_made_when_there_is_room_for_it() -> None:
     await sending
 
 
+async def test_a_reader_that_keeps_up_does_not_have_the_loop_to_itself() -> None:
+    turns: list[str] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        turns.append("piece")
+
+    async def others() -> None:
+        while True:
+            turns.append("others")
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    await sent(PageResponse(PAGE), "GET", send)
+    other.cancel()
+    assert turns == ["piece", "piece", "others", "piece", "others", "piece"], "the first is of the headers"
+
+
 @pytest.mark.parametrize(("method", "body"), [("GET", b"a 1.0\nb 2.0\nc 3.0\n"), ("HEAD", b"")])
 async def test_the_length_is_told_and_the_end_comes_once(method: str, body: bytes) -> None:
     messages: list[MutableMapping[str, Any]] = []
@@ -319,19 +336,36 @@ async def test_the_length_is_told_and_the_end_comes_once(method: str, body: byte
     assert [message.get("more_body", False) for message in messages[1:]] == [True] * (len(messages) - 2) + [False]
 
 
-async def test_who_hangs_up_within_a_page_has_not_seen_it(browse: Browse) -> None:
-    """The page is announced before its last piece goes, and only if somebody still waits for that."""
-    told: list[int] = []
-    sizes: list[int] = []
+async def test_what_comes_before_the_end_comes_when_all_but_the_last_piece_has_gone() -> None:
+    """Before that, nobody is about to have the page; after it, nobody could be asked any more whether he waits."""
+    bodies: list[bytes] = []
+    told: list[list[bytes]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
-        sizes.append(len(message.get("body", b"")))
+        bodies.append(message.get("body", b""))
 
     async def before_end() -> None:
-        told.append(len(sizes))
+        told.append(list(bodies))
 
     await sent(PageResponse(PAGE, before_end=before_end), "GET", send)
-    assert told == [3]
+    assert told == [[b"", b"a 1.0\n", b"b 2.0\n"]]
+
+
+async def test_who_hangs_up_within_a_page_has_not_seen_it() -> None:
+    exporter = FakeExporter(shown=with_new_code)
+    app = create_app(exporter, log=structlog.get_logger())
+    hung_up = asyncio.Event()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            hung_up.set()
+
+    await app(GET_METRICS, receive, send)
+    assert exporter.announcements == []
 
 
 async def test_a_reader_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
