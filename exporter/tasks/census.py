@@ -11,7 +11,7 @@ from typing import TypeVar
 from sortedcontainers import SortedList
 
 from exporter.tasks.item import TaskLabels
-from exporter.tasks.listing import Entry, Listed
+from exporter.tasks.listing import Entry
 from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
 
@@ -101,7 +101,7 @@ class Tally:
         if share.submitted_at is not None:
             _remove(self._submitted_at, (labels, status), share.submitted_at)
 
-    def census(self, *, now: float, listed: Listed, unlisted: int, duplicates: int) -> Census:
+    def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
         overdue = ((labels, times.bisect_left(now)) for labels, times in self._overdue_at.items())
         return Census(
