@@ -30,8 +30,8 @@ MOST_TEMPLATES = 10_000
 EXPONENT_FROM = 1e6
 """Below, a number is written as Python writes it."""
 
-AGES_IN_A_ROW = 8
-"""So many chunks of ages are about a millisecond's work."""
+IN_A_ROW = 8
+"""To look at so many chunks, or to fill in their ages, is about a millisecond's work."""
 
 Key = tuple[LabelValues, str, str]
 """What names the series of a task."""
@@ -71,6 +71,7 @@ class TaskLines:
             page = pages[at] if at < len(pages) else ()
             if page is not chunk.page:
                 changes[at] = chunk.take(page)
+            if at % IN_A_ROW == 0:
                 self._breathe()
         for at, offset in [divmod(place, PAGE) for place in self._left(changes)]:
             if at < len(pages) and offset < len(pages[at]):
@@ -88,7 +89,7 @@ class TaskLines:
             return
         for at, chunk in enumerate(self._chunks):
             yield chunk.ages(now)
-            if at % AGES_IN_A_ROW == 0:
+            if at % IN_A_ROW == 0:
                 self._breathe()
 
     def _lines(self, at: int, offset: int, entry: Entry | None) -> _Lines:

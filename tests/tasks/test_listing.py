@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import TaskLabels
+from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.listing import AT_ONCE, PAGE, Entry, Listed, Listing
+from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import Submission, TaskState
+from exporter.tasks.tracker import Tracker
 
 LABELS = TaskLabels("a", "one")
 
@@ -161,3 +165,39 @@ class Shown(RuleBasedStateMachine):
 
 
 TestShown = Shown.TestCase
+TestShown.settings = settings(max_examples=50, stateful_step_count=30)
+
+
+# ---- what the tracker tells it ---------------------------------------------------------------------------------------
+
+ids = st.sampled_from(["t1", "t2", "t3"])
+observations = st.builds(
+    Observation,
+    status=st.sampled_from(Status),
+    task_id=st.none() | ids,
+    out_task_id=st.none() | st.just("mine"),
+    estimated_credits=st.none() | st.just(1.5),
+    estimated_seconds=st.none() | st.sampled_from([9.0, 30.0]),
+)
+asked = st.tuples(st.builds(TaskRef, st.just("a"), ids) | st.just(TaskRef("a", None, "mine")), observations | st.none())
+
+
+@given(st.lists(asked, max_size=25), st.sampled_from([1, 3, 100]))
+def test_every_listed_task_is_as_the_tracker_knows_it(
+    answers: list[tuple[TaskRef, Observation | None]], limit: int
+) -> None:
+    """An estimate that is the assumed one, or another name, changes no sum and is shown all the same."""
+    rules = Rules(retention=20.0, not_found_grace=0.0, listed_limit=limit, default_eta={"one": 30.0})
+    tracker = Tracker(rules)
+    for ref in (TaskRef("a", "t1"), TaskRef("a", "t2"), TaskRef("a", "t3"), TaskRef("a", None, "mine")):
+        tracker.claim("source", Item(ref, LABELS), now=0.0)
+    for at, (ref, observation) in enumerate(answers):
+        if observation is None:
+            tracker.miss(ref, now=float(at))
+        else:
+            tracker.observe(ref, observation, now=float(at))
+        census = tracker.census(now=float(at))
+        known = [(view.labels, view.state) for view in tracker.views(limit=9)]
+        assert all(entry in known for entry in census.listed)
+        assert len(census.listed) + census.unlisted == sum(census.counts.values())
+        assert len(census.listed) == min(limit, sum(census.counts.values()))
