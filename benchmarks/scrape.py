@@ -4,9 +4,11 @@
 in turns: read the ratio. ``SERIES`` and ``TASKS`` are arguments, if others are wanted.
 """
 
+import gc
 import gzip
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -62,6 +64,18 @@ def _print_listed(series: int) -> None:
         print(f"  {name:25} {costs[name] * 1e3:9.1f} ms")
         print(f"  {peer:25} {costs[peer] * 1e3:9.1f} ms, {costs[peer] / costs[name]:.0f} times as much")
     print(f"  {'the first page':25} {spent['plain'][0] * 1e3:9.1f} ms")
+    print(f"  {'kept ready':25} {_kept(listed.snapshot(now=NOW)) / series:9.0f} B a series")
+
+
+def _kept(shown: Snapshot) -> int:
+    """Bytes that a renderer holds once a page has been packed."""
+    renderer = Renderer()
+    tracemalloc.start()
+    renderer.render(shown, GZIP)
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held
 
 
 def _print_label_sets() -> None:
