@@ -4,15 +4,15 @@ Whatever a scrape asks for is kept ready: a census costs as much as there are la
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from sortedcontainers import SortedList
 
 from exporter.tasks.item import TaskLabels
+from exporter.tasks.listing import Entry
 from exporter.tasks.observation import Status
-from exporter.tasks.state import TaskState
 
 Key = TypeVar("Key")
 
@@ -36,7 +36,8 @@ class Census:
     """What the gauges of the tasks show; every mapping leaves out what is zero or absent.
 
     ``oldest`` is the submission (Unix seconds) of the oldest pending and running task. ``listed`` are the tasks that
-    get series of their own, ``unlisted`` how many did not fit. ``duplicates`` are tasks named more than once.
+    get series of their own (when each was last answered is not kept up), ``unlisted`` how many did not fit.
+    ``duplicates`` are tasks named more than once.
     """
 
     at: float
@@ -44,7 +45,7 @@ class Census:
     outstanding_credits: Mapping[TaskLabels, float]
     overdue: Mapping[TaskLabels, int]
     oldest: Mapping[tuple[TaskLabels, Status], float]
-    listed: tuple[tuple[TaskLabels, TaskState], ...] = ()
+    listed: Sequence[Entry] = ()
     unlisted: int = 0
     duplicates: int = 0
 
@@ -115,9 +116,7 @@ class Tally:
         if share.submitted_at is not None:
             _remove(self._submitted_at, (labels, status), share.submitted_at)
 
-    def census(
-        self, *, now: float, listed: tuple[tuple[TaskLabels, TaskState], ...], unlisted: int, duplicates: int
-    ) -> Census:
+    def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
         overdue = ((labels, times.bisect_left(now)) for labels, times in self._overdue_at.items())
         return Census(

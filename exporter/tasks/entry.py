@@ -174,6 +174,10 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         self.observed_at = self.open_at = now
         return True
 
+    def labelled(self) -> tuple[TaskLabels, TaskState]:
+        """Its labels, and what is known of it, frozen."""
+        return self.labels, self.state
+
     def view(self) -> TaskView:
         """All of it, frozen."""
         first = self._held().source

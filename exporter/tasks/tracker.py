@@ -17,6 +17,7 @@ from exporter.tasks.census import Census, Rules, Tally, share_of
 from exporter.tasks.entry import Claim, Entry, Numbers
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.listing import Listing
 from exporter.tasks.names import Names
 from exporter.tasks.numbered import Numbered
 from exporter.tasks.observation import Observation, Outcome
@@ -70,7 +71,7 @@ class Tracker:
         self._names = Names()
         self._numbers = Numbers()
         self._claims: dict[str, dict[TaskRef, Claim]] = {}
-        self._visible: SortedList[int] = SortedList()
+        self._listing = Listing(rules.listed_limit, self._labelled)
         self._ended: SortedList[tuple[float, int]] = SortedList()
 
     def __len__(self) -> int:
@@ -114,13 +115,8 @@ class Tracker:
     def census(self, *, now: float) -> Census:
         """The followed tasks added up. One that ended longer than the retention ago is not counted any more."""
         self.retire(now=now)
-        tasks = map(self._tasks.get, self._visible[: self._rules.listed_limit])
-        listed = tuple((task.labels, task.state) for task in tasks if task is not None)
         return self._tally.census(
-            now=now,
-            listed=listed,
-            unlisted=len(self._visible) - len(listed) if self._rules.listed_limit else 0,
-            duplicates=self._duplicates,
+            now=now, listed=self._listing.view(), unlisted=self._listing.unlisted, duplicates=self._duplicates
         )
 
     # ---- lists -----------------------------------------------------------------------------------------------------
@@ -193,7 +189,8 @@ class Tracker:
     def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
         """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
 
-        What ``observe`` would have told of it: a change without news.
+        What ``observe`` would have told of it: a change without news. What is listed stays as it is: no series shows when
+        a task was last answered.
         """
         task = self._names.find(ref)
         if task is None or task.counted_by is not self._rules or not task.confirm(observation, now=now):
@@ -213,6 +210,7 @@ class Tracker:
     def apply(self, rules: Rules) -> None:
         """Let other rules hold from now on; what they change for tasks that are counted already, ``recount`` brings."""
         self._rules = rules
+        self._listing.resize(rules.listed_limit)
 
     def recount(self, *, after: int, limit: int, now: float) -> int | None:
         """Count the next so many tasks anew; return where to go on, None at the end."""
@@ -287,6 +285,7 @@ class Tracker:
         known = task.state
         if task.counted_by and share_of(step.state, task.labels, self._rules) == task.share(task.counted_by):
             task.state, task.counted_by = step.state, self._rules
+            self._listing.renew(task.number, task.labelled())
         else:
             with self._recounted(task, now):
                 task.state = step.state
@@ -309,7 +308,6 @@ class Tracker:
     def _recounted(self, task: Entry, now: float) -> Iterator[None]:
         """Take a task out of the counts, let it change, and count it again: the one way a count changes."""
         self._duplicates -= bool(task.others)
-        was_visible = task.counted_by is not None
         if task.counted_by is not None:
             share, task.counted_by = task.share(task.counted_by), None
             self._tally.take_away(share)
@@ -319,19 +317,25 @@ class Tracker:
             yield
         finally:
             self._duplicates += bool(task.others)
-            self._count(task, now, was_visible=was_visible)
+            self._count(task, now)
 
-    def _count(self, task: Entry, now: float, *, was_visible: bool) -> None:
-        is_visible = task.first is not None and self._is_visible(task.finished_at, now)
-        if is_visible != was_visible:
-            (self._visible.add if is_visible else self._visible.remove)(task.number)
-        if not is_visible:
+    def _count(self, task: Entry, now: float) -> None:
+        if task.first is None or not self._is_visible(task.finished_at, now):
+            self._listing.hide(task.number)
             return
+        # one that was shown keeps its place: series must not come and go
+        self._listing.show(task.number, task.labelled())
         task.counted_by = self._rules
         share = task.share(self._rules)
         self._tally.add(share)
         if share.ended_at is not None:
             self._ended.add((share.ended_at, task.number))
+
+    def _labelled(self, number: int) -> tuple[TaskLabels, TaskState]:
+        task = self._tasks.get(number)
+        if task is None:
+            raise LookupError(f"no task has the number {number}")
+        return task.labelled()
 
     def _is_visible(self, ended_at: float | None, now: float) -> bool:
         return ended_at is None or ended_at + self._rules.retention > now
