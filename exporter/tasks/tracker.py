@@ -189,8 +189,8 @@ class Tracker:
     def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
         """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
 
-        What ``observe`` would have told of it: a change without news. What is listed stays as it is: no series shows when
-        a task was last answered.
+        What ``observe`` would have told of it: a change without news. What is listed stays as it is, for no series
+        shows when a task was last answered.
         """
         task = self._names.find(ref)
         if task is None or task.counted_by is not self._rules or not task.confirm(observation, now=now):

@@ -227,7 +227,7 @@ def test_one_that_was_hidden_behind_another_comes_when_that_has_gone() -> None:
 
 
 def test_after_a_page_that_failed_half_way_the_next_one_is_whole() -> None:
-    broken = structs.replace(task("task_1", Status.RUNNING), ref=None)  # type: ignore[arg-type] # that is what breaks it
+    broken = structs.replace(task("task_1", Status.RUNNING), ref=None)  # that is what breaks it
     sound = listing([(VIDEO, task("task_0", Status.RUNNING)), (VIDEO, task("task_1", Status.RUNNING))])
     renderer = Renderer()
     renderer.render(listing([(VIDEO, task("task_0", Status.PENDING))]), Wanted())
