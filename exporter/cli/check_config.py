@@ -1,5 +1,6 @@
 """``check-config FILE``: every mistake of a configuration, and how far it can reach."""
 
+import math
 import os
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def _print(found: Estimate) -> None:
         if not account.fits:
             console.print(
                 f"Account {account.name} wants more than its limit: each task is polled every "
-                f"{account.interval:.1f} s at best. Raise max_requests_per_second or follow fewer tasks.",
+                f"{account.interval:.1f} s at best, in the mean. Groups share the limit, half of it equally and half "
+                "by what they ask for. Raise max_requests_per_second or follow fewer tasks.",
                 markup=False,
             )
         if account.adaptive:
@@ -70,7 +72,8 @@ def _requests(found: Estimate) -> Table:
         table.add_column(heading, justify="right")
     for account in found.accounts:
         reach = f"{account.least:.2f} .. {account.most:.2f}"
-        numbers = (f"{account.wanted:.2f}", reach, f"{account.allowed:.2f}", f"{account.when_slow:.2f}")
+        limit = "unlimited" if account.allowed == math.inf else f"{account.allowed:.2f}"
+        numbers = (f"{account.wanted:.2f}", reach, limit, f"{account.when_slow:.2f}")
         table.add_row(account.name, str(account.tasks), *numbers)
     return table
 

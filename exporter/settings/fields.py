@@ -29,6 +29,10 @@ MAX_VALUE = 200
 MAX_TEXT = 4096
 """Characters in a name, in an id or a label value, and in anything else."""
 
+MAX_RATE = 1_000_000
+UNLIMITED = "unlimited"
+"""What a rate may be at most, and in place of a number."""
+
 RESERVED_LABELS = frozenset(
     {
         *("account", "group", "model", "status", "error_code", "type", "reason", "endpoint", "task_id", "out_task_id"),
@@ -79,6 +83,20 @@ def _number(value: object) -> float:
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise ValueError("expected a number, such as 2 or 0.5")
     return float(number)
+
+
+def _rate(value: object) -> float:
+    if _plain(value) == UNLIMITED:
+        return math.inf
+    try:
+        rate = _number(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {UNLIMITED}") from None
+    if rate <= 0:
+        raise ValueError("must be more than 0")
+    if rate > MAX_RATE:
+        raise ValueError(f"must be at most {MAX_RATE}, or {UNLIMITED}")
+    return rate
 
 
 def _flag(value: object) -> bool:
@@ -267,6 +285,17 @@ class Members:
         return core_schema.no_info_after_validator_function(tuple, members)
 
 
+class _Rate:
+    """Annotates a number: so much a second, held as infinity where it is unlimited."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_rate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
+        number = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_RATE}
+        return {"oneOf": [number, {"const": UNLIMITED}]}
+
+
 class _SortedPairs:
     """Annotates a field: a mapping in the file, held as pairs that are sorted by key, and so can be hashed."""
 
@@ -297,6 +326,7 @@ Moment = Annotated[float, _Text(_moment, _MOMENT), Written(_utc)]
 Duration = Annotated[float, _Text(durations.parse, durations.PATTERN), Written(durations.to_text)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
+Rate = Annotated[float, _Rate(), Written(lambda rate: UNLIMITED if rate == math.inf else rate)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Scheme = Annotated[Literal["Bearer"], BeforeValidator(_bearer)]
 PollStrategy = Annotated[Strategy, BeforeValidator(_strategy), Written(str)]

@@ -32,6 +32,7 @@ from exporter.settings.fields import (
     Name,
     Number,
     PollStrategy,
+    Rate,
     Scheme,
     Strategy,
     TaskId,
@@ -93,7 +94,7 @@ class PollSettings(Part):
             description="eta: every max(min_interval, eta / polls_per_eta). adaptive: as often, when tasks will "
             "probably end, as learned from those that ended."
         ),
-    ] = Strategy.ETA
+    ] = Strategy.ADAPTIVE
     min_interval: Annotated[Duration, between("100ms", "1h"), Field(description="Never poll a task more often.")] = 2.0
     max_interval: Annotated[Duration, between("100ms", "1d"), Field(description="Poll at least this often.")] = 300.0
     polls_per_eta: Annotated[Number, Field(ge=1, le=1000, description="Polls within a task's ETA.")] = 6.0
@@ -177,7 +178,7 @@ class AccountSettings(Part):
     ] = None
     max_in_flight: Annotated[Whole, Field(ge=1, le=1000, description="Requests at once, at most.")] = 2
     max_requests_per_second: Annotated[
-        Number, Field(gt=0, le=1_000_000, description="Requests per second, at most.")
+        Rate, Field(description="Requests per second, at most, or unlimited: then max_in_flight alone is the limit.")
     ] = 10.0
     timeout: Annotated[Duration, between("100ms", "5m"), Field(description="How long one request may take in all.")] = (
         10.0

@@ -1,5 +1,6 @@
 """Loading: every mistake has one exact text, and a good file becomes frozen settings."""
 
+import math
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.settings.errors import ConfigError
+from exporter.settings.fields import Strategy
 from exporter.settings.load import load, parse
 from exporter.settings.model import (
     AccountSettings,
@@ -132,7 +134,9 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
                 account="default",
                 model="sora-2-pro",
                 labels=(("team", "video"),),
-                poll=PollSettings(min_interval=1, max_interval=60, polls_per_eta=4, default_eta=60),
+                poll=PollSettings(
+                    strategy=Strategy.ETA, min_interval=1, max_interval=60, polls_per_eta=4, default_eta=60
+                ),
                 static_configs=(
                     TargetSettings(
                         task_ids=("task_1",),
@@ -166,7 +170,7 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
             ),
         ),
         globals=GlobalSettings(
-            poll=PollSettings(min_interval=1, max_interval=600, polls_per_eta=4, default_eta=60),
+            poll=PollSettings(strategy=Strategy.ETA, min_interval=1, max_interval=600, polls_per_eta=4, default_eta=60),
             labels=("team", "tier"),
             overdue_factor=2.5,
             retention=604_800,
@@ -189,7 +193,9 @@ def test_text_is_what_stands_there(text: str) -> None:
     assert settings.task_groups[0].static_configs[0].task_ids == (text.strip("'\""),)
 
 
-@pytest.mark.parametrize(("text", "rate"), [("1", 1.0), ("0.25", 0.25), ("1e2", 100.0), ("+2", 2.0)])
+@pytest.mark.parametrize(
+    ("text", "rate"), [("1", 1.0), ("0.25", 0.25), ("1e2", 100.0), ("+2", 2.0), ("unlimited", math.inf)]
+)
 def test_numbers(text: str, rate: float) -> None:
     settings = read(f"accounts: [{{name: default, api_key_env: KEY, max_requests_per_second: {text}}}]")
 
@@ -199,7 +205,7 @@ def test_numbers(text: str, rate: float) -> None:
 @pytest.mark.parametrize("text", ["1_0", "0x10", "1:30", ".inf", ".nan", "1.", "true", "'1'", "1e999", "[1]"])
 def test_what_is_no_number(text: str) -> None:
     assert faults(f"accounts:\n- {{name: default, api_key_env: KEY, max_requests_per_second: {text}}}") == [
-        "2 accounts[0].max_requests_per_second: expected a number, such as 2 or 0.5"
+        "2 accounts[0].max_requests_per_second: expected a number, such as 2 or 0.5, or unlimited"
     ]
 
 
