@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from exporter.polling.change import Doubt, End
-from exporter.polling.curve import BINS, EDGES, STRAIGHT, Curve, bent, mean
+from exporter.polling.curve import BINS, EDGES, STRAIGHT, Curve, bent, may_go, mean
 
 MEMORY = 200.0
 """So many outcomes weigh as much as all that are remembered: older ones fade."""
@@ -22,10 +22,10 @@ MOST_LEAD = 60.0
 """The bent clock's lead (in ETAs, all tasks together) is kept track of up to here, and its lag as well."""
 
 FRESH = 10
-"""A curve is made anew when one in so many outcomes is not in it yet,"""
+"""A curve is made anew when one in so many outcomes is not in it yet."""
 
 UNPAID = 1.0
-"""or when its lead has changed by so much."""
+"""Its pace is set anew when its lead has changed by so much."""
 
 REST = 1.0
 """What came before a change weighs as much as so many outcomes from then on."""
@@ -57,7 +57,7 @@ class Durations:
     _is_known: bool = False
     _seen: int = 0
     _renewed_at: int = 0
-    _renewed_lead: float = 0.0
+    _paid_for: float = 0.0
 
     def note_start(self, age: float) -> None:
         """A task was seen running for the first time."""
@@ -72,8 +72,10 @@ class Durations:
             self._doubt.note(end, outlived=self.curve.outlived(end.middle))
         if self._doubt.is_certain:
             self._forget()
-        elif self._is_stale():
+        elif self._seen - self._renewed_at >= min(self._renewed_at, MEMORY) // FRESH:
             self._renew()
+        elif self._is_known and abs(self.lead - self._paid_for) > UNPAID:
+            self._pay()
 
     def _note(self, end: End) -> None:
         self._since = min(self._since, end.submitted)
@@ -82,10 +84,6 @@ class Durations:
         for at, share in self.curve.shares(end.after, end.by):
             self.masses[at] += self.weight * share
         self._seen += 1
-
-    def _is_stale(self) -> bool:
-        news = self._seen - self._renewed_at
-        return news >= min(self._renewed_at, MEMORY) // FRESH or abs(self.lead - self._renewed_lead) > UNPAID
 
     def _forget(self) -> None:
         """Durations have changed: begin anew with the outcomes since that was first to be seen."""
@@ -105,14 +103,24 @@ class Durations:
         return (reading(after) - after + reading(by) - by) / 2 - (reading(started) - started)
 
     def _renew(self) -> None:
-        self._renewed_at, self._renewed_lead = self._seen, self.lead
+        self._renewed_at, self._paid_for = self._seen, self.lead
         self.masses = array("d", (mass / self.weight for mass in self.masses))
         self.weight = 1.0
-        payback = max(PAYBACK * sum(self.masses), LEAST_PAYBACK)
-        self.curve = bent(self.masses, started=self.started or 0.0, lead=self.lead / payback)
+        self.curve = bent(self.masses, started=self.started or 0.0, lead=self._instalment(self.lead))
         self._is_known = self._span >= LONG_ENOUGH * mean(self.masses)
         if not self._is_known:
             self.curve = Curve(EDGES, self.curve.expected)  # polls are as published still
+
+    def _pay(self) -> None:
+        """Let the clock run slower or faster: that takes a tenth of what a new curve does."""
+        straight = mean(self.masses) - (self.started or 0.0)
+        before, after = (may_go(straight, self._instalment(lead)) for lead in (self._paid_for, self.lead))
+        self._paid_for = self.lead
+        if before > 0:
+            self.curve = self.curve.faster(after / before)
+
+    def _instalment(self, lead: float) -> float:
+        return lead / max(PAYBACK * sum(self.masses) / self.weight, LEAST_PAYBACK)
 
     # ---- kept over a restart ---------------------------------------------------------------------------------------
 
