@@ -1,4 +1,4 @@
-"""More polls due than may be sent: whole groups for half an hour, before an account that takes too few requests.
+"""More polls due than may be sent: whole groups for a quarter of an hour, before an account that takes too few.
 
 They live without a network (``benchmarks/budget``), from a fixed seed: ``python -m benchmarks.budget`` prints figures.
 """
