@@ -21,6 +21,7 @@ from exporter.clock import Clock
 from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
 from exporter.polling.cadence import Cadence
+from exporter.polling.fair import FairSchedule
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.shares import Shares
 from exporter.polling.streams import Permit
@@ -85,8 +86,8 @@ class Poller:
         self._streams = streams.Streams(
             name, account, intake=intake, polls=self, wanted=is_streamed, clock=clock, log=log
         )
-        self._schedule = Schedule()
-        self._failing = Schedule()
+        self._schedule = FairSchedule(group_of=self._group_of)
+        self._failing = FairSchedule(group_of=self._group_of)
         self._failures: dict[int, int] = {}
         self._asked: set[int] = set()
         self._asked_ids: set[IdKey] = set()
@@ -410,6 +411,10 @@ class Poller:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))
+
+    def _group_of(self, number: int) -> str:
+        task = self._tasks.view(number)
+        return task.labels.group if task else ""
 
     def _slot(self, number: int) -> Slot | None:
         return self._schedule.slot(number) or self._failing.slot(number)
