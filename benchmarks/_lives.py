@@ -4,14 +4,14 @@ Everything but the loop is the exporter's own: the cadences, the learning, the s
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 from itertools import pairwise
 from random import Random
 from statistics import NormalDist, fmean
-from typing import Protocol
 
-from exporter.polling.cadence import AdaptiveCadence, PublishedCadence
+from exporter.polling.cadence import AdaptiveCadence, Cadence, PublishedCadence
 from exporter.polling.learning import Learning
 from exporter.settings.model import PollSettings
 from exporter.tasks.identity import TaskRef
@@ -56,12 +56,6 @@ class Means:
     delay: float
 
 
-class Timing(Protocol):
-    """A cadence."""
-
-    def after(self, task: TaskView, *, now: float) -> float: ...
-
-
 def means(seen: Sequence[Seen]) -> Means:
     """What many lives took in the mean."""
     return Means(
@@ -73,51 +67,92 @@ def means(seen: Sequence[Seen]) -> Means:
 
 
 def published(
-    lives: Iterable[Life], *, settings: PollSettings = EVERY_5_SECONDS, seed: int = 1, is_known: bool = False
+    lives: Sequence[Life],
+    *,
+    settings: PollSettings = EVERY_5_SECONDS,
+    seed: int = 1,
+    is_known: bool = False,
+    together: int = 1,
 ) -> list[Seen]:
     """How the published cadence sees them."""
-    random, cadence = Random(seed), PublishedCadence(settings)
-    return [
-        _follow(life, number, cadence, first=0.0 if is_known else _first(settings, random))
-        for number, life in enumerate(lives)
-    ]
+    return _seen(lives, PublishedCadence(settings), seed=seed, is_known=is_known, together=together)
 
 
 def adaptive(
-    lives: Iterable[Life],
+    lives: Sequence[Life],
     *,
     settings: PollSettings = EVERY_5_SECONDS,
     seed: int = 1,
     learning: Learning | None = None,
     is_known: bool = False,
+    together: int = 1,
 ) -> list[Seen]:
-    """How the learned cadence sees them, one after the other: it learns from each for those that follow.
+    """How the learned cadence sees them: it learns from each end for whatever is polled after it.
 
-    Where ``is_known``, status and ETA are known from the first moment; otherwise the first poll must tell them.
+    Where ``is_known``, status and ETA are known from the first moment; otherwise the first poll must tell them. So many
+    are submitted ``together``, and the next when all of these have ended.
     """
-    random, learning = Random(seed), learning or Learning()
+    learning = learning or Learning()
     learning.configure({LABELS.group: settings.default_eta})
     cadence = AdaptiveCadence(PublishedCadence(settings), learning.curve)
-    return [
-        _follow(life, number, cadence, first=0.0 if is_known else _first(settings, random), learn=learning.take)
-        for number, life in enumerate(lives)
-    ]
+    return _seen(lives, cadence, seed=seed, is_known=is_known, together=together, learn=learning.take)
 
 
-def _first(settings: PollSettings, random: Random) -> float:
-    """A poller spreads first polls over one interval."""
-    return random.random() * PublishedCadence(settings).interval(None)
+def _seen(
+    lives: Sequence[Life],
+    cadence: Cadence,
+    *,
+    seed: int,
+    is_known: bool,
+    together: int,
+    learn: Callable[[Change], None] = lambda _: None,
+) -> list[Seen]:
+    random = Random(seed)
+    interval = 0.0 if is_known else PublishedCadence(cadence.settings).interval(None)
+    seen: list[Seen] = []
+    submitted = SUBMITTED_AT
+    for start in range(0, len(lives), together):
+        followed = [  # a poller spreads first polls over one interval
+            _follow(
+                life,
+                7919 * seed + start + at,
+                cadence,
+                submitted=submitted,
+                first=random.random() * interval,
+                learn=learn,
+            )
+            for at, life in enumerate(lives[start : start + together])
+        ]
+        seen += _side_by_side(followed)
+        submitted += max(life.duration for life in lives[start : start + together])
+    return seen
+
+
+def _side_by_side(followed: Sequence[Generator[float, None, Seen]]) -> list[Seen]:
+    """Let tasks live that were submitted together: each says when its next poll is, and they take turns by that."""
+    seen: dict[int, Seen] = {}
+    due = [(next(task), at) for at, task in enumerate(followed)]
+    heapify(due)
+    while due:
+        _, at = due[0]
+        try:
+            heapreplace(due, (next(followed[at]), at))
+        except StopIteration as end:
+            seen[at] = end.value
+            heappop(due)
+    return [seen[at] for at in range(len(followed))]
 
 
 def _follow(
-    life: Life, number: int, cadence: Timing, *, first: float, learn: Callable[[Change], None] = lambda _: None
-) -> Seen:
-    state = begin(Item(TaskRef("default", f"task_{number}"), LABELS, SUBMITTED_AT), now=SUBMITTED_AT)
+    life: Life, number: int, cadence: Cadence, *, submitted: float, first: float, learn: Callable[[Change], None]
+) -> Generator[float, None, Seen]:
+    state = begin(Item(TaskRef("default", f"task_{number}"), LABELS, submitted), now=submitted)
     at, polls, start_delay = first, 0, 0.0
     while True:
+        yield at
         polls += at > 0.0
-        now = SUBMITTED_AT + at
-        step = observe(state, _answer(life, at), now=now)
+        now = submitted + at
+        step = observe(state, answer(life, at), now=now)
         task = TaskView(number, LABELS, step.state)
         if step.queue_seconds is not None:
             start_delay = at - life.queue
@@ -128,7 +163,8 @@ def _follow(
         at += cadence.after(task, now=now)
 
 
-def _answer(life: Life, at: float) -> Observation:
+def answer(life: Life, at: float) -> Observation:
+    """What the API says of a task at that age."""
     if at >= life.duration:
         return Observation(Status.COMPLETED, estimated_seconds=life.eta)
     return Observation(Status.RUNNING if at >= life.queue else Status.PENDING, estimated_seconds=life.eta)

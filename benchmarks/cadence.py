@@ -7,6 +7,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from benchmarks._lives import (
@@ -30,21 +31,90 @@ SEEDS = 4
 """So many runs are taken together: the mean delay of a thousand tasks is known to a few per cent only."""
 
 
-def scenarios() -> Iterator[tuple[str, Sequence[Life]]]:
-    """What could make a learned cadence worse than none."""
-    random = Random(11)
-    yield "durations double midway", log_normal(400, sigma=0.25) + log_normal(400, sigma=0.25, median=70, seed=8)
-    yield "the 30 after it doubled", log_normal(400, sigma=0.25) + log_normal(30, sigma=0.25, median=70, seed=8)
-    yield "durations halve midway", log_normal(400, sigma=0.25) + log_normal(400, sigma=0.25, median=17.5, seed=8)
-    yield "the 30 after it halved", log_normal(400, sigma=0.25) + log_normal(30, sigma=0.25, median=17.5, seed=8)
-    yield "10 s or 60 s", [Life(random.choice((10.0, 60.0)) * random.lognormvariate(0, 0.15)) for _ in range(800)]
-    yield "the ETA is a third of it", log_normal(600, sigma=0.25, median=105.0)
-    yield "the ETA is three times it", log_normal(600, sigma=0.25, median=35 / 3)
-    yield "no ETA", log_normal(600, sigma=0.5, median=50.0, eta=None)
-    queues = [random.expovariate(1 / 10) for _ in range(600)]
-    yield "10 s in a queue", [Life(wait + 25 * random.lognormvariate(0, 0.25), queue=wait) for wait in queues]
-    yield "nothing to be learnt", [Life(random.expovariate(1 / 35)) for _ in range(800)]
-    yield "the first 24 (one an hour)", log_normal(24, sigma=0.25)
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What could make a learned cadence worse than none: some runs, each beginning without knowledge.
+
+    ``last`` tasks of each count, where not all do; so many are submitted ``together``.
+    """
+
+    name: str
+    runs: Sequence[Sequence[Life]]
+    last: int | None = None
+    together: int = 1
+
+    def both(self) -> tuple[Means, Means]:
+        """How the published and the learned cadence do."""
+        theirs, ours = (
+            means(
+                [
+                    seen
+                    for seed, lives in enumerate(self.runs)
+                    for seen in cadence(lives, seed=seed, together=self.together)[-(self.last or 0) :]
+                ]
+            )
+            for cadence in (published, adaptive)
+        )
+        return theirs, ours
+
+
+def scenarios() -> Iterator[Scenario]:
+    """All of them, the same each time."""
+    for what, to in (("double", 70.0), ("halve", 17.5), ("grow by 40 %", 49.0), ("shrink by 30 %", 24.5)):
+        yield Scenario(f"durations {what}: the first 30", [_changed(to, 30, seed) for seed in range(8)], last=30)
+        yield Scenario(f"durations {what}: the first 200", [_changed(to, 200, seed) for seed in range(3)], last=200)
+    for what, to in (("double", 70.0), ("halve", 17.5)):
+        runs = [_changed(to, 240, seed) for seed in range(3)]
+        yield Scenario(f"durations {what}, 20 at a time", runs, last=240, together=20)
+    yield Scenario("they double over 300 tasks", [_drifting(seed, 2.0) for seed in range(3)])
+    yield Scenario("they halve over 300 tasks", [_drifting(seed, 0.5) for seed in range(3)])
+    yield Scenario("10 s or 60 s", [_either(Random(seed), 10.0, 60.0) for seed in range(3)])
+    yield Scenario("10 s or 60 s by turns of 50", [_by_turns(seed) for seed in range(3)])
+    yield Scenario("the ETA is a third of it", [log_normal(300, sigma=0.25, median=105.0)])
+    yield Scenario("the ETA is three times it", [log_normal(600, sigma=0.25, median=35 / 3)])
+    yield Scenario("the ETA says nothing", [_any_eta(Random(seed)) for seed in range(3)])
+    yield Scenario("no ETA", [log_normal(400, sigma=0.5, median=50.0, eta=None, seed=seed) for seed in range(3)])
+    yield Scenario("10 s in a queue", [_queued(Random(seed)) for seed in range(3)])
+    yield Scenario("nothing to be learnt", [_memoryless(Random(seed)) for seed in range(3)])
+    yield Scenario("a model's first task", [log_normal(1, sigma=0.25, seed=seed) for seed in range(900)])
+    yield Scenario("a model's first 3 tasks", [log_normal(3, sigma=0.5, seed=seed) for seed in range(500)])
+    yield Scenario("a day of one task an hour", [log_normal(24, sigma=0.25, seed=seed) for seed in range(30)])
+    yield Scenario(
+        "a model's first 100, at once", [log_normal(100, sigma=0.25, seed=seed) for seed in range(6)], None, 100
+    )
+    batches = [log_normal(1000, sigma=0.25, seed=seed) for seed in range(2)]
+    yield Scenario("100 at once, again and again", batches, None, 100)
+
+
+def _changed(to: float, count: int, seed: int) -> Sequence[Life]:
+    return log_normal(240, sigma=0.25, seed=seed) + log_normal(count, sigma=0.25, median=to, seed=seed + 100)
+
+
+def _drifting(seed: int, to: float) -> Sequence[Life]:
+    random = Random(seed)
+    return [Life(35 * to ** (at / 300) * random.lognormvariate(0, 0.25)) for at in range(300)]
+
+
+def _either(random: Random, one: float, other: float, count: int = 300) -> Sequence[Life]:
+    return [Life(random.choice((one, other)) * random.lognormvariate(0, 0.15)) for _ in range(count)]
+
+
+def _by_turns(seed: int) -> Sequence[Life]:
+    random = Random(seed)
+    return [life for turn in range(8) for life in _either(random, *((10.0, 10.0), (60.0, 60.0))[turn % 2], count=50)]
+
+
+def _any_eta(random: Random) -> Sequence[Life]:
+    return [Life(35 * random.lognormvariate(0, 0.25), eta=random.choice((10.0, 35.0, 120.0))) for _ in range(300)]
+
+
+def _queued(random: Random) -> Sequence[Life]:
+    waits = [random.expovariate(1 / 10) for _ in range(300)]
+    return [Life(wait + 25 * random.lognormvariate(0, 0.25), queue=wait) for wait in waits]
+
+
+def _memoryless(random: Random) -> Sequence[Life]:
+    return [Life(random.expovariate(1 / 35)) for _ in range(400)]
 
 
 def near_the_optimum(settings: PollSettings = EVERY_5_SECONDS, *, is_known: bool) -> list[dict[str, float]]:
@@ -61,12 +131,8 @@ def near_the_optimum(settings: PollSettings = EVERY_5_SECONDS, *, is_known: bool
 
 
 def robust() -> list[dict[str, object]]:
-    """Both cadences in every scenario; what is not the last part of one is left out where the name says so."""
-    rows: list[dict[str, object]] = []
-    for name, lives in scenarios():
-        last = 30 if name.startswith("the 30") else len(lives)
-        rows.append({"name": name, **_both(means(published(lives)[-last:]), means(adaptive(lives)[-last:]))})
-    return rows
+    """Both cadences in every scenario."""
+    return [{"name": scenario.name, **_both(*scenario.both())} for scenario in scenarios()]
 
 
 def curve(sigma: float) -> list[tuple[float, float]]:
@@ -121,12 +187,12 @@ def main() -> None:
             f"  x{row['adaptive_delay'] / row['published_delay']:.2f}"
         )
     print()
-    print("what could make it worse            published      adaptive       polls  delay  start seen")
+    print("what could make it worse                published      adaptive       polls  delay  start seen")
     for each in robust():
         row = {name: value for name, value in each.items() if isinstance(value, float)}
         start = f"{row['adaptive_start_delay'] / row['published_start_delay']:.2f}"
         print(
-            f"{each['name']:34}  {_cell(row, 'published')}  {_cell(row, 'adaptive')}"
+            f"{each['name']:38}  {_cell(row, 'published')}  {_cell(row, 'adaptive')}"
             f"  x{row['adaptive_polls'] / row['published_polls']:.2f}"
             f"  x{row['adaptive_delay'] / row['published_delay']:.2f}  x{start}"
         )

@@ -48,7 +48,8 @@ def _print(found: Estimate) -> None:
         if not account.fits:
             console.print(
                 f"Account {account.name} wants more than its limit: each task is polled every "
-                f"{account.interval:.1f} s at best. Raise max_requests_per_second or follow fewer tasks.",
+                f"{account.interval:.1f} s at best, in the mean. Groups share the limit, half of it equally and half "
+                "by what they ask for. Raise max_requests_per_second or follow fewer tasks.",
                 markup=False,
             )
         if account.adaptive:

@@ -1,11 +1,16 @@
 """Whom to ask about when it is the account that is in question: some tasks that were answered well. Pure."""
 
 import math
-
-from exporter.polling.schedule import Schedule
+from typing import Protocol
 
 KEPT = 64
 """So many tasks are kept: enough that one of them may be asked about soon, and a poll has next to nothing to do."""
+
+
+class Scheduled(Protocol):
+    """The tasks that are not being asked about just now."""
+
+    def __contains__(self, number: int) -> bool: ...
 
 
 class Answered:
@@ -33,7 +38,7 @@ class Answered:
         """A task is no more, or its query failed."""
         self._ready_at.pop(number, None)
 
-    def first(self, *, among: Schedule) -> tuple[int, float] | None:
+    def first(self, *, among: Scheduled) -> tuple[int, float] | None:
         """Of those that are among these, the one that may be asked about next, and when."""
         found = ((ready_at, number) for number, ready_at in self._ready_at.items() if number in among)
         ready_at, number = min(found, default=(math.inf, -1))

@@ -80,6 +80,16 @@ class Curve:
         after = even * EDGES[beyond] + share * shown[beyond]
         return EDGES[at] + (reading - before) / (after - before) * (EDGES[beyond] - EDGES[at])
 
+    def faster(self, factor: float) -> "Curve":
+        """The same clock at so many times its pace."""
+        return Curve(array("d", (factor * each for each in self.shown)), self.expected)
+
+    def outlived(self, age: float) -> float:
+        """The chance to last longer than that."""
+        at = bin_of(age)
+        share = min(max((EDGES[at + 1] - age) / _WIDTHS[at], 0.0), 1.0)
+        return math.fsum(self.expected[at + 1 :]) + share * self.expected[at]
+
     def shares(self, after: float, by: float) -> Sequence[tuple[int, float]]:
         """Where a task may have ended that ended between these ages: the bins, and how likely each is."""
         first, last = bin_of(after), bin_of(by)
@@ -117,6 +127,17 @@ def bent(masses: Sequence[float], *, started: float = 0.0, lead: float = 0.0) ->
     return _scaled(clock, outlived, started=started, lead=lead)
 
 
+def mean(masses: Sequence[float]) -> float:
+    """The mean age at which tasks ended, of which so many ended in each bin; 0 where none did."""
+    count = sum(masses)
+    return sum(map(mul, masses, EDGES[1:])) / count if count else 0.0
+
+
+def may_go(straight: float, lead: float) -> float:
+    """How far the bent clock may go where the straight one goes so far: less its lead, but between half and twice."""
+    return min(max(straight - lead, straight / 2), 2 * straight)
+
+
 def bin_of(age: float) -> int:
     """The bin that an age is in."""
     return min(max(bisect_right(EDGES, age) - 1, 0), BINS - 1)
@@ -128,8 +149,7 @@ def _scaled(clock: Curve, outlived: Sequence[float], *, started: float, lead: fl
     bent_ = _mean(outlived, clock.shown) - clock.reading(started)
     if straight <= 0 or bent_ <= 0:  # tasks that end as soon as they are seen running: there is nothing to place
         return Curve(EDGES, clock.expected)
-    scale = max(straight - lead, straight / 2) / bent_
-    return Curve(array("d", (scale * each for each in clock.shown)), clock.expected)
+    return clock.faster(may_go(straight, lead) / bent_)
 
 
 def _roots_of_hazard(outlived: Sequence[float]) -> Iterator[float]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from exporter.ledger.ledger import Learnt
+from exporter.polling.change import End
 from exporter.polling.curve import STRAIGHT, Curve
 from exporter.polling.durations import Durations
 from exporter.tasks.item import TaskLabels
@@ -52,10 +53,10 @@ class Learning:
             self._known(change.task.labels).note_start(change.queue_seconds / eta)
         outcome = change.outcome
         if outcome is not None and outcome.duration is not None:
-            seen_open = None if outcome.gap is None else max(0.0, outcome.duration - outcome.gap)
-            self._known(change.task.labels).note_end(
-                outcome.duration / eta, after=None if seen_open is None else seen_open / eta
-            )
+            submitted = outcome.finished_at - outcome.duration
+            seen_open = 0.0 if outcome.gap is None else max(0.0, outcome.duration - outcome.gap)
+            end = End(seen_open / eta, outcome.duration / eta, submitted, eta)
+            self._known(change.task.labels).note_end(end, was_seen_open=outcome.gap is not None)
 
     def _eta(self, task: TaskView) -> float | None:
         default = self._default_etas.get(task.labels.group)

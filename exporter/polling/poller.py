@@ -23,7 +23,8 @@ from exporter.dispatcher.answer import Blame, DispatcherError
 from exporter.polling import streams
 from exporter.polling.answered import Answered
 from exporter.polling.cadence import Cadence
-from exporter.polling.schedule import Schedule, Slot
+from exporter.polling.fair import FairSchedule
+from exporter.polling.schedule import Slot
 from exporter.polling.shares import Shares
 from exporter.polling.streams import Permit
 from exporter.tasks.identity import IdKey, TaskRef
@@ -97,8 +98,8 @@ class Poller:
         self._streams = streams.Streams(
             name, account, intake=intake, polls=self, wanted=is_streamed, clock=clock, log=log
         )
-        self._schedule = Schedule()
-        self._failing = Schedule()
+        self._schedule = FairSchedule(group_of=self._group_of)
+        self._failing = FairSchedule(group_of=self._group_of)
         self._failures: dict[int, int] = {}
         self._asked: set[int] = set()
         self._orphaned: dict[int, frozenset[IdKey]] = {}  # what is being asked about though its task has gone
@@ -425,6 +426,10 @@ class Poller:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))
+
+    def _group_of(self, number: int) -> str:
+        name = self._tasks.name(number)
+        return name[1].group if name else ""
 
     def _slot(self, number: int) -> Slot | None:
         return self._schedule.slot(number) or self._failing.slot(number)

@@ -5,17 +5,25 @@ requests where others wait for theirs, and of the time where there is but one sl
 """
 
 import math
+from typing import Protocol
 
-from exporter.polling.schedule import Schedule, Slot
+from exporter.polling.schedule import Slot
 
 FAILING_SHARE = 4
 """One in so many requests may be for tasks whose queries fail; one at a time always may."""
 
 
+class Due(Protocol):
+    """A schedule, as far as turns depend on it."""
+
+    def next_due(self) -> float: ...
+    def pop(self, *, now: float) -> tuple[int, Slot] | None: ...
+
+
 class Shares:
     """Chooses from two schedules. ``slots`` is how many requests the account may have in flight."""
 
-    def __init__(self, *, well: Schedule, failing: Schedule) -> None:
+    def __init__(self, *, well: Due, failing: Due) -> None:
         self._well = well
         self._failing = failing
         self._failing_asked = 0

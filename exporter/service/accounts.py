@@ -1,6 +1,7 @@
 """The accounts in use, each with the poller of its tasks."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -233,7 +234,7 @@ def _wall(monotonic: float | None, clock: Clock) -> float | None:
 
 def _attainable_rate(settings: AccountSettings, latency: float, *, streams: int) -> float:
     """Requests a second that the limits allow, given how long one takes and how many slots streams have taken."""
-    by_latency = max(1, settings.max_in_flight - streams) / latency if latency else settings.max_requests_per_second
+    by_latency = max(1, settings.max_in_flight - streams) / latency if latency else math.inf
     return min(settings.max_requests_per_second, by_latency)
 
 

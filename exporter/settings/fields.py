@@ -29,6 +29,10 @@ MAX_VALUE = 200
 MAX_TEXT = 4096
 """Characters in a name, in an id or a label value, and in anything else."""
 
+MAX_RATE = 1_000_000
+UNLIMITED = "unlimited"
+"""What a rate may be at most, and in place of a number."""
+
 RESERVED_LABELS = frozenset(
     {
         *("account", "group", "model", "status", "error_code", "type", "reason", "endpoint", "task_id", "out_task_id"),
@@ -36,10 +40,6 @@ RESERVED_LABELS = frozenset(
     }
 )
 """Label names that the exporter or Prometheus uses for itself."""
-
-
-UNLIMITED = "unlimited"
-"""A rate without a limit, as the file says it."""
 
 
 class Strategy(StrEnum):
@@ -86,15 +86,17 @@ def _number(value: object) -> float:
 
 
 def _rate(value: object) -> float:
-    if (value.text if isinstance(value, Scalar) else value) == UNLIMITED:
+    if (value.text if isinstance(value, Scalar) else value) == UNLIMITED:  # quoted or not
         return math.inf
     try:
-        number = _number(value)
-    except ValueError:
-        raise ValueError(f"expected a number, such as 2 or 0.5, or {UNLIMITED}") from None
-    if number <= 0:
+        rate = _number(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {UNLIMITED}") from None
+    if rate <= 0:
         raise ValueError("must be more than 0")
-    return number
+    if rate > MAX_RATE:
+        raise ValueError(f"must be at most {MAX_RATE}, or {UNLIMITED}")
+    return rate
 
 
 def _flag(value: object) -> bool:
@@ -326,7 +328,7 @@ Number = Annotated[float, BeforeValidator(_number)]
 Rate = Annotated[
     float,
     BeforeValidator(_rate),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": UNLIMITED}]}),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_RATE}, {"const": UNLIMITED}]}),
     Written(rate_text),
 ]
 Flag = Annotated[bool, BeforeValidator(_flag)]

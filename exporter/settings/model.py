@@ -96,7 +96,7 @@ class PollSettings(Part):
             description="eta: every max(min_interval, eta / polls_per_eta). adaptive: as often, when tasks will "
             "probably end, as learned from those that ended."
         ),
-    ] = Strategy.ETA
+    ] = Strategy.ADAPTIVE
     min_interval: Annotated[Duration, between("100ms", "1h"), Field(description="Never poll a task more often.")] = 2.0
     max_interval: Annotated[Duration, between("100ms", "1d"), Field(description="Poll at least this often.")] = 300.0
     polls_per_eta: Annotated[Number, Field(ge=1, le=1000, description="Polls within a task's ETA.")] = 6.0

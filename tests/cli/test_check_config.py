@@ -80,7 +80,8 @@ def test_the_estimate_warns_where_the_limit_is_too_low() -> None:
     slow = GOOD.replace("api_key_env: KEY", "api_key_env: KEY, max_requests_per_second: 0.1")
 
     assert (
-        "Account default wants more than its limit: each task is polled every 30.0 s at best. "
+        "Account default wants more than its limit: each task is polled every 30.0 s at best, "
+        "in the mean. Groups share the limit, half of it equally and half by what they ask for. "
         "Raise max_requests_per_second or follow fewer tasks."
     ) in check(slow, "--estimate").stdout
 
@@ -94,12 +95,16 @@ def test_the_estimate_of_an_account_without_a_limit() -> None:
 
 
 def test_the_estimate_explains_the_adaptive_strategy() -> None:
-    adaptive = GOOD.replace("{name: images,", "{name: images, poll: {strategy: adaptive},")
-
-    assert "Account default: 0.20 of the 0.60 wanted are placed by the adaptive strategy" in (
-        check(adaptive, "--estimate").stdout
+    some = GOOD.replace("{name: images,", "{name: images, poll: {strategy: eta},")
+    none = some.replace("accounts:", "global: {poll: {strategy: eta}}\naccounts:").replace(
+        "poll: {strategy: eta}, ", ""
     )
-    assert "adaptive" not in check(GOOD, "--estimate").stdout
+
+    for text, adaptive in ((GOOD, "0.60"), (some, "0.40")):
+        assert f"Account default: {adaptive} of the 0.60 wanted are placed by the adaptive strategy" in (
+            check(text, "--estimate").stdout
+        )
+    assert "adaptive" not in check(none, "--estimate").stdout
 
 
 def test_the_estimate_names_what_it_cannot_foresee() -> None:

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.polling.change import End
 from exporter.polling.curve import BINS, EDGES, STRAIGHT
 from exporter.polling.durations import FRESH, MEMORY, MOST_LEAD, Durations
 
 
-def taught(count: int, *, around: float = 1.0, durations: Durations | None = None) -> Durations:
-    random, durations = Random(5), durations or Durations()
+def taught(count: int, *, around: float = 1.0, durations: Durations | None = None, first: float = 0.0) -> Durations:
+    """Learn from so many tasks, each submitted when the one before it has ended; the first at that time."""
+    random, durations, submitted = Random(5), durations or Durations(), first
     for _ in range(count):
         by = around * random.lognormvariate(0.0, 0.2)
         durations.note_start(0.05)
-        durations.note_end(by, after=by - 0.1 * around)
+        durations.note_end(End(by - 0.1 * around, by, submitted, 1.0), was_seen_open=True)
+        submitted += by
     return durations
 
 
@@ -34,11 +37,35 @@ def test_a_change_is_followed() -> None:
     durations = taught(300)
     assert median(durations) == pytest.approx(1.0, rel=0.1)
 
-    taught(400, around=2.0, durations=durations)
+    taught(400, around=2.0, durations=durations, first=1e3)
     assert median(durations) == pytest.approx(2.0, rel=0.15)
 
-    taught(400, around=0.5, durations=durations)
+    taught(400, around=0.5, durations=durations, first=1e4)
     assert median(durations) == pytest.approx(0.5, rel=0.15), "either way"
+
+
+@pytest.mark.parametrize(("around", "outcomes"), [(2.0, 12), (0.5, 12), (0.7, 60)])
+def test_a_sudden_change_is_followed_at_once(around: float, outcomes: int) -> None:
+    durations = taught(300)
+    taught(outcomes, around=around, durations=durations, first=1e3)
+
+    assert median(durations) == pytest.approx(around, rel=0.15)
+
+
+def test_what_is_as_before_is_not_forgotten() -> None:
+    assert sum(taught(3000).masses) == pytest.approx(MEMORY, rel=0.1)
+
+
+def test_the_shortest_of_many_that_were_submitted_together_do_not_tell_how_long_all_take() -> None:
+    random, durations = Random(6), Durations()
+    for batch in range(20):
+        for by in sorted(random.lognormvariate(0.0, 0.2) for _ in range(100)):
+            durations.note_end(End(by - 0.1, by, 100.0 * batch, 1.0), was_seen_open=True)
+            if not batch:
+                assert durations.curve.shown is EDGES, "they are polled as published"
+
+    assert durations.curve.shown is not EDGES
+    assert median(durations) == pytest.approx(1.0, rel=0.1)
 
 
 def test_it_takes_the_same_room_however_many_there_were() -> None:
@@ -61,7 +88,7 @@ def test_a_curve_is_made_anew_seldom() -> None:
 def test_an_end_that_nobody_waited_for_costs_no_polls() -> None:
     durations = taught(100)
     lead = durations.lead
-    durations.note_end(30.0, after=None)
+    durations.note_end(End(0.0, 30.0, 1e3, 1.0), was_seen_open=False)
 
     assert durations.lead == lead
 
@@ -71,7 +98,8 @@ def test_whatever_is_observed_the_lead_is_bounded(ends: list[tuple[float, float 
     durations = Durations()
     for by, gap in ends:
         durations.note_start(by / 2)
-        durations.note_end(by, after=None if gap is None else max(0.0, by - gap))
+        after = 0.0 if gap is None else max(0.0, by - gap)
+        durations.note_end(End(after, by, 0.0, 35.0), was_seen_open=gap is not None)
 
     assert abs(durations.lead) <= MOST_LEAD
 

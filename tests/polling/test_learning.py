@@ -43,10 +43,16 @@ def life(
 def learnt(*changes: Change, times: int = 1, groups: tuple[str, ...] = ("g",)) -> Learning:
     learning = Learning()
     learning.configure(dict.fromkeys(groups, 30.0))
-    for _ in range(times):
+    for time in range(times):
         for change in changes:
-            learning.take(change)
+            learning.take(later(change, 100.0 * time))
     return learning
+
+
+def later(change: Change, seconds: float) -> Change:
+    """The same, by so much later."""
+    outcome = change.outcome
+    return replace(change, outcome=outcome and replace(outcome, finished_at=outcome.finished_at + seconds))
 
 
 def steepest(curve: Curve) -> float:

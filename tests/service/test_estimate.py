@@ -62,6 +62,7 @@ task_groups:
         allowed=2,
         when_slow=0.4,
         interval=15.5,
+        adaptive=21 / 5 + 10 / 10,
     )
     assert not found.fits
 
@@ -71,8 +72,8 @@ def test_requests_by_strategy() -> None:
         settings(f"""\
 accounts: [{{name: a, api_key_env: A}}]
 task_groups:
-  - {{name: g, static_configs: [{{task_ids: {tasks(20)}}}]}}
-  - {{name: h, poll: {{strategy: adaptive}}, static_configs: [{{task_ids: {tasks(10)}}}]}}
+  - {{name: g, poll: {{strategy: eta}}, static_configs: [{{task_ids: {tasks(20)}}}]}}
+  - {{name: h, static_configs: [{{task_ids: {tasks(10)}}}]}}
 """)
     ).accounts[0]
 

@@ -14,6 +14,7 @@ from tests.service.rig import Rig
 from tests.support.faulty_ledger import Fault
 
 ADAPTIVE = {"global": {"poll": {"strategy": "adaptive"}}}
+PUBLISHED = {"global": {"poll": {"strategy": "eta"}}}
 LABELS = TaskLabels("default", "renders")
 
 
@@ -63,7 +64,7 @@ async def test_the_last_minutes_are_lost_without_harm(rig: Rig) -> None:
 
 
 async def test_the_published_strategy_learns_and_keeps_nothing(rig: Rig) -> None:
-    await taught(rig)
+    await taught(rig, **PUBLISHED)
     await keep(rig)
 
     assert not is_taught(rig)
@@ -71,7 +72,7 @@ async def test_the_published_strategy_learns_and_keeps_nothing(rig: Rig) -> None
 
 
 async def test_a_reload_turns_it_on_and_off(rig: Rig) -> None:
-    await taught(rig)
+    await taught(rig, **PUBLISHED)
     assert rig.exporter
     first, _ = rig.submit(3, latency_seconds=20)
     rig.configure(groups={"renders": first}, **ADAPTIVE)
@@ -81,7 +82,7 @@ async def test_a_reload_turns_it_on_and_off(rig: Rig) -> None:
     rig.exporter._learning.news()
 
     second, _ = rig.submit(3, latency_seconds=20)
-    rig.configure(groups={"renders": second})
+    rig.configure(groups={"renders": second}, **PUBLISHED)
     await rig.exporter.reload()
     await rig.advance(60)
     assert rig.page().sum("bytespike_tasks_finished_total") == 18

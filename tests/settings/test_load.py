@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.settings.errors import ConfigError
+from exporter.settings.fields import Strategy
 from exporter.settings.load import load, parse
 from exporter.settings.model import (
     AccountSettings,
@@ -133,7 +134,9 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
                 account="default",
                 model="sora-2-pro",
                 labels=(("team", "video"),),
-                poll=PollSettings(min_interval=1, max_interval=60, polls_per_eta=4, default_eta=60),
+                poll=PollSettings(
+                    strategy=Strategy.ETA, min_interval=1, max_interval=60, polls_per_eta=4, default_eta=60
+                ),
                 static_configs=(
                     TargetSettings(
                         task_ids=("task_1",),
@@ -167,7 +170,7 @@ ledger: {url: sqlite:////var/lib/ledger.db, retention: 10d}
             ),
         ),
         globals=GlobalSettings(
-            poll=PollSettings(min_interval=1, max_interval=600, polls_per_eta=4, default_eta=60),
+            poll=PollSettings(strategy=Strategy.ETA, min_interval=1, max_interval=600, polls_per_eta=4, default_eta=60),
             labels=("team", "tier"),
             overdue_factor=2.5,
             retention=604_800,
@@ -190,7 +193,10 @@ def test_text_is_what_stands_there(text: str) -> None:
     assert settings.task_groups[0].static_configs[0].task_ids == (text.strip("'\""),)
 
 
-@pytest.mark.parametrize(("text", "rate"), [("1", 1.0), ("0.25", 0.25), ("1e2", 100.0), ("+2", 2.0)])
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("1", 1.0), ("0.25", 0.25), ("1e2", 100.0), ("+2", 2.0), ("unlimited", math.inf), ("1000000", 1e6)],
+)
 def test_numbers(text: str, rate: float) -> None:
     settings = read(f"accounts: [{{name: default, api_key_env: KEY, max_requests_per_second: {text}}}]")
 

@@ -1,5 +1,6 @@
 """The effective configuration for people."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_the_example() -> None:
         == """\
 global:
   poll:
-    strategy: eta
+    strategy: adaptive
     min_interval: 2s
     max_interval: 5m
     polls_per_eta: 6.0
@@ -72,7 +73,7 @@ task_groups:
   labels:
     team: video
   poll:
-    strategy: eta
+    strategy: adaptive
     min_interval: 2s
     max_interval: 1m
     polls_per_eta: 6.0
@@ -107,7 +108,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_
     st.lists(TEXT, unique=True, max_size=5),
     TEXT,
     st.integers(min_value=0, max_value=365 * 86_400_000),
-    st.floats(min_value=0.001, allow_nan=False),
+    st.floats(min_value=0.001, max_value=1000) | st.just(math.inf),
 )
 def test_whatever_it_holds_it_loads_again(ids: list[str], model: str, retention: int, rate: float) -> None:
     settings = read(FULL)

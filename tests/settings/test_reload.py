@@ -31,7 +31,7 @@ task_groups:
 POLL = "global: {poll: {min_interval: 1s}}\n"
 EVERYTHING = """\
 global:
-  poll: {strategy: adaptive, min_interval: 1s, max_interval: 1m, polls_per_eta: 5, default_eta: 1m}
+  poll: {strategy: eta, min_interval: 1s, max_interval: 1m, polls_per_eta: 5, default_eta: 1m}
   labels: [team]
   overdue_factor: 2
   retention: 1h

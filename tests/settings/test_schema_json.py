@@ -94,6 +94,8 @@ def test_the_example_shows_every_key() -> None:
         {"accounts": [{**ACCOUNT, "max_in_flight": 0}]},
         {"accounts": [{**ACCOUNT, "max_in_flight": 1001}]},
         {"accounts": [{**ACCOUNT, "max_requests_per_second": 0}]},
+        {"accounts": [{**ACCOUNT, "max_requests_per_second": 1_000_001}]},
+        {"accounts": [{**ACCOUNT, "max_requests_per_second": "fast"}]},
         {"accounts": [{**ACCOUNT, "timeout": 10}]},
         {"accounts": [{**ACCOUNT, "timeout": "soon"}]},
         {"accounts": [{**ACCOUNT, "timeout": ""}]},

@@ -11,7 +11,7 @@ from tests.support.api_rig import CONFIG, Upstream, api_rig
 
 SECRET = "a/secret with-36+signs="
 HINTED = CONFIG.replace(
-    "api_config: {}", "api_config: {}, poll: {default_eta: 10m}, callback_config: {secret_file: hook}"
+    "api_config: {}", "api_config: {}, poll: {strategy: eta, default_eta: 10m}, callback_config: {secret_file: hook}"
 )
 OPEN = HINTED.replace("secret_file: hook", "secret_file: hook, register_unknown: true")
 URL = "/api/v1/callbacks/renders/a%2Fsecret%20with-36%2Bsigns%3D"
