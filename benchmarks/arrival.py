@@ -8,12 +8,14 @@ it takes to let a bare tracker follow the same tasks without a pause. It needs a
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import httpx
 import structlog
 
+from benchmarks._figures import Figure, Goal
 from benchmarks._rounds import compare_seconds
 from exporter.cli.garbage import pauses_bounded
 from exporter.clock import SystemClock
@@ -80,6 +82,17 @@ def in_one_go() -> float:
     for item in items:
         tracker.claim("files", item, now=0.0)
     return time.perf_counter() - began
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    yield Figure(
+        name=f"longest stall while {TASKS:,} tasks arrive from a file",
+        cost=in_slices(),
+        peer_name="followed in one go",
+        peer=in_one_go(),
+        goal=Goal(cost=0.01),
+    )
 
 
 if __name__ == "__main__":

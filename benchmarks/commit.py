@@ -10,13 +10,14 @@ import argparse
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
-from benchmarks._rounds import compare_seconds
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import compare_seconds, taken
 from exporter.ledger.ledger import Batch, Count, Entry
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import BATCH
@@ -125,6 +126,26 @@ def main() -> None:
                 partial(seconds, partial(peer.commit, size * groups), each=size * groups),
                 peer_name="a transaction each",
             )
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        closing(Grouped(f"sqlite:///{directory}/ledger.db")) as grouped,
+        closing(OneByOne(Path(directory, "peer.db"))) as peer,
+    ):
+        pair = taken(
+            partial(grouped_seconds, grouped, BATCH, 4),
+            partial(seconds, partial(peer.commit, BATCH), each=BATCH),
+        )
+    yield Figure(
+        name=f"an outcome made durable, in groups of {BATCH}",
+        cost=pair.ours,
+        peer_name="a transaction each",
+        peer=pair.peer,
+        goal=Goal(share=1 / 8, cost=1e-5),
+    )
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ seconds that each step takes. ``--tasks`` and ``--open`` say how many.
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
-from benchmarks._rounds import compare
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import compare, timed
 from benchmarks.commit import entry
 from exporter.intake.intake import SLICE
 from exporter.ledger.ledger import Batch, Entry
@@ -22,6 +23,9 @@ from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
 
 TASKS, OPEN = 1_000_000, 50_000
+FEWER = 300_000
+"""So many are enough for the figure, which does not grow with those that have ended: filling takes longest."""
+
 AT_ONCE = 5_000
 LABELS = TaskLabels("default", "renders", "sora-2-pro")
 
@@ -90,6 +94,22 @@ def main() -> None:
         compare(with_much, with_little, each=1, peer_name=f"with the {asked.open:,} alone")
         steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in with_much.seconds.items())
         print(f"seconds of the clock: {steps}; together {sum(with_much.seconds.values()):.2f}")
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    with tempfile.TemporaryDirectory() as directory:
+        much, little = (f"sqlite:///{directory}/{name}.db" for name in ("much", "little"))
+        filled(much, ended=FEWER - OPEN, still_open=OPEN)
+        filled(little, ended=0, still_open=OPEN)
+        pair = timed(Restart(much, OPEN), Restart(little, OPEN), each=1, rounds=3)
+    yield Figure(
+        name=f"reading the ledger at a start, {FEWER:,} tasks, {OPEN:,} of them open",
+        cost=pair.ours,
+        peer_name=f"with the {OPEN:,} alone",
+        peer=pair.peer,
+        goal=Goal(cost=1.0),
+    )
 
 
 if __name__ == "__main__":

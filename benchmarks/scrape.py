@@ -4,12 +4,15 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import timed
 from exporter.metrics.collector import SnapshotCollector
 from exporter.metrics.exposition import render
 from exporter.metrics.snapshot import AccountView, BuildView, Snapshot
@@ -21,6 +24,7 @@ from exporter.tasks.state import Submission, TaskState
 
 TASKS = 1000
 ROUNDS = 7
+SIZES = (100, 1_000, 10_000)
 NOW = 1_748_000_000.0
 LABELS = TaskLabels("default", "renders", "sora-2-pro", (("team", "video"),))
 
@@ -60,6 +64,24 @@ def main() -> None:
     print(f"snapshot rendered  {median(ours) * 1e3:8.1f} ms")
     print(f"plain registry     {median(plain) * 1e3:8.1f} ms")
     print(f"ratio              {median(ours) / median(plain):8.2f}")
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    for tasks in SIZES:
+        shown = snapshot(tasks)
+        ours, peer = partial(render, shown), partial(generate_latest, plain_registry(shown))
+        pair = timed(ours, peer, each=1, rounds=3)
+        series = sum(not line.startswith(b"#") for line in render(shown).body.splitlines())
+        yield Figure(
+            name=f"/metrics with the series of {tasks:,} tasks",
+            cost=pair.ours,
+            peer_name="a registry of gauges",
+            peer=pair.peer,
+            goal=Goal(share=1 / 40) if tasks == max(SIZES) else Goal(),
+            line="scrape",
+            at=series,
+        )
 
 
 def _task(number: int) -> TaskState:
