@@ -1,5 +1,6 @@
 """``check-config FILE``: every mistake of a configuration, and how far it can reach."""
 
+import math
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from exporter.service.estimate import Estimate, estimate
 from exporter.settings.checks import warnings
+from exporter.settings.fields import UNLIMITED
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 
@@ -70,7 +72,8 @@ def _requests(found: Estimate) -> Table:
         table.add_column(heading, justify="right")
     for account in found.accounts:
         reach = f"{account.least:.2f} .. {account.most:.2f}"
-        numbers = (f"{account.wanted:.2f}", reach, f"{account.allowed:.2f}", f"{account.when_slow:.2f}")
+        limit = UNLIMITED if account.allowed == math.inf else f"{account.allowed:.2f}"
+        numbers = (f"{account.wanted:.2f}", reach, limit, f"{account.when_slow:.2f}")
         table.add_row(account.name, str(account.tasks), *numbers)
     return table
 

@@ -18,6 +18,7 @@ from exporter.cli.garbage import pauses_bounded
 from exporter.cli.options import ListenAddress
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
+from exporter.cli.turns import short_turns
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
@@ -64,7 +65,7 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     log: FilteringBoundLogger = structlog.get_logger()
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
-    with pauses_bounded(), _bound(listen_address) as listener:
+    with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
         asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
 
 

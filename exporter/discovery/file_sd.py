@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from exporter.discovery.globs import directories, matching
-from exporter.discovery.lists import MAX_IDS, Format, ListParser, max_bytes
+from exporter.discovery.lists import ListParser
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -24,6 +24,7 @@ from exporter.discovery.source import (
     source_name,
 )
 from exporter.discovery.watch import Watch
+from exporter.discovery.written import MAX_IDS, Format
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import FileSdSettings
 from exporter.tasks.item import Item
@@ -32,7 +33,11 @@ from exporter.tasks.item import Item
 def file_sources(entries: Iterable[FileSdSettings], parser: ListParser) -> Iterator["FileSource"]:
     """The sources of a group's ``file_sd_configs``."""
     return (
-        FileSource(tuple(sorted({*entry.files})), entry.refresh_interval, replace(parser, max_tasks=entry.max_tasks))
+        FileSource(
+            tuple(sorted({*entry.files})),
+            entry.refresh_interval,
+            replace(parser, max_tasks=entry.max_tasks, max_bytes=entry.max_bytes),
+        )
         for entry in entries
     )
 
@@ -60,7 +65,7 @@ class FileSource:
 
     async def run(self, listener: Listener, dependencies: SourceDependencies) -> None:
         """Report what the files name, for ever."""
-        refreshes, watch = Refreshes(listener), Watch(dependencies.log)
+        refreshes, watch = Refreshes(listener, dependencies.threads), Watch(dependencies.log)
         read = partial(self._read, Files(self.globs, self.parser), watch)
         try:
             while True:
@@ -120,7 +125,7 @@ class Files:
         """What holds of a file now; None where there is none."""
         before = self._files.get(path, _File())
         try:
-            content = _content(path, max_bytes(self._parser.max_tasks))
+            content = _content(path, self._parser.longest)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
                 return None

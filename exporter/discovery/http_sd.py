@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from exporter.discovery.lists import Format, ListParser, max_bytes
+from exporter.discovery.lists import ListParser, max_bytes
 from exporter.discovery.source import (
     DiscoveryError,
     Listener,
@@ -24,6 +24,7 @@ from exporter.discovery.source import (
     short_digest,
     source_name,
 )
+from exporter.discovery.written import Format
 from exporter.secrets import SecretSource
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import HttpSdSettings, TlsSettings
@@ -47,7 +48,11 @@ def http_sources(entries: Iterable[HttpSdSettings], parser: ListParser) -> Itera
         url for url, *_ in {(_sent_url(entry), entry.authorization, entry.tls_config) for entry in entries}
     )
     return (
-        HttpSource(entry, replace(parser, max_tasks=entry.max_tasks), is_named_by_url=askers[_sent_url(entry)] == 1)
+        HttpSource(
+            entry,
+            replace(parser, max_tasks=entry.max_tasks, max_bytes=entry.max_bytes),
+            is_named_by_url=askers[_sent_url(entry)] == 1,
+        )
         for entry in entries
     )
 
@@ -81,7 +86,8 @@ class HttpSource:
 
     async def run(self, listener: Listener, dependencies: SourceDependencies) -> None:
         """Report what the URL answers, for ever."""
-        refreshes, answers = Refreshes(listener), _Answers(self.parser, shown_url(self.settings.url))
+        refreshes = Refreshes(listener, dependencies.threads)
+        answers = _Answers(self.parser, shown_url(self.settings.url))
         await dependencies.clock.sleep(dependencies.random.uniform(0, START_SPREAD))
         while True:
             await refreshes.report(self._read(answers, dependencies))
@@ -136,7 +142,7 @@ class Request:
     context: ssl.SSLContext
     server_name: str | None = None
     timeout: float = TIMEOUT
-    max_tasks: int | None = None
+    max_bytes: int | None = None
 
 
 def prepare(settings: HttpSdSettings) -> Request:
@@ -153,7 +159,7 @@ def prepare(settings: HttpSdSettings) -> Request:
         },
         context=_context(settings),
         server_name=settings.tls_config.server_name if settings.tls_config else None,
-        max_tasks=settings.max_tasks,
+        max_bytes=settings.max_bytes or max_bytes(settings.max_tasks, least=MAX_BYTES),
     )
 
 
@@ -184,7 +190,7 @@ async def _exchange(request: Request, transport: httpx.AsyncBaseTransport | None
         client.stream("GET", request.url, headers=request.headers, extensions=extensions) as response,
     ):
         _check(response, request.name)
-        return await _body(response, request.name, max_bytes(request.max_tasks, least=MAX_BYTES))
+        return await _body(response, request.name, request.max_bytes or MAX_BYTES)
 
 
 def _check(response: httpx.Response, name: str) -> None:

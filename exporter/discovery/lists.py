@@ -1,50 +1,28 @@
 """From the bytes of a list to items: one set of formats, rules and limits for all sources, that of ``static_configs``.
 
 A list is read (YAML, JSON, or plain text with one id a line), its items are checked and become targets, and each id of
-a target becomes an item that is followed. All of it blocks: 16 MiB, the most that is taken where a
-source allows no more tasks than usual, need some seconds.
+a target becomes an item that is followed. That is done item by item, so that a long list takes little more room than
+its tasks. All of it blocks, for seconds where there are hundreds of thousands, but no step of it keeps the interpreter
+from other threads for long.
 """
 
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import PurePath
 from typing import Self
 
-from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
-from exporter.settings.load import parse_targets
+from exporter.discovery.written import MAX_IDS, Format, Written, read_written
+from exporter.settings.errors import ConfigError, Fault, in_order
 from exporter.settings.model import GroupSettings, TargetSettings
-from exporter.settings.reader import MAX_BYTES, decode, read_list
+from exporter.settings.reader import MAX_BYTES, decode
+from exporter.settings.targets import TargetReader
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
-
-MAX_IDS = 100_000
-"""What one list may hold where nothing else is said; it may have as many items."""
 
 BYTES_A_TASK = 128
 """A list that may name more tasks than usual may have so many bytes for each."""
 
 MAX_FAULTS = 1000
 """After so many in one list no more are looked for."""
-
-API_PREFIX = "task_"
-"""Where an id stands alone, one that begins so is the API's own; any other is the caller's."""
-
-
-class Format(StrEnum):
-    """How a list is written."""
-
-    YAML = "yaml"
-    JSON = "json"
-    TEXT = "text"
-
-    @classmethod
-    def of(cls, path: PurePath) -> "Format":
-        """The format of a file, by its suffix; what is neither YAML nor JSON is text."""
-        suffixes = {".yml": cls.YAML, ".yaml": cls.YAML, ".json": cls.JSON}
-        return suffixes.get(path.suffix, cls.TEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +47,12 @@ class ListParser:
     group: str
     defaults: Defaults
     max_tasks: int | None = None
+    max_bytes: int | None = None
+
+    @property
+    def longest(self) -> int:
+        """How many bytes a list may have."""
+        return self.max_bytes or max_bytes(self.max_tasks)
 
     @classmethod
     def of(cls, group: GroupSettings, declared: Sequence[str]) -> Self:
@@ -77,7 +61,8 @@ class ListParser:
 
     def parse(self, content: bytes, form: Format, *, name: str) -> tuple[Item, ...]:
         """The items of a list, as ``parse_list``."""
-        targets = parse_list(content, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
+        text = decode(content, file=name, max_bytes=self.longest)
+        targets = _parsed(text, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
         return tuple(_items(targets, account=self.account, group=self.group))
 
 
@@ -88,14 +73,13 @@ def parse_list(
 
     Raises ConfigError with every fault: of YAML and text with its line, of JSON with its path.
     """
-    most = MAX_IDS if max_tasks is None else max_tasks
     text = decode(content, file=name, max_bytes=max_bytes(max_tasks))
-    return _targets(read_written(text, form, name=name, most=most), defaults, most)
+    return tuple(_parsed(text, form, name=name, defaults=defaults, max_tasks=max_tasks))
 
 
 def parse_items(items: Sequence[object], *, name: str, defaults: Defaults) -> tuple[TargetSettings, ...]:
     """The targets of items that are JSON values, one each; raises ConfigError with every fault."""
-    return _targets(Written.of(items, name=name), defaults, MAX_IDS)
+    return tuple(_targets(Written.of(iter(items), name=name), defaults, MAX_IDS))
 
 
 def max_bytes(max_tasks: int | None, *, least: int = MAX_BYTES) -> int:
@@ -130,107 +114,37 @@ def _items(targets: Iterable[TargetSettings], *, account: str, group: str) -> It
 # ---- from what is written to targets ---------------------------------------------------------------------------------
 
 
-def _targets(written: "Written", defaults: Defaults, most: int) -> tuple[TargetSettings, ...]:
-    if len(written.items) > most or sum(map(_ids, written.items)) > most:
-        raise ConfigError([written.fault((), f"has more than {most} items or ids, the most that is allowed")])
-    return parse_targets(
-        written.items,
-        TargetSettings(model=defaults.model, labels=defaults.labels),
-        declared=defaults.declared,
-        fault=written.fault,
-        faults=written.faults,
-        most_faults=MAX_FAULTS,
-    )
+def _parsed(
+    text: str, form: Format, *, name: str, defaults: Defaults, max_tasks: int | None
+) -> Iterator[TargetSettings]:
+    most = MAX_IDS if max_tasks is None else max_tasks
+    return _targets(read_written(text, form, name=name, most=most), defaults, most)
+
+
+def _targets(written: Written, defaults: Defaults, most: int) -> Iterator[TargetSettings]:
+    """The targets of the items, one each; ConfigError, at the end if there is a fault anywhere."""
+    reader = TargetReader(TargetSettings(model=defaults.model, labels=defaults.labels), defaults.declared)
+    faults: list[Fault] = []
+    more: list[Fault] = []
+    ids = 0
+    for at, item in enumerate(written.items):
+        ids += _ids(item)
+        if at >= most or ids > most:
+            raise ConfigError([written.fault((), f"has more than {most} items or ids, the most that is allowed")])
+        if more:
+            continue  # what is no list at all shows at its end
+        target = reader.read(item, at=at, most_faults=MAX_FAULTS + 1)
+        if isinstance(target, TargetSettings):
+            yield target
+            continue
+        faults += (written.fault(*complaint) for complaint in target)
+        if len(faults) > MAX_FAULTS:
+            more = [written.fault((at,), f"more than {MAX_FAULTS} faults; no more are looked for")]
+    if faults := [*written.faults, *faults[:MAX_FAULTS]]:
+        raise ConfigError([*in_order(faults), *more])
 
 
 def _ids(item: object) -> int:
     """How many ids an item names, before it is known to be one."""
-    lists = (item.get("task_ids"), item.get("out_task_ids")) if isinstance(item, Mapping) else ()
+    lists = (item.get("task_ids"), item.get("out_task_ids")) if isinstance(item, dict) else ()
     return sum(len(ids) for ids in lists if isinstance(ids, list))
-
-
-# ---- from bytes to what is written -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The items of a list, not yet checked; what is wrong with how it is written; and how to say where one stands."""
-
-    items: Sequence[object]
-    fault: Callable[[KeyPath, str], Fault]
-    faults: tuple[Fault, ...] = ()
-
-    @classmethod
-    def of(cls, items: Sequence[object], *, name: str) -> Self:
-        """Items that are JSON values: they stand on no line."""
-        return cls(items, lambda path, message: Fault(name, 0, dotted(path), message))
-
-
-def read_written(text: str, form: Format, *, name: str, most: int = MAX_IDS) -> Written:
-    """Read a text; ConfigError where it is not in this format. What has more than ``most`` need not be read whole."""
-    match form:
-        case Format.YAML:
-            return _yaml(text, name)
-        case Format.JSON:
-            return _json(text, name)
-        case Format.TEXT:
-            return _text(text, name, most)
-
-
-def _yaml(text: str, name: str) -> Written:
-    document = read_list(text, file=name)
-    return Written(document.root, document.fault, document.faults)
-
-
-def _json(text: str, name: str) -> Written:
-    try:
-        items = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise ConfigError([Fault(name, error.lineno, "", f"this is not JSON: {error.msg}")]) from None
-    except RecursionError:
-        raise ConfigError([Fault(name, 0, "", "this is not a list of items: it is nested too deep")]) from None
-    except ValueError as error:
-        problem = error if isinstance(error, _NotAllowedError) else "a number has too many digits"
-        raise ConfigError([Fault(name, 0, "", f"this is not JSON: {problem}")]) from None
-    if not isinstance(items, list):
-        raise ConfigError([Fault(name, 0, "", "expected a list of items, as in static_configs")])
-    return Written.of(items, name=name)
-
-
-class _NotAllowedError(ValueError):
-    """What Python's JSON takes, but the standard does not, or leaves open."""
-
-
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members: dict[str, object] = {}
-    for key, value in pairs:
-        if key in members:
-            raise _NotAllowedError(f"{shown(key)} stands twice in one object; keep one")
-        members[key] = value
-    return members
-
-
-def _no_constant(name: str) -> object:
-    raise _NotAllowedError(f"{name} is no number")
-
-
-def _text(text: str, name: str, most: int) -> Written:
-    """A line that stands twice counts once: a script that appends need not look first."""
-    lines: dict[str, int] = {}
-    # line by line, since millions at once would be made without a pause for other threads
-    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
-        if (word := line.strip()) and not word.startswith("#"):
-            lines.setdefault(word, number)
-        if len(lines) > most:
-            break  # it is refused
-    ids: dict[str, list[str]] = {}
-    for word in lines:
-        ids.setdefault("task_ids" if word.startswith(API_PREFIX) else "out_task_ids", []).append(word)
-
-    def fault(path: KeyPath, message: str) -> Fault:
-        match path:
-            case (_, str(key), int(at)):
-                return Fault(name, lines[ids[key][at]], "", message)
-        return Fault(name, 0, "", message)
-
-    return Written([ids] if ids else [], fault)

@@ -7,6 +7,7 @@ thread: the loop is handed finished items, and only when they have changed.
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from hashlib import blake2b
 from random import Random
 from typing import Protocol
@@ -125,11 +126,16 @@ class Reading:
     faults: tuple[str, ...] = ()
 
 
+AT_ONCE = 10_000
+"""So many items may be freed at once."""
+
+
 class Refreshes:
     """Tells a listener what is new. What it could not take, it is told again at the next refresh."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, threads: Threads) -> None:
         self._listener = listener
+        self._threads = threads
         self._told: tuple[Item, ...] | None = None
         self._is_whole = False
 
@@ -151,10 +157,20 @@ class Refreshes:
         is_whole = self._is_whole or not read.faults
         if read.items is not self._told or is_whole is not self._is_whole:
             await self._listener.found(read.items, is_whole=is_whole)
+            held = [self._told or ()]
             self._told, self._is_whole = read.items, is_whole
+            if len(held[0]) > AT_ONCE:
+                await self._threads.run(partial(_let_go, held))
 
     def _conclude(self, faults: tuple[str, ...]) -> None:
         if faults:
             self._listener.failed(*faults)
         else:
             self._listener.refreshed()
+
+
+def _let_go(held: list[tuple[Item, ...]]) -> None:
+    """Free the items of a list that nobody needs any more, one by one: all at once would hold up other threads."""
+    items = [*held.pop()]
+    while items:
+        items.pop()

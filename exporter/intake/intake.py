@@ -1,19 +1,20 @@
 """Lists and answers go in, changes come out: to the schedule, the streams, the ledger, and whoever else subscribes.
 
-A new origin of answers or of tasks calls the same few methods as every other. Long lists are taken in slices, between
-which the event loop comes round.
+A new origin of answers or of tasks calls the same few methods as every other. Long lists are taken in turns, between
+which the event loop comes round: no turn is longer than ``TURN``, whatever each task costs.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import chain, islice, pairwise
 from typing import Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import LedgerError, LedgerView
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation
@@ -22,8 +23,23 @@ from exporter.tasks.tracker import Change, Tracker
 
 T = TypeVar("T")
 
+TURN = 0.001
+"""So many seconds tasks are taken or dropped before the event loop comes round again."""
+
 SLICE = 200
-"""So many tasks are taken or dropped before the event loop comes round again."""
+"""So many tasks are taken or dropped before it does, however fast that goes."""
+
+RECALLED = 500
+"""So many tasks are looked up in the ledger at once."""
+
+RECOUNTED = 20
+"""So many are counted anew between two looks at the time."""
+
+ROOM_PATIENCE = 30.0
+"""So many seconds a list waits for a full ledger to make room, as long as its commits succeed."""
+
+ROOM_INTERVAL = 0.05
+"""The seconds between two looks whether there is room."""
 
 Consumer = Callable[[Change], None]
 
@@ -39,6 +55,8 @@ class Recall(Protocol):
 
     @property
     def is_full(self) -> bool: ...
+    @property
+    def view(self) -> LedgerView: ...
     async def recall(self, refs: Sequence[TaskRef]) -> Memory: ...
 
 
@@ -88,7 +106,6 @@ class Intake:
         for items in lists.values():
             for some in _slices(items):
                 memory |= await self._recall(some)
-                await asyncio.sleep(0)  # where all are followed, nothing was waited for
         return memory
 
     async def replace(self, lists: Lists, memory: Memory | None = None, *, drops: bool = True) -> None:
@@ -102,57 +119,106 @@ class Intake:
         """
         rounds = {source: self._tracker.begin_round() for source in lists}
         for source, items in lists.items():
-            for some in _slices(items):
-                self._claim(source, some, await self._recall(some) if memory is None else memory, rounds[source])
-                await asyncio.sleep(0)
+            if memory is None:
+                await self._recall_and_claim(source, items, rounds[source])
+            else:
+                await self._claim(source, items, memory, rounds[source])
         for source, round_ in rounds.items() if drops else ():
-            for refs in _slices(self._tracker.claimed(source)):
-                stays = self._tracker.is_claimed_since
-                self._release(source, [ref for ref in refs if not stays(source, ref, round_=round_)])
-                await asyncio.sleep(0)
+            await self._release(source, self._unclaimed(source, round_))
 
     async def add(self, source: str, items: Sequence[Item], memory: Memory) -> None:
         """Let a source ask for these items besides those it has. The caller holds ``changing``."""
-        for some in _slices(items):
-            self._claim(source, some, memory, self._tracker.begin_round())
-            await asyncio.sleep(0)
+        await self._claim(source, items, memory, self._tracker.begin_round())
 
     async def drop(self, source: str, refs: Sequence[TaskRef]) -> None:
         """Let a source ask for these no more. The caller holds ``changing``."""
-        for some in _slices(refs):
-            self._release(source, some)
-            await asyncio.sleep(0)
+        await self._release(source, refs)
 
     async def recount(self) -> None:
         """Count every task by the tracker's rules, which have changed."""
         after: int | None = -1
         while after is not None:
-            after = self._tracker.recount(after=after, limit=SLICE, now=self._clock.wall())
+            for _ in self._in_time(range(SLICE // RECOUNTED)):
+                after = self._tracker.recount(after=after, limit=RECOUNTED, now=self._clock.wall())
+                if after is None:
+                    break
             await asyncio.sleep(0)
+
+    async def _recall_and_claim(self, source: str, items: Sequence[Item], round_: int) -> None:
+        """Look the next items up in the ledger, which has a thread of its own, while some are taken."""
+        recalling: asyncio.Task[Memory] | None = None
+        try:
+            for some, following in pairwise(chain(_slices(items), [()])):
+                known = await (recalling or self._recall(some))
+                recalling = asyncio.create_task(self._recall(following)) if following else None
+                await self._claim(source, some, known, round_)
+        finally:
+            if recalling is not None:
+                recalling.cancel()
+                await asyncio.gather(recalling, return_exceptions=True)
 
     async def _recall(self, items: Sequence[Item]) -> Memory:
         new = [item.ref for item in items if not self._tracker.is_followed(item.ref)]
-        if new and self._ledger.is_full:
-            raise LedgerError(
-                "too much waits to be written to the ledger: new tasks are taken when it takes them again"
-            )
-        return await self._ledger.recall(new) if new else {}
+        if not new:
+            await asyncio.sleep(0)
+            return {}
+        await self._room()
+        return await self._ledger.recall(new)
 
-    def _claim(self, source: str, items: Iterable[Item], memory: Memory, round_: int) -> None:
-        now = self._clock.wall()
-        with self._bounds.admission() as admitted:
-            for item in items:
-                labels = admitted(item.labels)
-                bounded = item if labels == item.labels else replace(item, labels=labels)
-                change = self._tracker.claim(source, bounded, now=now, round_=round_, remembered=memory.get(item.ref))
-                self._publish([change] if change else [])
+    async def _room(self) -> None:
+        """Wait while more arrives than the ledger takes; raise LedgerError where waiting would not help."""
+        by = self._clock.monotonic() + ROOM_PATIENCE
+        while self._ledger.is_full:
+            if self._ledger.view.failing or self._clock.monotonic() >= by:
+                raise LedgerError(
+                    "too much waits to be written to the ledger: new tasks are taken when it takes them again"
+                )
+            await self._clock.sleep(ROOM_INTERVAL)
 
-    def _release(self, source: str, refs: Iterable[TaskRef]) -> None:
-        now = self._clock.wall()
-        for ref in refs:
-            change = self._tracker.release(source, ref, now=now)
-            self._publish([change] if change else [])
-        self._bounds.released()
+    async def _claim(self, source: str, items: Sequence[Item], memory: Memory, round_: int) -> None:
+        def claim(some: Iterator[Item]) -> None:
+            now = self._clock.wall()
+            with self._bounds.admission() as admitted:
+                for item in some:
+                    labels = admitted(item.labels)
+                    bounded = item if labels == item.labels else replace(item, labels=labels)
+                    remembered = memory.get(item.ref)
+                    change = self._tracker.claim(source, bounded, now=now, round_=round_, remembered=remembered)
+                    if change:
+                        self._publish([change])
+
+        await self._in_turns(claim, items)
+
+    async def _release(self, source: str, refs: Iterable[TaskRef | None]) -> None:
+        """Release these; None only takes its time."""
+
+        def release(some: Iterator[TaskRef | None]) -> None:
+            now = self._clock.wall()
+            for ref in some:
+                if ref is not None and (change := self._tracker.release(source, ref, now=now)):
+                    self._publish([change])
+            self._bounds.released()
+
+        await self._in_turns(release, refs)
+
+    def _unclaimed(self, source: str, round_: int) -> Iterator[TaskRef | None]:
+        """What a source asks for that its list of this round does not name; None in place of what it does name."""
+        stays = self._tracker.is_claimed_since
+        return (None if stays(source, ref, round_=round_) else ref for ref in self._tracker.claimed(source))
+
+    async def _in_turns(self, take: Callable[[Iterator[T]], None], values: Iterable[T]) -> None:
+        """Have these values taken, as many in one go as there is time for; then the event loop comes round."""
+        rest = iter(values)
+        for first in rest:
+            take(self._in_time(islice(chain([first], rest), SLICE)))
+            await asyncio.sleep(0)
+
+    def _in_time(self, values: Iterable[T]) -> Iterator[T]:
+        ends_at = self._clock.monotonic() + TURN
+        for value in values:
+            yield value
+            if self._clock.monotonic() >= ends_at:
+                return
 
     def _publish(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -164,4 +230,4 @@ class Intake:
 
 
 def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[at : at + SLICE] for at in range(0, len(values), SLICE))
+    return (values[at : at + RECALLED] for at in range(0, len(values), RECALLED))

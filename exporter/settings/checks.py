@@ -5,7 +5,7 @@ not the shape to be checked is passed over, because its shape is a fault already
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from exporter.settings import durations
 from exporter.settings.errors import KeyPath, shown
 from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
 from exporter.settings.reader import Scalar
+from exporter.settings.seen import FirstSeen
 
 Complaint = tuple[KeyPath, str]
 """Where, and what is wrong and allowed."""
@@ -52,15 +53,11 @@ def check_item(path: KeyPath, item: Mapping[str, object], declared: frozenset[st
     yield from _labels(path, item, declared)
 
 
-def _no_id_twice(path: KeyPath, ids: Iterable[object]) -> Iterator[Complaint]:
-    seen: dict[str, int] = {}
+def _no_id_twice(path: KeyPath, ids: Sequence[object]) -> Iterator[Complaint]:
+    seen = FirstSeen(len(ids))
     for at, value in enumerate(ids):
-        if (name := _text(value)) is None:
-            continue
-        if name in seen:
-            yield (*path, at), f"{shown(name)} is named twice, first at [{seen[name]}]; keep one"
-        else:
-            seen[name] = at
+        if (name := _text(value)) is not None and (first := seen.at(name, at)) != at:
+            yield (*path, at), f"{shown(name)} is named twice, first at [{first}]; keep one"
 
 
 def _unique(members: Iterable[tuple[KeyPath, Mapping[str, object]]]) -> Iterator[Complaint]:

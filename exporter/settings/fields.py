@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from exporter.settings import durations
@@ -36,6 +36,10 @@ RESERVED_LABELS = frozenset(
     }
 )
 """Label names that the exporter or Prometheus uses for itself."""
+
+
+UNLIMITED = "unlimited"
+"""A rate without a limit, as the file says it."""
 
 
 class Strategy(StrEnum):
@@ -79,6 +83,18 @@ def _number(value: object) -> float:
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise ValueError("expected a number, such as 2 or 0.5")
     return float(number)
+
+
+def _rate(value: object) -> float:
+    if (value.text if isinstance(value, Scalar) else value) == UNLIMITED:
+        return math.inf
+    try:
+        number = _number(value)
+    except ValueError:
+        raise ValueError(f"expected a number, such as 2 or 0.5, or {UNLIMITED}") from None
+    if number <= 0:
+        raise ValueError("must be more than 0")
+    return number
 
 
 def _flag(value: object) -> bool:
@@ -129,6 +145,11 @@ def _label_value(text: str) -> str:
     if len(text) > MAX_VALUE or not text.isprintable():
         raise ValueError(f"expected printable text of {MAX_VALUE} characters at most")
     return text
+
+
+def task_id(value: object) -> str:
+    """The id that a value of a document is; ValueError says why it is none."""
+    return _task_id(_text(value))
 
 
 def _task_id(text: str) -> str:
@@ -201,6 +222,11 @@ def between(least: str, most: str) -> AfterValidator:
 
 
 # ---- and back --------------------------------------------------------------------------------------------------------
+
+
+def rate_text(rate: float) -> float | str:
+    """A rate as the file says it."""
+    return UNLIMITED if rate == math.inf else rate
 
 
 def _utc(at: float) -> str:
@@ -297,6 +323,12 @@ Moment = Annotated[float, _Text(_moment, _MOMENT), Written(_utc)]
 Duration = Annotated[float, _Text(durations.parse, durations.PATTERN), Written(durations.to_text)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
+Rate = Annotated[
+    float,
+    BeforeValidator(_rate),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": UNLIMITED}]}),
+    Written(rate_text),
+]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Scheme = Annotated[Literal["Bearer"], BeforeValidator(_bearer)]
 PollStrategy = Annotated[Strategy, BeforeValidator(_strategy), Written(str)]

@@ -1,6 +1,6 @@
 """Loading a configuration: every mistake at once, each as a sentence with its place, or the settings."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.settings.checks import Complaint, check, check_item
+from exporter.settings.checks import Complaint, check
 from exporter.settings.errors import ConfigError, Fault, KeyPath, in_order, shown
 from exporter.settings.model import GroupSettings, Part, Settings, TargetSettings
 from exporter.settings.reader import MAX_BYTES, decode, read
@@ -17,7 +17,6 @@ from exporter.settings.reader import MAX_BYTES, decode, read
 AnyPart = TypeVar("AnyPart", bound=Part)
 
 _SETTINGS = TypeAdapter(Settings)
-_TARGET = TypeAdapter(TargetSettings)
 
 
 def load(path: Path) -> Settings:
@@ -29,41 +28,11 @@ def parse(text: str, *, file: str, base: Path) -> Settings:
     """The settings of a text; ``file`` names it in faults, relative paths start at ``base``."""
     document = read(text, file=file)
     wrong: list[Complaint] = []
-    settings = _validated(_SETTINGS, Settings, document.root, wrong, base=base.absolute())
+    settings = validated(_SETTINGS, Settings, document.root, wrong, base=base.absolute())
     wrong += check(document.root)
     if settings is None or wrong or document.faults:
         raise ConfigError(in_order([*document.faults, *(document.fault(*complaint) for complaint in wrong)]))
     return _inherited(settings, document.root)
-
-
-def parse_targets(
-    items: Iterable[object],
-    inherited: TargetSettings,
-    *,
-    declared: frozenset[str],
-    fault: Callable[[KeyPath, str], Fault],
-    faults: Iterable[Fault] = (),
-    most_faults: int | None = None,
-) -> tuple[TargetSettings, ...]:
-    """The targets of items that stand elsewhere, by the rules of ``static_configs``.
-
-    ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``. ``fault``
-    says where an item stands; ``faults`` are known already. Raises ConfigError with every fault, or with about
-    ``most_faults`` of them.
-    """
-    targets: list[TargetSettings] = []
-    wrong: list[Complaint] = []
-    for at, item in enumerate(items):
-        if target := _validated(_TARGET, TargetSettings, item, wrong, path=(at,)):
-            targets.append(target)
-        if isinstance(item, Mapping):
-            wrong += check_item((at,), item, declared)
-        if most_faults is not None and len(wrong) > most_faults:
-            wrong[most_faults:] = [((at,), f"more than {most_faults} faults; no more are looked for")]
-            break
-    if found := [*faults, *(fault(*complaint) for complaint in wrong)]:
-        raise ConfigError(in_order(found))
-    return tuple(_narrowed(target, inherited.model, inherited.labels) for target in targets)
 
 
 def _text(path: Path) -> str:
@@ -92,11 +61,11 @@ def _group(group: GroupSettings, settings: Settings, written: Mapping[str, Any])
         group,
         account=group.account or settings.accounts[0].name,
         poll=replace(settings.globals.poll, **own),
-        static_configs=tuple(_narrowed(target, group.model, group.labels) for target in group.static_configs),
+        static_configs=tuple(narrowed(target, group.model, group.labels) for target in group.static_configs),
     )
 
 
-def _narrowed(target: TargetSettings, model: str, labels: tuple[tuple[str, str], ...]) -> TargetSettings:
+def narrowed(target: TargetSettings, model: str, labels: tuple[tuple[str, str], ...]) -> TargetSettings:
     """A target with the model and labels of its group where it says nothing."""
     merged = tuple(sorted({**dict(labels), **dict(target.labels)}.items()))
     return replace(target, model=target.model or model, labels=merged)
@@ -117,7 +86,7 @@ _MESSAGES = {
 }
 
 
-def _validated(
+def validated(
     adapter: TypeAdapter[AnyPart],
     part: type[AnyPart],
     value: object,

@@ -32,6 +32,7 @@ from exporter.settings.fields import (
     Name,
     Number,
     PollStrategy,
+    Rate,
     Scheme,
     Strategy,
     TaskId,
@@ -40,6 +41,8 @@ from exporter.settings.fields import (
     Whole,
     between,
 )
+
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ class AccountSettings(Part):
     ] = None
     max_in_flight: Annotated[Whole, Field(ge=1, le=1000, description="Requests at once, at most.")] = 2
     max_requests_per_second: Annotated[
-        Number, Field(gt=0, le=1_000_000, description="Requests per second, at most.")
+        Rate, Field(description="Requests per second, at most; unlimited: as many as max_in_flight lets through.")
     ] = 10.0
     timeout: Annotated[Duration, between("100ms", "5m"), Field(description="How long one request may take in all.")] = (
         10.0
@@ -208,6 +211,10 @@ class FileSdSettings(Part):
     max_tasks: Annotated[
         Whole, Field(ge=1, le=10_000_000, description="The files name at most so many tasks; more are refused.")
     ] = 100_000
+    max_bytes: Annotated[
+        Whole | None,
+        Field(ge=MIB, le=2000 * MIB, description="A file has so many bytes at most, 16 MiB or 128 a task unless said."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +247,10 @@ class HttpSdSettings(Part):
     max_tasks: Annotated[
         Whole, Field(ge=1, le=10_000_000, description="A list names at most so many tasks; more are refused.")
     ] = 100_000
+    max_bytes: Annotated[
+        Whole | None,
+        Field(ge=MIB, le=2000 * MIB, description="A list has so many bytes at most, 16 MiB or 128 a task unless said."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

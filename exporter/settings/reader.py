@@ -4,7 +4,9 @@ Only what a configuration needs is read: UTF-8 within limits, one YAML document,
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Generic, TypeVar
 
 import yaml
@@ -19,6 +21,17 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 20
 MAX_VALUES = 2_000_000
 """What one text may grow to; an anchor counts as often as it is used."""
+
+MAX_KEYS = 1000
+"""In one mapping."""
+
+MAX_FAULTS = 1000
+"""After so many in one text no more are looked for."""
+
+NO_TAGS = "tags (!...) mean nothing here; leave it out"
+
+STEP = 16 * 1024
+"""Characters that C code may look at in one go: a long text is not to keep the interpreter from other threads."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -66,18 +79,21 @@ class Document(Generic[Root]):
 
     def line(self, path: KeyPath) -> int:
         """The line of a value, or of the closest thing around it that is there."""
-        line = 1
-        value: object = self.root
-        for part in path:
-            below = _below(value, part)
-            if below is None:
-                break
-            line, value = below
-        return line
+        return _line_within(self.root, path, line=1)
 
     def fault(self, path: KeyPath, message: str) -> Fault:
         """A fault that stands at this path."""
         return Fault(self.file, self.line(path), dotted(path), message)
+
+
+def _line_within(value: object, path: KeyPath, *, line: int) -> int:
+    """The line of what stands at a path in a value that begins on a line."""
+    for part in path:
+        below = _below(value, part)
+        if below is None:
+            break
+        line, value = below
+    return line
 
 
 def _below(value: object, part: str | int) -> tuple[int, object] | None:
@@ -110,21 +126,51 @@ def read(text: str, *, file: str) -> Document[Mapping]:
     return Document(file, root, faults)
 
 
-def read_list(text: str, *, file: str) -> Document[Sequence]:
-    """Read a list; ConfigError where it is no YAML or no list. Lesser faults stand in the document."""
-    root, faults = _read(text, file, empty="is empty; a list without items is []")
-    if not isinstance(root, Sequence):
-        raise ConfigError([Fault(file, 1, "", "expected a list of items, as in static_configs")])
-    return Document(file, root, faults)
+def read_items(text: str, *, file: str, max_values: int = MAX_VALUES) -> "Items":
+    """Read a list, an item at a time; iterating raises ConfigError where it is no YAML or no list."""
+    return Items(text, file, max_values)
 
 
 def _read(text: str, file: str, *, empty: str) -> tuple[object, tuple[Fault, ...]]:
     _refuse_control_characters(text, file)
-    reader = _Reader(file, yaml.parse(text, Loader=_LOADER), empty=empty)
+    reader = _Reader(file, _events(text), empty=empty)
     try:
         return reader.document(), tuple(reader.faults)
     except yaml.YAMLError as error:
         raise _syntax(error, file) from None
+
+
+class Items:
+    """The items of a YAML list, one after the other, of which the latest is held.
+
+    ``fault`` says where something stands in the latest, by a path from the root of the list. Once all are read,
+    ``faults`` is what is wrong all the same.
+    """
+
+    def __init__(self, text: str, file: str, max_values: int) -> None:
+        self._text = text
+        self._file = file
+        self._reader = _Reader(file, _events(text), empty="is empty; a list without items is []", max_values=max_values)
+        self._line = 1
+        self._item: object = None
+
+    @property
+    def faults(self) -> AnySequence[Fault]:
+        return self._reader.faults
+
+    def __iter__(self) -> Iterator[object]:
+        _refuse_control_characters(self._text, self._file)
+        try:
+            for line, item in self._reader.items():
+                self._line, self._item = line, item
+                yield item
+        except yaml.YAMLError as error:
+            raise _syntax(error, self._file) from None
+
+    def fault(self, path: KeyPath, message: str) -> Fault:
+        """A fault that stands at this path."""
+        line = _line_within(self._item, path[1:], line=self._line) if path else 1
+        return Fault(self._file, line, dotted(path), message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,28 +182,53 @@ class _Anchored:
 class _Reader:
     """Builds values from the parser's events, which keeps nesting and growth in our hands."""
 
-    def __init__(self, file: str, events: Iterator[ev.Event], *, empty: str) -> None:
+    def __init__(self, file: str, events: Iterator[ev.Event], *, empty: str, max_values: int = MAX_VALUES) -> None:
         self.faults: list[Fault] = []
         self._file = file
         self._empty = empty
         self._events = events
         self._anchors: dict[str, _Anchored | None] = {}
+        self._max_values = max_values
         self._values = 0
 
     def document(self) -> object:
+        root = self._value(self._root(), ())
+        self._end()
+        return root
+
+    def items(self) -> Iterator[tuple[int, object]]:
+        """The items of a document that is a list, each with the line on which it begins."""
+        root = self._root()
+        if not isinstance(root, ev.SequenceStartEvent):
+            self._value(root, ())
+            self._end()
+            raise ConfigError([Fault(self._file, 1, "", "expected a list of items, as in static_configs")])
+        if root.anchor is not None:
+            self._anchors[root.anchor] = None
+        if root.tag is not None:
+            self._fault(root, (), NO_TAGS)
+        for at in count():
+            if isinstance(event := next(self._events), ev.SequenceEndEvent):
+                break
+            yield _line(event), self._value(event, (at,))
+        self._end()
+
+    def _root(self) -> ev.Event:
         next(self._events)
         if isinstance(next(self._events), ev.StreamEndEvent):
             raise ConfigError([Fault(self._file, 1, "", self._empty)])
-        root = self._value(next(self._events), ())
+        return next(self._events)
+
+    def _end(self) -> None:
         next(self._events)
         if not isinstance(after := next(self._events), ev.StreamEndEvent):
             raise self._fatal(after, (), "a second document begins here; only one is allowed")
-        return root
 
     def _value(self, event: ev.Event, path: KeyPath) -> object:
         self._values += 1
-        if self._values > MAX_VALUES or len(path) > MAX_DEPTH:
-            limit = f"more than {MAX_VALUES} values" if self._values > MAX_VALUES else f"more than {MAX_DEPTH} levels"
+        if self._values > self._max_values or len(path) > MAX_DEPTH:
+            is_long = self._values > self._max_values
+            limit = f"more than {self._max_values} values" if is_long else f"more than {MAX_DEPTH} levels"
             raise self._fatal(event, path[:3], f"{limit}; no more are allowed")
         if isinstance(event, ev.AliasEvent):
             return self._alias(event, path)
@@ -182,7 +253,7 @@ class _Reader:
 
     def _own(self, event: ev.Event, path: KeyPath) -> object:
         if getattr(event, "tag", None) is not None:
-            self._fault(event, path, "tags (!...) mean nothing here; leave it out")
+            self._fault(event, path, NO_TAGS)
         if isinstance(event, ev.ScalarEvent):
             return self._scalar(event, path)
         return self._mapping(path) if isinstance(event, ev.MappingStartEvent) else self._sequence(path)
@@ -210,6 +281,8 @@ class _Reader:
         return members
 
     def _member(self, members: Mapping, event: ev.ScalarEvent, path: KeyPath) -> None:
+        if len(members) >= MAX_KEYS:
+            raise self._fatal(event, path, f"more than {MAX_KEYS} keys; no more are allowed")
         key, line = event.value, _line(event)
         value = self._value(next(self._events), (*path, key))
         if key in members:
@@ -219,10 +292,30 @@ class _Reader:
             members[key] = value
 
     def _fault(self, event: ev.Event, path: KeyPath, message: str) -> None:
+        if len(self.faults) >= MAX_FAULTS:
+            raise self._fatal(event, path, f"more than {MAX_FAULTS} faults; no more are looked for")
         self.faults.append(Fault(self._file, _line(event), dotted(path), message))
 
     def _fatal(self, event: ev.Event, path: KeyPath, message: str) -> ConfigError:
         return ConfigError([*self.faults, Fault(self._file, _line(event), dotted(path), message)])
+
+
+def _events(text: str) -> Iterator[ev.Event]:
+    """The events of a text; the parser gets it bit by bit, and lets other threads go on whenever it asks for more."""
+    return yaml.parse(_Pieces(text), Loader=_LOADER)
+
+
+class _Pieces:
+    """A text to be read from."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def read(self, size: int = STEP, /) -> str:
+        """The next so many characters at most; none at the end."""
+        start, self._at = self._at, self._at + min(size, STEP)
+        return self._text[start : self._at]
 
 
 def _line(event: ev.Event) -> int:
@@ -230,9 +323,11 @@ def _line(event: ev.Event) -> int:
 
 
 def _refuse_control_characters(text: str, file: str) -> None:
-    if match := Reader.NON_PRINTABLE.search(text):
-        line = text.count("\n", 0, match.start()) + 1
-        raise ConfigError([Fault(file, line, "", f"a control character (U+{ord(match[0]):04X}); only text is allowed")])
+    for start in range(0, len(text), STEP):
+        if match := Reader.NON_PRINTABLE.search(text, start, start + STEP):
+            line = text.count("\n", 0, match.start()) + 1
+            message = f"a control character (U+{ord(match[0]):04X}); only text is allowed"
+            raise ConfigError([Fault(file, line, "", message)])
 
 
 def _syntax(error: yaml.YAMLError, file: str) -> ConfigError:

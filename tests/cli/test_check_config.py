@@ -85,6 +85,14 @@ def test_the_estimate_warns_where_the_limit_is_too_low() -> None:
     ) in check(slow, "--estimate").stdout
 
 
+def test_the_estimate_of_an_account_without_a_limit() -> None:
+    fast = GOOD.replace("api_key_env: KEY", "api_key_env: KEY, max_requests_per_second: unlimited")
+    stdout = check(fast, "--estimate").stdout
+
+    assert " ".join(stdout.split()).find("default 3 0.60 0.01 .. 1.50 unlimited 0.20") > 0
+    assert "wants more" not in stdout
+
+
 def test_the_estimate_explains_the_adaptive_strategy() -> None:
     adaptive = GOOD.replace("{name: images,", "{name: images, poll: {strategy: adaptive},")
 

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from exporter.cli.garbage import OLDEST, PAUSE, Sparing, pauses_bounded
+from exporter.cli.garbage import FULL_AFTER, OLDEST, PAUSE, Sparing, pauses_bounded
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,13 @@ def test_what_has_outlived_a_long_full_collection_is_left_alone(generation: int,
 
 
 def test_it_is_told_of_collections_while_it_is_asked_for() -> None:
-    before = list(gc.callbacks)
+    before, thresholds = list(gc.callbacks), gc.get_threshold()
     with pauses_bounded():
         assert len(gc.callbacks) == len(before) + 1
+        assert gc.get_threshold() == (*thresholds[:OLDEST], FULL_AFTER)
         gc.collect()
     assert gc.callbacks == before
+    assert gc.get_threshold() == thresholds
 
 
 def test_the_program_itself_is_left_alone_meanwhile() -> None:

@@ -389,3 +389,14 @@ def test_each_entry_has_its_own_limit() -> None:
     entries = [FileSdSettings(files=("/a",), max_tasks=1_000_000), FileSdSettings(files=("/b",))]
 
     assert [source.parser.max_tasks for source in file_sources(entries, PARSER)] == [1_000_000, 100_000]
+
+
+def test_an_entry_may_say_how_long_a_file_may_be(tmp_path: Path) -> None:
+    entry = FileSdSettings(files=(str(tmp_path / "ids.txt"),), max_bytes=5)
+    [source] = file_sources([entry], PARSER)
+    (tmp_path / "ids.txt").write_bytes(b"a\nb\nc")
+    assert len(ids(Files(source.globs, source.parser).read())) == 3
+
+    (tmp_path / "ids.txt").write_bytes(b"a\nb\nc\n")
+    [fault] = Files(source.globs, source.parser).read().faults
+    assert "is larger than" in fault

@@ -270,6 +270,13 @@ async def test_the_size_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await fault(server.url) == f"{server.url}: answered with more than 1 MiB, the most allowed"
 
 
+async def test_an_entry_may_say_how_long_an_answer_may_be() -> None:
+    async with raw_server(response(json.dumps(["x" * 1_048_573]).encode(), headers=(JSON,))) as server:
+        settings = HttpSdSettings(url=server.url, max_bytes=1024 * 1024)
+        with pytest.raises(DiscoveryError, match="answered with more than 1 MiB, the most allowed"):
+            await fetch(prepare(settings))
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

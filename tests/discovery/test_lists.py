@@ -11,16 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.discovery import lists
-from exporter.discovery.lists import (
-    Defaults,
-    Format,
-    ListParser,
-    items_of,
-    max_bytes,
-    parse_items,
-    parse_list,
-    read_written,
-)
+from exporter.discovery.lists import Defaults, ListParser, items_of, max_bytes, parse_items, parse_list
+from exporter.discovery.written import MAX_IDS, Format, read_written
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import GroupSettings, TargetSettings
 from exporter.tasks.identity import TaskRef
@@ -292,7 +284,7 @@ def test_the_suffix_tells_the_format(name: str, form: Format) -> None:
     ],
 )
 def test_text_is_one_id_a_line(text: str, items: object) -> None:
-    assert read_written(text, Format.TEXT, name="ids.txt").items == items
+    assert list(read_written(text, Format.TEXT, name="ids.txt").items) == items
 
 
 @pytest.mark.parametrize(
@@ -315,7 +307,7 @@ def test_text_is_one_id_a_line(text: str, items: object) -> None:
 )
 def test_json_by_the_standard(text: str, fault: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_written(text, Format.JSON, name="ids.json")
+        list(read_written(text, Format.JSON, name="ids.json").items)
 
     assert str(caught.value) == fault
 
@@ -332,7 +324,7 @@ def test_json_by_the_standard(text: str, fault: str) -> None:
 )
 def test_yaml_by_the_rules_of_the_configuration(text: str, fault: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_written(text, Format.YAML, name="ids.yml")
+        list(read_written(text, Format.YAML, name="ids.yml").items)
 
     assert str(caught.value) == fault
 
@@ -388,5 +380,9 @@ def test_a_source_may_set_the_limit(form: Format, content: str, monkeypatch: pyt
 def test_a_list_of_more_tasks_than_usual_may_be_longer() -> None:
     usual = max_bytes(None)
 
-    assert max_bytes(lists.MAX_IDS) == max_bytes(1) == usual
+    assert max_bytes(MAX_IDS) == max_bytes(1) == usual
     assert max_bytes(1_000_000) == 1_000_000 * lists.BYTES_A_TASK > usual
+    parser = ListParser.of(GROUP, ())
+    assert parser.longest == usual
+    assert replace(parser, max_tasks=1_000_000).longest == max_bytes(1_000_000)
+    assert replace(parser, max_tasks=1_000_000, max_bytes=5).longest == 5

@@ -1,11 +1,14 @@
 """What a listener hears of one refresh after the other, and where a reading happens."""
 
+import gc
+
 import pytest
 
-from exporter.discovery.source import DiscoveryError, Reading, Refreshes
+from exporter.discovery.source import AT_ONCE, DiscoveryError, Reading, Refreshes
 from exporter.settings.errors import ConfigError, Fault
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
+from exporter.threads import Threads
 from tests.support.listening import Ears
 
 
@@ -24,7 +27,7 @@ async def reading(found: Reading | Exception) -> Reading:
 
 async def test_a_list_is_told_when_it_is_new() -> None:
     ears = Ears()
-    refreshes = Refreshes(ears)
+    refreshes = Refreshes(ears, Threads())
     for found in ((), (), ONE, ONE, TWO, ()):
         await refreshes.report(reading(Reading(found)))
 
@@ -34,7 +37,7 @@ async def test_a_list_is_told_when_it_is_new() -> None:
 
 async def test_a_part_that_failed_spoils_the_refresh_but_not_the_list() -> None:
     ears = Ears()
-    await Refreshes(ears).report(reading(Reading(ONE, ("a: bad", "b: bad"))))
+    await Refreshes(ears, Threads()).report(reading(Reading(ONE, ("a: bad", "b: bad"))))
 
     assert (ears.lists, ears.failures, ears.refreshes) == ([ONE], [("a: bad", "b: bad")], 0)
 
@@ -49,7 +52,7 @@ async def test_a_part_that_failed_spoils_the_refresh_but_not_the_list() -> None:
 )
 async def test_a_reading_that_failed_changes_nothing(error: Exception, reason: str) -> None:
     ears = Ears()
-    refreshes = Refreshes(ears)
+    refreshes = Refreshes(ears, Threads())
     await refreshes.report(reading(Reading(ONE)))
     await refreshes.report(reading(error))
     await refreshes.report(reading(Reading(ONE)))
@@ -59,7 +62,7 @@ async def test_a_reading_that_failed_changes_nothing(error: Exception, reason: s
 
 async def test_what_could_not_be_taken_is_told_again() -> None:
     ears = Ears()
-    refreshes = Refreshes(ears)
+    refreshes = Refreshes(ears, Threads())
     ears.is_deaf = True
     await refreshes.report(reading(Reading(ONE, ("a: bad",))))
     assert (ears.lists, ears.failures) == ([], [("the disk is gone",)])
@@ -71,7 +74,7 @@ async def test_what_could_not_be_taken_is_told_again() -> None:
 
 async def test_a_list_is_whole_from_the_first_refresh_that_was_good_in_every_part() -> None:
     ears = Ears()
-    refreshes = Refreshes(ears)
+    refreshes = Refreshes(ears, Threads())
     await refreshes.report(reading(Reading(ONE, ("a: bad",))))
     assert (ears.lists, ears.is_whole) == ([ONE], False)
     await refreshes.report(reading(DiscoveryError("no connection")))
@@ -86,10 +89,24 @@ async def test_a_list_is_whole_from_the_first_refresh_that_was_good_in_every_par
 
 async def test_a_list_that_was_not_taken_is_not_whole_either() -> None:
     ears = Ears()
-    refreshes = Refreshes(ears)
+    refreshes = Refreshes(ears, Threads())
     ears.is_deaf = True
     await refreshes.report(reading(Reading(ONE)))
     ears.is_deaf = False
     await refreshes.report(reading(Reading(ONE, ("a: bad",))))
 
     assert (ears.lists, ears.is_whole) == ([ONE], False)
+
+
+async def test_a_long_list_that_is_over_is_let_go() -> None:
+    ears = Ears()
+    refreshes = Refreshes(ears, Threads())
+    many = items(*(f"t{number}" for number in range(AT_ONCE + 1)))
+    labels = many[-1].labels
+    await refreshes.report(reading(Reading(many)))
+    del many
+    ears.lists.clear()
+    await refreshes.report(reading(Reading(ONE)))
+
+    assert ears.lists == [ONE]
+    assert not [found for found in gc.get_referrers(labels) if isinstance(found, Item)], "nobody holds them any more"

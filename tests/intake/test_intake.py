@@ -10,8 +10,8 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
-from exporter.intake.intake import SLICE, Intake
-from exporter.ledger.ledger import LedgerError
+from exporter.intake.intake import RECALLED, ROOM_PATIENCE, SLICE, TURN, Intake
+from exporter.ledger.ledger import LedgerError, LedgerView
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -37,6 +37,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.is_full = False
+        self.view = LedgerView()
         self.known: dict[TaskRef, TaskState] = {}
         self.asked: list[Sequence[TaskRef]] = []
         self.readings_left = 1_000_000
@@ -149,11 +150,59 @@ async def test_the_loop_comes_round_between_the_slices_of_every_list(rig: Rig) -
 
     assert len(rig.changes) == 4 * len(items)
     assert max(after - before for before, after in pairwise(taken)) == SLICE
-    assert {len(refs) for refs in rig.memory.asked} == {SLICE, 1}
+    assert {len(refs) for refs in rig.memory.asked} == {RECALLED, len(items) % RECALLED}
+
+
+class PassingClock(FakeClock):
+    """Every look at it takes more than a third of a turn."""
+
+    def monotonic(self) -> float:
+        self._move_to(super().monotonic() + TURN * 0.4)
+        return super().monotonic()
+
+
+async def test_a_turn_ends_when_its_time_is_over(rig: Rig) -> None:
+    log = structlog.wrap_logger(rig.lines, processors=[])
+    intake = Intake(rig.tracker, ledger=rig.memory, bounds=rig.bounds, clock=PassingClock(), log=log)
+    intake.subscribe(rig.changes.append)
+    taken: list[int] = []
+
+    async def look() -> None:
+        while True:
+            taken.append(len(rig.changes))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    items = many(20)
+    await intake.replace({"s": items})
+    await intake.replace({"s": []})
+    looking.cancel()
+
+    assert rig.taken() == [*(("followed", str(item.ref)) for item in items), *(("dropped", str(i.ref)) for i in items)]
+    assert max(after - before for before, after in pairwise(taken)) == 3
+
+
+async def test_a_list_waits_for_room_in_a_ledger_that_takes_commits(rig: Rig) -> None:
+    rig.memory.is_full = True
+    arriving = asyncio.create_task(rig.intake.replace({"s": many(3)}))
+    await rig.clock.advance(ROOM_PATIENCE / 2)
+    assert not rig.tracker
+    rig.memory.is_full = False
+    await rig.clock.advance(1.0)
+    assert arriving.done()
+    assert len(rig.tracker) == 3
+
+
+async def test_it_does_not_wait_for_ever(rig: Rig) -> None:
+    rig.memory.is_full = True
+    arriving = asyncio.create_task(rig.intake.replace({"s": many(3)}))
+    await rig.clock.advance(ROOM_PATIENCE + 1.0)
+    with pytest.raises(LedgerError, match="too much waits"):
+        await arriving
 
 
 async def test_the_loop_comes_round_while_lists_are_recalled_that_are_known_already(rig: Rig) -> None:
-    items = many(5 * SLICE)
+    items = many(10 * RECALLED)
     await rig.intake.replace({"s": items})
     recalling = asyncio.create_task(rig.intake.recall({"s": items}))
     turns = 0
@@ -173,7 +222,7 @@ async def test_only_what_is_new_is_asked_for_in_the_ledger(rig: Rig) -> None:
 
 
 async def test_what_was_recalled_before_is_not_recalled_again(rig: Rig) -> None:
-    lists = {"s": many(SLICE + 1), "other": [by_id("x")]}
+    lists = {"s": many(RECALLED + 1), "other": [by_id("x")]}
     ended = observe(begin(by_id("x"), now=1.0), Observation(Status.FAILED), now=2.0).state
     rig.memory.known = {ended.ref: ended}
     memory = await rig.intake.recall(lists)
@@ -187,23 +236,23 @@ async def test_what_was_recalled_before_is_not_recalled_again(rig: Rig) -> None:
 async def test_a_ledger_that_fails_half_way_drops_nothing_and_the_list_may_come_again(rig: Rig) -> None:
     await rig.intake.replace({"s": [by_id("old")]})
     rig.taken()
-    items = many(3 * SLICE)
+    items = many(3 * RECALLED)
     rig.memory.readings_left = 1
     with pytest.raises(LedgerError, match="the disk is gone"):
         await rig.intake.replace({"s": items})
     assert {kind for kind, _ in rig.taken()} == {"followed"}
-    assert len(rig.tracker) == 1 + SLICE
+    assert len(rig.tracker) == 1 + RECALLED
 
     rig.memory.readings_left = 10
     await rig.intake.replace({"s": items})
 
-    assert rig.taken() == [*(("followed", str(item.ref)) for item in items[SLICE:]), ("dropped", "old")]
+    assert rig.taken() == [*(("followed", str(item.ref)) for item in items[RECALLED:]), ("dropped", "old")]
     assert rig.followed() == [str(item.ref) for item in items]
 
 
 async def test_a_full_ledger_takes_no_new_tasks_and_lets_the_others_be(rig: Rig) -> None:
     await rig.intake.replace({"s": [by_id("t1"), by_id("t2")]})
-    rig.memory.is_full = True
+    rig.memory.is_full, rig.memory.view = True, LedgerView(failing=True)
     with pytest.raises(LedgerError, match="too much waits"):
         await rig.intake.replace({"s": [by_id("new")]})
     with pytest.raises(LedgerError, match="too much waits"):

@@ -1,5 +1,6 @@
 """Loading: every mistake has one exact text, and a good file becomes frozen settings."""
 
+import math
 import os
 from pathlib import Path
 
@@ -196,10 +197,17 @@ def test_numbers(text: str, rate: float) -> None:
     assert settings.accounts[0].max_requests_per_second == rate
 
 
+@pytest.mark.parametrize("text", ["unlimited", "'unlimited'"])
+def test_a_rate_may_have_no_limit(text: str) -> None:
+    settings = read(f"accounts: [{{name: default, api_key_env: KEY, max_requests_per_second: {text}}}]")
+
+    assert settings.accounts[0].max_requests_per_second == math.inf
+
+
 @pytest.mark.parametrize("text", ["1_0", "0x10", "1:30", ".inf", ".nan", "1.", "true", "'1'", "1e999", "[1]"])
 def test_what_is_no_number(text: str) -> None:
     assert faults(f"accounts:\n- {{name: default, api_key_env: KEY, max_requests_per_second: {text}}}") == [
-        "2 accounts[0].max_requests_per_second: expected a number, such as 2 or 0.5"
+        "2 accounts[0].max_requests_per_second: expected a number, such as 2 or 0.5, or unlimited"
     ]
 
 

@@ -107,7 +107,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_
     st.lists(TEXT, unique=True, max_size=5),
     TEXT,
     st.integers(min_value=0, max_value=365 * 86_400_000),
-    st.floats(min_value=0.001, max_value=1000),
+    st.floats(min_value=0.001, allow_nan=False),
 )
 def test_whatever_it_holds_it_loads_again(ids: list[str], model: str, retention: int, rate: float) -> None:
     settings = read(FULL)
