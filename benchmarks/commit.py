@@ -1,9 +1,10 @@
 """What it costs to make an outcome durable in a group, beside a transaction of its own for each on such a file.
 
-``python -m benchmarks.commit`` prints CPU time an outcome, in groups of 500 and each alone, from one process and in
-turns with the peer. All are on the disk when they return (synchronous=FULL). The peer writes the row and one counter,
-and checks nothing; the exporter looks the task up by both its names, writes the row and adds to every series of an
-outcome. What is to be written is made beforehand: that is the work of the answer. ``--before``: so many ended earlier.
+``python -m benchmarks.commit`` prints the time of an outcome by the processor and by the clock, which waits for the
+disk as well: in groups of 500, the same of tasks that were followed before (each has a row to replace), and alone. All
+are on the disk when they return (synchronous=FULL). The peer, in turns with it, writes the row and one counter and
+checks nothing; the exporter looks the task up by both its names, writes the row and adds to every series of an outcome.
+What is to be written is made beforehand: that is the work of the answer. ``--before``: so many ended earlier.
 """
 
 import argparse
@@ -15,9 +16,11 @@ from contextlib import closing
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 from benchmarks._figures import Figure, Goal
-from benchmarks._rounds import compare_seconds, taken
+from benchmarks._rounds import ROUNDS, taken
 from exporter.ledger.ledger import Batch, Count, Entry
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import BATCH
@@ -29,8 +32,16 @@ from exporter.tasks.state import begin, observe
 
 LABELS = TaskLabels("default", "renders", "sora-2-pro")
 
+GROUPS = 4
 ALONE = 100
-"""So many batches of one are timed together."""
+"""So many batches, of many and of one, are timed together."""
+
+
+class Times(NamedTuple):
+    """Seconds of one outcome."""
+
+    cpu: float
+    clock: float
 
 
 def entry(number: int) -> Entry:
@@ -60,6 +71,10 @@ class Grouped:
         """The next outcomes."""
         return list(islice(self._entries, size))
 
+    def follow(self, ends: Sequence[Entry]) -> None:
+        """Let the tasks of these outcomes have been seen before."""
+        self.commit([Entry(begin(Item(end.state.ref, LABELS), now=0.0)) for end in ends])
+
     def commit(self, entries: Sequence[Entry]) -> None:
         """Make these durable, in one group."""
         self._ledger.commit(Batch(next(self._batches), entries), now=0.0)
@@ -82,6 +97,13 @@ class OneByOne:
         ):
             self._db.execute(statement)
 
+    def fill(self, before: int) -> None:
+        """Let so many have ended before."""
+        self._db.execute("BEGIN")
+        rows = ((f"task_{number}",) for number in islice(self._numbers, before))
+        self._db.executemany("INSERT INTO outcomes VALUES (?, 'completed', 1.47)", rows)
+        self._db.execute("COMMIT")
+
     def commit(self, size: int) -> None:
         """Make so many durable."""
         for number in islice(self._numbers, size):
@@ -94,17 +116,32 @@ class OneByOne:
         self._db.close()
 
 
-def seconds(work: Callable[[], object], *, each: int) -> float:
-    """CPU time of one of so many outcomes."""
-    began = time.process_time()
+def times(work: Callable[[], object], *, each: int) -> Times:
+    """What one of so many outcomes takes."""
+    cpu, clock = time.process_time(), time.perf_counter()
     work()
-    return (time.process_time() - began) / each
+    return Times((time.process_time() - cpu) / each, (time.perf_counter() - clock) / each)
 
 
-def grouped_seconds(grouped: Grouped, size: int, groups: int) -> float:
-    """CPU time of one outcome in groups of this size, which are made beforehand."""
+def grouped_times(grouped: Grouped, size: int, groups: int, *, followed: bool = False) -> Times:
+    """What one outcome takes in groups of this size, which are made beforehand."""
     made = [grouped.next(size) for _ in range(groups)]
-    return seconds(lambda: list(map(grouped.commit, made)), each=size * groups)
+    for group in made if followed else ():
+        grouped.follow(group)
+    return times(lambda: list(map(grouped.commit, made)), each=size * groups)
+
+
+def compare(title: str, ours: Callable[[], Times], peer: Callable[[], Times]) -> None:
+    """Print the medians of both, and their ratio."""
+    ours(), peer()
+    rounds = [(ours(), peer()) for _ in range(ROUNDS)]
+    print(title)
+    for name, at in (("processor", 0), ("clock", 1)):
+        own, other = (median(each[who][at] for each in rounds) for who in (0, 1))
+        print(
+            f"  by the {name:9} {own * 1e6:8.1f} us, {1 / own:9,.0f} a second; a transaction each"
+            f" {other * 1e6:8.1f} us; ratio {own / other:.3f} (1/{other / own:.1f})"
+        )
 
 
 def main() -> None:
@@ -118,13 +155,18 @@ def main() -> None:
         closing(OneByOne(Path(directory, "peer.db"))) as peer,
     ):
         grouped.fill(before)
-        peer.commit(before)
-        for size, groups in ((BATCH, 4), (1, ALONE)):
-            print(f"outcomes in groups of {size}, {before:,} before")
-            compare_seconds(
-                partial(grouped_seconds, grouped, size, groups),
-                partial(seconds, partial(peer.commit, size * groups), each=size * groups),
-                peer_name="a transaction each",
+        peer.fill(before)
+        print(f"{before:,} outcomes before")
+        for title, size, groups, followed in (
+            (f"groups of {BATCH}", BATCH, GROUPS, False),
+            (f"groups of {BATCH}, of tasks that were followed", BATCH, GROUPS, True),
+            ("alone", 1, ALONE, False),
+        ):
+            alike = size * groups // 4 or 1  # fewer of the peer's, which are slow
+            compare(
+                title,
+                partial(grouped_times, grouped, size, groups, followed=followed),
+                partial(times, partial(peer.commit, alike), each=alike),
             )
 
 
@@ -135,17 +177,25 @@ def figures() -> Iterator[Figure]:
         closing(Grouped(f"sqlite:///{directory}/ledger.db")) as grouped,
         closing(OneByOne(Path(directory, "peer.db"))) as peer,
     ):
-        pair = taken(
-            partial(grouped_seconds, grouped, BATCH, 4),
-            partial(seconds, partial(peer.commit, BATCH), each=BATCH),
-        )
-    yield Figure(
-        name=f"an outcome made durable, in groups of {BATCH}",
-        cost=pair.ours,
-        peer_name="a transaction each",
-        peer=pair.peer,
-        goal=Goal(share=1 / 8, cost=1e-5),
-    )
+        for title, followed, goal in (
+            ("an outcome made durable", False, Goal(share=1 / 8, cost=1e-5)),
+            ("the same, of a task that was followed before", True, Goal()),
+        ):
+            pair = taken(
+                partial(_cpu, partial(grouped_times, grouped, BATCH, GROUPS, followed=followed)),
+                partial(_cpu, partial(times, partial(peer.commit, BATCH), each=BATCH)),
+            )
+            yield Figure(
+                name=f"{title}, in groups of {BATCH}",
+                cost=pair.ours,
+                peer_name="a transaction each",
+                peer=pair.peer,
+                goal=goal,
+            )
+
+
+def _cpu(take: Callable[[], Times]) -> float:
+    return take().cpu
 
 
 if __name__ == "__main__":

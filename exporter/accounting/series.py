@@ -7,6 +7,7 @@ not cumulated, so that one observation touches two rows.
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
 Labels = tuple[tuple[str, str], ...]
@@ -14,6 +15,9 @@ Labels = tuple[tuple[str, str], ...]
 
 VALUE = ""
 SUM = "sum"
+
+SHARED = 10_000
+"""So many series are remembered for the events that come next; the rest are made anew each time, to the same effect."""
 
 SHOWN = "shown"
 """The part that tells that a series has been shown at 0 (see ``Counter.is_announced``)."""
@@ -24,6 +28,7 @@ def labels_of(**labels: str) -> Labels:
     return tuple(sorted(labels.items()))
 
 
+@lru_cache(maxsize=SHARED)
 def bucket(le: float) -> str:
     """The part that counts the observations of one bucket, named by its upper bound."""
     return f"le:{le:g}"
@@ -46,6 +51,12 @@ class Series:
         return self._hash
 
 
+@lru_cache(maxsize=SHARED)
+def shared(family: str, labels: Labels, part: str = VALUE) -> Series:
+    """A series, the very object for every event of it: it is found in a sum by identity, and takes no room again."""
+    return Series(family, labels, part)
+
+
 @dataclass(frozen=True, slots=True)
 class Exemplar:
     """The task behind the latest event of a series."""
@@ -60,22 +71,22 @@ class Increments(dict[Series, float]):
 
     def count(self, family: str, labels: Labels, by: float = 1.0) -> Series:
         """Add to a counter; return the series it touched."""
-        return self.add(Series(family, labels), by)
+        return self.add(shared(family, labels), by)
 
     def begin(self, family: str, labels: Labels, part: str = VALUE) -> Series:
         """Add nothing: the series is there from now on."""
-        return self.add(Series(family, labels, part), 0.0)
+        return self.add(shared(family, labels, part), 0.0)
 
     def mark(self, family: str, labels: Labels) -> Series:
         """Note that a counter has been shown at 0."""
-        return self.add(Series(family, labels, SHOWN), 1.0)
+        return self.add(shared(family, labels, SHOWN), 1.0)
 
     def observe(self, family: str, labels: Labels, value: float, buckets: Sequence[float]) -> Series:
         """Add one observation to a histogram whose upper bounds are ``buckets`` (ascending, without +Inf)."""
-        self.add(Series(family, labels, SUM), value)
+        self.add(shared(family, labels, SUM), value)
         at = bisect_left(buckets, value)
         le = buckets[at] if at < len(buckets) else float("inf")
-        return self.add(Series(family, labels, bucket(le)), 1.0)
+        return self.add(shared(family, labels, bucket(le)), 1.0)
 
     def merge(self, other: Mapping[Series, float]) -> None:
         """Add everything of the other."""

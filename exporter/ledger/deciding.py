@@ -4,14 +4,15 @@ An outcome, a start and a first answer count once, under whichever of its names 
 true while the batch goes on: it may name a task twice.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 from exporter.accounting.series import Exemplar, Increments, Series
 from exporter.ledger.ledger import Count, Entry
+from exporter.ledger.names import ByName
 from exporter.ledger.rows import Row, open_row, outcome_row
-from exporter.tasks.identity import IdKey, TaskRef
+from exporter.tasks.identity import TaskRef
 
 
 class Fact(NamedTuple):
@@ -28,24 +29,30 @@ class Fact(NamedTuple):
 class Decision:
     """The rows that one transaction writes, and what it adds to the totals.
 
-    ``stale`` are the rows of open tasks that these replace.
+    ``stale`` are the rows of open tasks that these replace. Where all that is taken bears ``distinct`` names, nothing
+    that is decided of one task need be noted for the next.
     """
 
-    def __init__(self, facts: Iterable[Fact], *, now: float) -> None:
+    def __init__(self, facts: Iterable[Fact], *, now: float, distinct: bool = False) -> None:
         self.exemplars: dict[Series, Exemplar] = {}
         self.outcomes: list[Row] = []
         self.stale: set[int] = set()
         self._open: dict[TaskRef, Row] = {}
+        self._places: dict[TaskRef, int] = {}
         self._sums: dict[Series, list[float]] = {}
         self._now = now
-        self._facts: dict[IdKey, list[Fact]] = {}
-        for fact in facts:
-            self._note(fact)
+        self._distinct = distinct
+        self._facts = ByName(facts)
 
     @property
     def open(self) -> Sequence[Row]:
-        """The rows of tasks that have not ended."""
-        return list(self._open.values())
+        """The new rows of tasks that have not ended."""
+        return [row for ref, row in self._open.items() if self._place(ref) is None]
+
+    @property
+    def rewritten(self) -> Sequence[tuple[int, Row]]:
+        """The rows of such tasks that have one of the same names already, each with the number of that."""
+        return [(place, row) for ref, row in self._open.items() if (place := self._place(ref)) is not None]
 
     @property
     def increments(self) -> Increments:
@@ -57,56 +64,55 @@ class Decision:
 
         Of one event after the other, each number is added to where it stands: a series is looked for once.
         """
+        sums = self._sums
         for series, by in increments.items():
-            standing = self._sums.get(series)
-            if standing is None:
-                self._sums[series] = [by]
-            else:
-                standing[0] += by
+            try:
+                sums[series][0] += by
+            except KeyError:
+                sums[series] = [by]
 
     def take(self, entry: Entry) -> None:
         """Count what the entry says and nobody has counted, and keep its state."""
-        state = entry.state
-        ref, has_ended = state.ref, state.is_terminal
-        is_followed, running_at = False, None
-        known = self._known(ref)
-        for fact in known:
-            if fact.has_ended:
-                return  # counted before, whatever this process believed
-            is_followed |= fact.is_followed
-            running_at = fact.running_at if running_at is None else running_at
-        if known:
-            self.stale.update(fact.row for fact in known if fact.row is not None)
-        if entry.followed and not is_followed:
+        ref = entry.state.ref
+        known = self._facts.find(ref)
+        fact = reduce(_joined, known) if known else Fact(ref)
+        if fact.has_ended:
+            return  # counted before, whatever this process believed
+        if entry.followed and not fact.is_followed:
             self._count(entry.followed)
-            is_followed = True
-        if entry.started and running_at is None:
+        if entry.started and fact.running_at is None:
             self._count(entry.started)
         if entry.ended:
             self._count(entry.ended)
-        if has_ended:
+        self._keep(entry, known, fact)
+
+    def _keep(self, entry: Entry, known: Sequence[Fact], fact: Fact) -> None:
+        """Keep the state of an entry in place of what was ``known`` of its task, which is the one ``fact``."""
+        state, ref = entry.state, entry.state.ref
+        is_end, is_followed = state.is_terminal, fact.is_followed or entry.followed is not None
+        if known:
+            self._replace(known, by=None if is_end else ref)
+        if is_end:
             self.outcomes.append(outcome_row(state, now=self._now))
             if self._open:
                 self._open.pop(ref, None)
         else:
             # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
-            self._open[ref] = open_row(state, now=self._now, is_followed=is_followed, running_at=running_at)
-        self._note(Fact(ref, has_ended, is_followed, state.running_at))
+            self._open[ref] = open_row(state, now=self._now, is_followed=is_followed, running_at=fact.running_at)
+        if not self._distinct:
+            self._facts.add(Fact(ref, is_end, is_followed, state.running_at))
 
-    def _known(self, ref: TaskRef) -> Sequence[Fact]:
-        """What is known of a task, by either of its names."""
-        by_own = self._facts.get((ref.account, "task_id", ref.task_id)) if ref.task_id else None
-        by_other = self._facts.get((ref.account, "out_task_id", ref.out_task_id)) if ref.out_task_id else None
-        if by_own is by_other is None:
-            return ()
-        return [fact for fact in (*(by_own or ()), *(by_other or ())) if fact.ref.may_be(ref)]
+    def _replace(self, known: Sequence[Fact], *, by: TaskRef | None) -> None:
+        """Replace the rows of what is known: one of the very same names is written anew where it stands."""
+        for fact in known:
+            if fact.row is None:
+                continue
+            if fact.ref != by or self._places.setdefault(by, fact.row) != fact.row:
+                self.stale.add(fact.row)
 
-    def _note(self, fact: Fact) -> None:
-        ref = fact.ref
-        if ref.task_id:
-            self._facts.setdefault((ref.account, "task_id", ref.task_id), []).append(fact)
-        if ref.out_task_id:
-            self._facts.setdefault((ref.account, "out_task_id", ref.out_task_id), []).append(fact)
+    def _place(self, ref: TaskRef) -> int | None:
+        place = self._places.get(ref) if self._places else None
+        return None if place in self.stale else place
 
     def _count(self, count: Count) -> None:
         self.add(count.increments)
@@ -114,12 +120,10 @@ class Decision:
             self.exemplars.update(count.exemplars)
 
 
-def by_names(refs: Iterable[TaskRef]) -> Mapping[tuple[str, str], set[str]]:
-    """The ids of these tasks, by account and kind: what one statement each can ask for."""
-    named: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for ref in refs:
-        if ref.task_id:
-            named[ref.account, "task_id"].add(ref.task_id)
-        if ref.out_task_id:
-            named[ref.account, "out_task_id"].add(ref.out_task_id)
-    return named
+def _joined(one: Fact, other: Fact) -> Fact:
+    """Both as one; the start that is told first is believed."""
+    return one._replace(
+        has_ended=one.has_ended or other.has_ended,
+        is_followed=one.is_followed or other.is_followed,
+        running_at=other.running_at if one.running_at is None else one.running_at,
+    )

@@ -12,7 +12,7 @@ from exporter.accounting.series import Increments, Labels, Series
 from exporter.ledger.ledger import Learnt, LedgerError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
-from exporter.tasks.observation import Status
+from exporter.tasks.observation import TERMINAL, Status
 from exporter.tasks.state import Submission, TaskState
 
 T = TypeVar("T")
@@ -46,6 +46,12 @@ _NUMBERS, _NUMBERS_END = 6, 13
 """Where the numbers stand in a row of either that was read: one after the other, so that they are checked together."""
 
 _PLAIN = frozenset({float, type(None)})
+
+_OPEN_STATUSES = {status.value: status for status in Status if not status.is_terminal}
+
+_TERMINAL_STATUSES = {status.value: status for status in TERMINAL}
+
+_SUBMISSIONS = {submission.value: submission for submission in Submission}
 
 REGISTRATION_KEY = ("group_name", "account", "key")
 
@@ -136,8 +142,8 @@ def state_of_open(row: Row) -> TaskState:
         ref=_ref(account, task_id, out_task_id),
         first_seen_at=_given("first_seen_at", seen),
         submitted_at=_given("submitted_at", submitted),
-        submission=Submission(submission),
-        status=_status(status, is_terminal=False),
+        submission=_submission(submission),
+        status=_OPEN_STATUSES.get(status) or _status(status, is_terminal=False),
         observed_at=observed,
         open_at=open_,
         running_at=running,
@@ -154,8 +160,8 @@ def state_of_outcome(row: Row) -> TaskState:
         ref=_ref(account, task_id, out_task_id),
         first_seen_at=_given("first_seen_at", seen),
         submitted_at=_given("submitted_at", submitted),
-        submission=Submission(submission),
-        status=_status(status, is_terminal=True),
+        submission=_submission(submission),
+        status=_TERMINAL_STATUSES.get(status) or _status(status, is_terminal=True),
         eta_seconds=eta,
         credits_estimated=estimated,
         credits_used=used,
@@ -292,10 +298,10 @@ def _amount(value: object) -> float:
 # ---- single columns --------------------------------------------------------------------------------------------------
 
 
-def _ref(account: object, task_id: object, out_task_id: object) -> TaskRef:
-    return TaskRef(
+def _ref(account: Any, task_id: Any, out_task_id: Any) -> TaskRef:
+    if not (type(account) is type(task_id) is str and (out_task_id is None or type(out_task_id) is str)):
         _text("account", account), _optional_text("task_id", task_id), _optional_text("out_task_id", out_task_id)
-    )
+    return TaskRef(account, task_id, out_task_id)
 
 
 def _labels(value: object) -> Labels:
@@ -317,6 +323,11 @@ def _status(value: Any, *, is_terminal: bool) -> Status:
     if status.is_terminal is not is_terminal:
         raise ValueError(f"status {str(status)!r} is that of a task that has {'not ended' if is_terminal else 'ended'}")
     return status
+
+
+def _submission(value: Any) -> Submission:
+    found = _SUBMISSIONS.get(value)
+    return Submission(value) if found is None else found
 
 
 def _text(name: str, value: object) -> str:

@@ -4,14 +4,15 @@ Plain tuples in, plain tuples out: a row through the toolkit would cost more tha
 of few, so that the driver has it prepared. What is rare is written with the toolkit, in ``store.py``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from exporter.accounting.series import Increments
-from exporter.ledger.deciding import Decision, Fact, by_names
+from exporter.ledger.deciding import Decision, Fact
+from exporter.ledger.names import Names
 from exporter.ledger.rows import (
     OPEN_COLUMNS,
     OUTCOME_COLUMNS,
@@ -25,25 +26,30 @@ from exporter.tasks.identity import TaskRef
 
 T = TypeVar("T")
 
+FACT_COLUMNS = (*REF_COLUMNS, "is_followed", "running_at")
+
+_REWRITTEN = [f"{column} = ?" for column in OPEN_COLUMNS if column not in REF_COLUMNS]
+
 CHUNKS = (1, 8, 64, 500)
-"""So many tasks are looked up by one statement, the last ones filled up; databases limit the parameters of one."""
+"""So many rows are looked up or deleted at once, the last ones filled up; databases limit the parameters of one."""
+
+TOGETHER = 10
+"""So many rows are inserted by one statement: to begin one costs as much as half a row."""
 
 
-def facts_of(tx: Connection, refs: Sequence[TaskRef]) -> Iterator[Fact]:
+def facts_of(tx: Connection, named: Names) -> Iterator[Fact]:
     """What the ledger says of these tasks, as far as a commit must know it."""
-    for row in named_rows(tx, "outcomes", REF_COLUMNS, refs):
+    for row in named_rows(tx, "outcomes", REF_COLUMNS, named):
         yield Fact(TaskRef(*row[1:]), has_ended=True)
-    for number, *names, is_followed, running_at in named_rows(
-        tx, "open_tasks", (*REF_COLUMNS, "is_followed", "running_at"), refs
-    ):
-        yield Fact(TaskRef(*names), is_followed=bool(is_followed), running_at=running_at, row=number)
+    for number, account, own, other, is_followed, running_at in named_rows(tx, "open_tasks", FACT_COLUMNS, named):
+        yield Fact(TaskRef(account, own, other), is_followed=bool(is_followed), running_at=running_at, row=number)
 
 
-def named_rows(tx: Connection, table: str, columns: Sequence[str], refs: Iterable[TaskRef]) -> list[Row]:
+def named_rows(tx: Connection, table: str, columns: Sequence[str], named: Names) -> list[Row]:
     """The rows of these tasks, by either id, each once."""
     select = f"SELECT rowid, {', '.join(columns)} FROM {table}"  # noqa: S608 - names of this package alone
     found: dict[int, Row] = {}
-    for (account, kind), names in by_names(refs).items():
+    for (account, kind), names in named.by_kind.items():
         for chunk in _filled_chunks(sorted(names)):
             text = f"{select} WHERE account = ? AND {kind} IN ({_places(len(chunk))})"
             for row in fetched(tx, text, account, *chunk):
@@ -53,17 +59,24 @@ def named_rows(tx: Connection, table: str, columns: Sequence[str], refs: Iterabl
 
 def write(tx: Connection, decision: Decision) -> None:
     """Write the rows that were decided."""
-    if decision.stale:
-        tx.exec_driver_sql("DELETE FROM open_tasks WHERE id = ?", [(row,) for row in sorted(decision.stale)])
+    for chunk in _filled_chunks(sorted(decision.stale)):
+        tx.exec_driver_sql(f"DELETE FROM open_tasks WHERE id IN ({_places(len(chunk))})", tuple(chunk))  # noqa: S608
+    if decision.rewritten:
+        rewritten = [(*row[len(REF_COLUMNS) :], number) for number, row in decision.rewritten]
+        tx.exec_driver_sql(f"UPDATE open_tasks SET {', '.join(_REWRITTEN)} WHERE id = ?", rewritten)  # noqa: S608
     insert(tx, "open_tasks", OPEN_COLUMNS, decision.open)
     insert(tx, "outcomes", OUTCOME_COLUMNS, decision.outcomes)
 
 
 def insert(tx: Connection, table: str, columns: Sequence[str], rows: Sequence[Row], *, otherwise: str = "") -> None:
     """Insert rows; ``otherwise`` is what to do where one is there already."""
-    if rows:
-        head = f"INSERT INTO {table} ({', '.join(columns)})"
-        tx.exec_driver_sql(f"{head} VALUES ({_places(len(columns))}) {otherwise}".rstrip(), list(rows))
+    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of this package alone
+    together = len(rows) - len(rows) % TOGETHER
+    for size, some in ((TOGETHER, rows[:together]), (1, rows[together:])):
+        if some:
+            places = ", ".join([f"({_places(len(columns))})"] * size)
+            values = [tuple(chain.from_iterable(some[at : at + size])) for at in range(0, len(some), size)]
+            tx.exec_driver_sql(f"{head}{places} {otherwise}".rstrip(), values)
 
 
 def grow(tx: Connection, table: str, increments: Increments, texts: LabelTexts) -> None:
@@ -82,9 +95,9 @@ def chunked(values: Sequence[T], size: int = CHUNKS[-1]) -> Iterator[Sequence[T]
     return (values[at : at + size] for at in range(0, len(values), size))
 
 
-def _filled_chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """All of them in chunks of few sizes: the last one names its last one again."""
-    for chunk in chunked(names):
+def _filled_chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """All of them in chunks of few sizes: the last one holds its last one again."""
+    for chunk in chunked(values):
         size = next(size for size in CHUNKS if size >= len(chunk))
         yield [*chunk, *repeat(chunk[-1], size - len(chunk))]
 

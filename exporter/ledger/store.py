@@ -26,6 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from exporter.accounting.series import Series
 from exporter.ledger.deciding import Decision
 from exporter.ledger.ledger import Aged, Batch, Books, Committed, Learnt, LedgerError
+from exporter.ledger.names import ByName, names_of
 from exporter.ledger.rows import (
     BATCH_COLUMNS,
     LEARNT_COLUMNS,
@@ -53,7 +54,7 @@ from exporter.ledger.rows import (
 from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile, reading_beside
 from exporter.ledger.statements import chunked, facts_of, fetched, grow, insert, named_rows, write
 from exporter.ledger.tables import batches, learnt, open_tasks, outcomes, registrations, totals
-from exporter.tasks.identity import IdKey, TaskRef
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState, begin, merge
 
@@ -107,8 +108,8 @@ class SqliteLedger:
         with self._file.writing() as tx:
             if not self._take_number(tx, batch.number):
                 return Committed(is_repeat=True)
-            refs = [entry.state.ref for entry in batch.entries]
-            decision = Decision(facts_of(tx, refs), now=now)
+            named = names_of(entry.state.ref for entry in batch.entries)
+            decision = Decision(facts_of(tx, named), now=now, distinct=named.are_distinct)
             for entry in batch.entries:
                 decision.take(entry)
             decision.add(batch.marks)
@@ -236,13 +237,12 @@ class _Found:
     """The rows of some tasks, and the states that they keep."""
 
     def __init__(self, ended: Sequence[Row], open_: Sequence[Row]) -> None:
-        self._by_key: dict[IdKey, list[TaskState]] = {}
-        for state in (
-            *(checked("outcomes", row, state_of_outcome) for row in ended),
-            *(checked("open_tasks", row, state_of_open) for row in open_),
-        ):
-            for key in state.ref.ids():
-                self._by_key.setdefault(key, []).append(state)
+        self._states = ByName(
+            [
+                *(checked("outcomes", row, state_of_outcome) for row in ended),
+                *(checked("open_tasks", row, state_of_open) for row in open_),
+            ]
+        )
         self._unnamed = {
             outcomes: [row[0] for row in ended if not row[1 + OUTCOME_COLUMNS.index("is_named")]],
             open_tasks: [row[0] for row in open_ if not row[1 + OPEN_COLUMNS.index("is_named")]],
@@ -250,7 +250,10 @@ class _Found:
 
     @classmethod
     def of(cls, tx: Connection, refs: Sequence[TaskRef]) -> "_Found":
-        return cls(named_rows(tx, "outcomes", OUTCOME_COLUMNS, refs), named_rows(tx, "open_tasks", OPEN_COLUMNS, refs))
+        named = names_of(refs)
+        return cls(
+            named_rows(tx, "outcomes", OUTCOME_COLUMNS, named), named_rows(tx, "open_tasks", OPEN_COLUMNS, named)
+        )
 
     @property
     def are_all_named(self) -> bool:
@@ -264,15 +267,8 @@ class _Found:
                 tx.execute(named, [{"row": row} for row in rows])
 
     def states(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]:
-        found = ((ref, self._state(ref)) for ref in refs)
-        return {ref: state for ref, state in found if state is not None}
-
-    def _state(self, ref: TaskRef) -> TaskState | None:
-        found = [self._by_key.get(key, ()) for key in ref.ids()]
-        states = [state for each in found for state in each if state.ref.may_be(ref)]
-        if len(states) < 2:
-            return states[0] if states else None
-        return reduce(merge, {id(state): state for state in states}.values())  # one may be found by both its names
+        found = ((ref, self._states.find(ref)) for ref in refs)
+        return {ref: reduce(merge, states) for ref, states in found if states}
 
 
 def _all(tx: Connection, table: str, columns: Sequence[str], *, order: str = "") -> list[Row]:

@@ -25,7 +25,7 @@ from exporter.tasks.state import TaskState
 T = TypeVar("T")
 
 GATHER_SECONDS = 0.05
-"""How long a commit waits for company."""
+"""How long a commit waits for company, unless a whole batch waits."""
 
 LONGEST_GATHER_SECONDS = 1.0
 """How long it waits at most where a slow disk would leave no time for lists of tasks, which must be looked up first."""
@@ -223,9 +223,11 @@ class LedgerWriter:
                 await self._clock.sleep(min(longest, first * 2 ** min(self._failures - 1, 10)))
 
     def _gather_seconds(self) -> float:
-        """How long to wait for company: while a list is looked up, commits take half of the thread's time at most."""
+        """How long to wait for company, which a full batch has: while a list is looked up, commits take half of the
+        thread's time at most."""
         has_recalled, self._has_recalled = self._has_recalled, False
-        return max(GATHER_SECONDS, min(self._commit_seconds, LONGEST_GATHER_SECONDS) if has_recalled else 0.0)
+        for_company = 0.0 if len(self._waiting) >= BATCH else GATHER_SECONDS
+        return max(for_company, min(self._commit_seconds, LONGEST_GATHER_SECONDS) if has_recalled else 0.0)
 
     async def commit(self) -> bool:
         """Commit one batch now; say whether it (or having nothing to commit) succeeded.

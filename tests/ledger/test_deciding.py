@@ -1,10 +1,15 @@
 """What one batch adds by what is known of its tasks, without a database."""
 
+import random
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from exporter.accounting.series import Increments, Series
-from exporter.ledger.deciding import Decision, Fact, by_names
+from exporter.ledger.deciding import Decision, Fact
 from exporter.ledger.ledger import Count, Entry
+from exporter.ledger.names import names_of
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
@@ -73,6 +78,57 @@ def test_the_rows_that_a_new_one_replaces_are_stale_unless_the_task_has_ended() 
     assert (over.stale, over.open) == (set(), [])
 
 
-def test_names_are_looked_for_by_account_and_kind() -> None:
-    refs = [BOTH, TaskRef("a", "t2"), TaskRef("b", None, "x")]
-    assert by_names(refs) == {("a", "task_id"): {"t", "t2"}, ("a", "out_task_id"): {"x"}, ("b", "out_task_id"): {"x"}}
+def test_a_row_of_the_very_same_names_is_written_anew_where_it_stands() -> None:
+    decision = Decision([Fact(BOTH, row=1), Fact(TaskRef("a", "t2", "x"), row=2)], now=3.0)
+    decision.take(entry(BOTH, Status.RUNNING))
+    decision.take(entry(TaskRef("a", "t3", "x"), Status.RUNNING))
+
+    assert ([number for number, _ in decision.rewritten], decision.stale, len(decision.open)) == ([1], set(), 1)
+
+
+def test_a_row_that_was_to_be_written_anew_goes_where_its_task_ends_in_the_same_batch() -> None:
+    decision = Decision([Fact(BOTH, row=1)], now=3.0)
+    for status in (Status.RUNNING, Status.COMPLETED):
+        decision.take(entry(BOTH, status))
+
+    assert (decision.rewritten, decision.stale, decision.open, len(decision.outcomes)) == ([], {1}, [], 1)
+
+
+def test_of_two_rows_with_the_same_names_one_is_left() -> None:
+    decision = Decision([Fact(BOTH, row=1), Fact(BOTH, row=2)], now=3.0)
+    decision.take(entry(BOTH, Status.RUNNING))
+
+    assert ([number for number, _ in decision.rewritten], decision.stale) == ([1], {2})
+
+
+@pytest.mark.parametrize("order", [(OWN, BOTH), (BOTH, OWN)])
+def test_a_row_whose_task_also_comes_under_other_names_is_not_written_anew(order: tuple[TaskRef, ...]) -> None:
+    decision = Decision([Fact(OWN, row=1)], now=3.0)
+    for ref in order:
+        decision.take(entry(ref, Status.RUNNING))
+
+    assert (decision.rewritten, decision.stale, len(decision.open)) == ([], {1}, 2)
+
+
+REFS = st.builds(
+    TaskRef, st.sampled_from("ab"), st.sampled_from([None, "t1", "t2", "t3"]), st.sampled_from(["x1", "x2", "x3"])
+)
+FACTS = st.builds(
+    Fact, REFS, has_ended=st.booleans(), is_followed=st.booleans(), running_at=st.sampled_from([None, 1.0])
+)
+
+
+@given(facts=st.lists(FACTS, max_size=4), refs=st.lists(REFS, max_size=4), statuses=st.randoms(use_true_random=False))
+def test_tasks_with_distinct_names_are_decided_as_any_others(
+    facts: list[Fact], refs: list[TaskRef], statuses: random.Random
+) -> None:
+    assume(names_of(refs).are_distinct)
+    entries = [entry(ref, statuses.choice([Status.RUNNING, Status.FAILED])) for ref in refs]
+    numbered = [fact._replace(row=None if fact.has_ended else row) for row, fact in enumerate(facts)]
+    quick, thorough = (Decision(numbered, now=3.0, distinct=distinct) for distinct in (True, False))
+    for each in entries:
+        quick.take(each)
+        thorough.take(each)
+
+    for what in ("increments", "outcomes", "open", "rewritten", "stale"):
+        assert getattr(quick, what) == getattr(thorough, what)

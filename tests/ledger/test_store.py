@@ -1,20 +1,16 @@
 """What the ledger on a real SQLite file counts, knows, keeps and prunes."""
 
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 
 from exporter.accounting.series import SHOWN, Exemplar, Increments, Series, labels_of
 from exporter.ledger.ledger import Batch, Committed, Count, Entry, LedgerError
 from exporter.ledger.store import SqliteLedger, totals_beside
-from exporter.ledger.tables import metadata, migrate
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels
 from exporter.tasks.observation import Observation, Status
@@ -24,7 +20,6 @@ T0 = 1_780_000_000.0
 LABELS = labels_of(account="a", group="g")
 FINISHED = Series("bytespike_tasks_finished_total", LABELS)
 FOLLOWED = Series("bytespike_tasks_followed_total", LABELS)
-BOOM = Series("bytespike_tasks_failed_total", labels_of(error_code="boom", group="g"))
 QUEUED = Series("bytespike_tasks_queue_duration_seconds", LABELS, "le:5")
 REQUESTS = Series("bytespike_api_requests_total", labels_of(account="a", endpoint="tasks/query"))
 
@@ -239,6 +234,35 @@ def test_an_ended_task_is_recalled_as_ended(ledger: SqliteLedger) -> None:
     assert (recalled.ref, recalled.eta_seconds, recalled.finished_at) == (state.ref, 35, T0 + 9)
 
 
+def test_an_open_task_keeps_one_row_however_often_it_is_written(ledger: SqliteLedger, path: Path) -> None:
+    commit(ledger, seen(begun("t", "x")))
+    commit(ledger, started(begun("t", "x")))
+    state = replace(running(begun("t", "x")), eta_seconds=50.0, observed_at=T0 + 5, open_at=T0 + 5)
+    commit(ledger, Entry(state))
+
+    assert recall(ledger, TaskRef("a", "t")) == {TaskRef("a", "t"): state}
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT id, is_followed, looked_at FROM open_tasks").fetchall() == [(1, 1, T0 + 10)]
+    connection.close()
+    commit(ledger, ended(state))
+    assert commit(ledger, seen(begun("t")), started(begun("t"))) == {}
+    assert totals(ledger) == {FOLLOWED: 1.0, QUEUED: 1.0, FINISHED: 1.0}
+
+
+@pytest.mark.parametrize("number", [1, 9, 10, 11, 25])
+def test_rows_are_written_all_whatever_their_number(ledger: SqliteLedger, number: int) -> None:
+    states = [begun(f"t{i}", f"x{i}") for i in range(number)]
+    commit(ledger, *map(seen, states))
+    commit(ledger, *map(started, states))
+    assert {state.running_at for state in recall(ledger, *(state.ref for state in states)).values()} == {T0 + 2}
+    commit(ledger, *map(ended, states))
+
+    known = recall(ledger, *(TaskRef("a", None, state.ref.out_task_id) for state in states))
+    assert [state.status for state in known.values()] == [Status.COMPLETED] * number
+    assert commit(ledger, *map(ended, states)) == {}
+    assert totals(ledger) == {FOLLOWED: float(number), QUEUED: float(number), FINISHED: float(number)}
+
+
 def test_two_rows_of_one_task_are_recalled_as_one(ledger: SqliteLedger) -> None:
     commit(ledger, Entry(begun(None, "x")))
     commit(ledger, Entry(running(begun("t"))))
@@ -418,7 +442,7 @@ def test_only_what_may_be_pruned_is_offered_in_steps_the_oldest_first(ledger: Sq
 
 
 def test_a_row_that_was_written_in_between_is_left_alone(ledger: SqliteLedger) -> None:
-    """The number of the highest row is given away again: what was looked at is told by more than its number."""
+    """It keeps its number, and that of a deleted one is given away again: a row is told by more than its number."""
     commit(ledger, Entry(begun("one")))
     look(ledger, now=T0 + 10 + 6 * DAY)
     aged = ledger.aged(before=T0 + 10 + 8 * DAY, except_accounts=(), limit=500)
@@ -542,94 +566,7 @@ def test_the_totals_of_no_ledger_make_none(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-# ---- tables --------------------------------------------------------------------------------------------------------
-
-
-def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> None:
-    path.parent.mkdir()
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        migrate(connection, to="0002")
-        for statement in VERSION_0_1_0:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
-    shutil.copy(path, f"{path}.copy")
-
-    for each in (path, Path(f"{path}.copy")):
-        ledger = opened(each)
-        books = ledger.books()
-        gap = Series("bytespike_exporter_observation_gap_seconds", labels_of(account="a"), "sum")
-        overflowed = Series("bytespike_exporter_label_values_overflowed_total", labels_of(limit="label_values"))
-        assert books.totals == {FINISHED: 7.0, gap: 12.5, BOOM: 2.0, replace(BOOM, part=SHOWN): 1.0}
-        assert books.meters == {REQUESTS: 40.0, overflowed: 3.0}
-        assert books.batch == 0
-        ended_, open_, new, strange = (
-            TaskRef("a", "done", "x1"),
-            TaskRef("a", "going"),
-            TaskRef("a", "new"),
-            TaskRef("a", "strange"),
-        )
-        known = recall(ledger, ended_, open_, new, strange)
-        assert [known[ref].status for ref in (new, strange)] == [Status.UNOBSERVED, Status.UNKNOWN]
-        assert (known[ended_].status, known[ended_].finished_at) == (Status.COMPLETED, T0 + 9)
-        assert (known[open_].status, known[open_].running_at) == (Status.RUNNING, T0 + 2)
-        assert ledger.registrations() == [Registration("g", TaskRef("a", "done"), T0, "veo", (("team", "x"),))]
-        assert commit(ledger, seen(known[strange]), seen(known[new])) == {FOLLOWED: 1.0}, "who was answered is not new"
-        assert commit(ledger, ended(begun("done")), ended(begun("new"))) == {FINISHED: 1.0}
-        assert [each.looked_at for each in ledger.aged(before=T0 + 10, except_accounts=(), limit=9)] == [T0 + 9, T0 + 3]
-        ledger.close()
-
-
-VERSION_0_1_0 = (
-    """INSERT INTO totals VALUES ('bytespike_tasks_finished_total', '{"account":"a","group":"g"}', '', 7)""",
-    """INSERT INTO totals VALUES ('bytespike_tasks_failed_total', '{"error_code":"boom","group":"g"}', '', 2)""",
-    """INSERT INTO totals VALUES ('bytespike_exporter_observation_gap_seconds', '{"account":"a"}', 'sum', 12.5)""",
-    """INSERT INTO totals VALUES
-       ('bytespike_api_requests_total', '{"account":"a","endpoint":"tasks/query"}', '', 40)""",
-    "INSERT INTO totals VALUES ('bytespike_exporter_label_values_overflowed_total', '{}', '', 3)",
-    f"""INSERT INTO outcomes
-        (account, task_id, out_task_id, status, first_seen_at, submitted_at, submission, finished_at)
-        VALUES ('a', 'done', 'x1', 'completed', {T0}, {T0}, 1, {T0 + 9})""",
-    f"""INSERT INTO open_tasks
-        (account, task_id, status, first_seen_at, submitted_at, submission, running_at, saved_at)
-        VALUES ('a', 'going', 'running', {T0}, {T0}, 0, {T0 + 2}, {T0 + 3})""",
-    f"""INSERT INTO open_tasks
-        (account, task_id, status, first_seen_at, submitted_at, submission, observed_at, open_at, saved_at)
-        VALUES ('a', 'new', 'unknown', {T0}, {T0}, 0, NULL, NULL, {T0 + 20}),
-               ('a', 'strange', 'unknown', {T0}, {T0}, 0, {T0 + 2}, {T0 + 2}, {T0 + 20})""",
-    f"""INSERT INTO registrations (group_name, account, key, task_id, model, labels, registered_at)
-        VALUES ('g', 'a', 'done ', 'done', 'veo', '{{"team": "x"}}', {T0})""",
-)
-
-
-def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: SqliteLedger, path: Path) -> None:
-    ledger.close()
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
-
-
-@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005"])
-def test_a_ledger_of_every_earlier_version_gets_the_indexes_of_a_new_one(
-    ledger: SqliteLedger, path: Path, tmp_path: Path, version: str
-) -> None:
-    old = tmp_path / "old.db"
-    engine = create_engine(f"sqlite:///{old}")
-    with engine.begin() as connection:
-        migrate(connection, to=version)
-    engine.dispose()
-    opened(old).close()
-
-    assert indexes(old) == indexes(path)
-    assert sum("WHERE out_task_id IS NOT NULL" in (sql or "") for _, sql in indexes(old)) == 2
-
-
-def indexes(path: Path) -> set[tuple[str, str | None]]:
-    with sqlite3.connect(path) as connection:
-        found = set(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'"))
-    connection.close()
-    return found
+# ---- statements -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [1, 2, 9, 65, 500])

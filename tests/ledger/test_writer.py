@@ -137,6 +137,18 @@ async def test_nothing_is_shown_before_it_is_committed(rig: Rig) -> None:
     assert rig.writer.view.last_commit_at is not None
 
 
+async def test_full_batches_follow_each_other_without_a_wait_and_what_is_left_waits_for_company(rig: Rig) -> None:
+    for number in range(3 * BATCH + 1):
+        rig.writer.record(number, entry(Status.COMPLETED, f"t{number}"))
+    for _ in range(10):  # no time passes, but for the ledger's thread
+        await rig.clock.settle()
+        await rig.writer.recall([TaskRef("a", "nothing")])
+
+    assert (rig.ledger.commits, rig.writer.view.pending) == (3, 1)
+    await rig.pass_time(0.2)
+    assert (rig.writer.view.pending, rig.shown()) == (0, {FINISHED: 3.0 * BATCH + 1})
+
+
 async def test_a_mark_is_durable_at_once_and_shown_then(rig: Rig) -> None:
     mark = replace(FINISHED, part=SHOWN)
     rig.writer.mark([FINISHED])

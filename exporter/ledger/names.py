@@ -1,0 +1,77 @@
+"""Tasks by their names: what to ask a database for, and what is known of a task under either of its ids."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from exporter.tasks.identity import TaskRef
+
+
+class OfTask(Protocol):
+    """Something that is said of one task."""
+
+    @property
+    def ref(self) -> TaskRef: ...
+
+
+T = TypeVar("T", bound=OfTask)
+
+
+class Names(NamedTuple):
+    """The ids of some tasks, by account and kind: what one statement each can ask for.
+
+    ``are_distinct``: none is the name of two of them.
+    """
+
+    by_kind: Mapping[tuple[str, str], set[str]]
+    are_distinct: bool
+
+
+def names_of(refs: Iterable[TaskRef]) -> Names:
+    """The names of these tasks."""
+    named: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for ref in refs:
+        if ref.task_id:
+            named[ref.account, "task_id"].append(ref.task_id)
+        if ref.out_task_id:
+            named[ref.account, "out_task_id"].append(ref.out_task_id)
+    by_kind = {key: set(names) for key, names in named.items()}
+    return Names(by_kind, all(len(by_kind[key]) == len(names) for key, names in named.items()))
+
+
+class ByName(Generic[T]):
+    """What is said of tasks, found under whichever of its names a task comes."""
+
+    def __init__(self, said: Iterable[T] = ()) -> None:
+        self._accounts: dict[str, _Account[T]] = defaultdict(_Account)
+        for each in said:
+            self.add(each)
+
+    def add(self, said: T) -> None:
+        """Let this be found, too."""
+        ref = said.ref
+        account = self._accounts[ref.account]
+        if ref.task_id:
+            account.by_task_id.setdefault(ref.task_id, []).append(said)
+        if ref.out_task_id:
+            account.by_out_task_id.setdefault(ref.out_task_id, []).append(said)
+
+    def find(self, ref: TaskRef) -> Sequence[T]:
+        """All that is said of what may be this task, each once."""
+        account = self._accounts.get(ref.account)
+        if account is None:
+            return ()
+        found, others = account.by_task_id.get(ref.task_id), account.by_out_task_id.get(ref.out_task_id)
+        if others is not None and found != others:
+            found = list({id(each): each for each in (*(found or ()), *others)}.values())
+        return [each for each in found if each.ref.may_be(ref)] if found else ()
+
+
+class _Account(Generic[T]):
+    """What is said of one account's tasks, by each of their ids; none has the id None."""
+
+    __slots__ = ("by_out_task_id", "by_task_id")
+
+    def __init__(self) -> None:
+        self.by_task_id: dict[str | None, list[T]] = {}
+        self.by_out_task_id: dict[str | None, list[T]] = {}
