@@ -1,11 +1,11 @@
 """One snapshot as metric families, in the order of the catalogue; what the catalogue lacks cannot be shown.
 
 ``labelling.py`` says which series there are, ``counters.py`` adds up what the totals hold of them, ``gauges.py`` reads
-everything else. A whole page is written from it at once (``writing.py``); where names are chosen, the client library
-writes it (``exposition.py``).
+everything else. So the client library can write a page; ``page.py`` writes the same one without it, and that is what a
+scrape usually gets.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client.metrics_core import (
@@ -20,12 +20,11 @@ from prometheus_client.samples import Exemplar as ShownExemplar
 
 from exporter.accounting.series import Exemplar
 from exporter.metrics.catalogue import FAMILIES
-from exporter.metrics.counters import Cell, Counted, Numbers, counters
+from exporter.metrics.counters import Amount, Counted, Counters
 from exporter.metrics.family import Accumulated, Counter, Family, Gauge, Histogram, Info, Instantaneous, StateSet
 from exporter.metrics.gauges import Gauges, Points, gauges
-from exporter.metrics.labelling import Labelling, LabelValues, printable
+from exporter.metrics.labelling import Labelling, printable
 from exporter.metrics.snapshot import Snapshot
-from exporter.metrics.writing import line, openmetrics_heading, prefix, text_heading
 
 EXEMPLAR_LENGTH = 128
 """OpenMetrics allows an exemplar's labels so many characters, names included."""
@@ -42,14 +41,12 @@ class SnapshotCollector(Collector):
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._labelling = Labelling.of(snapshot)
-        self._counted = counters(snapshot, self._labelling)
+        self._counted = Counters(self._labelling).of(snapshot)
         self.announced = self._counted.announced
 
     def describe(self) -> Iterator[Metric]:
         """Every family there can be, without samples: what ``name[]`` is looked up in."""
-        counted = Counted((), {family: {} for family in FAMILIES if isinstance(family, Accumulated)}, {})
-        current: Gauges = {family: {} for family in FAMILIES if isinstance(family, Instantaneous)}
-        return (_metric(family, self._snapshot.label_names, counted, current) for family in FAMILIES)
+        return (bare(family, self._snapshot.label_names) for family in FAMILIES)
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has samples."""
@@ -57,55 +54,6 @@ class SnapshotCollector(Collector):
         current = gauges(self._snapshot, self._labelling, counted.label_sets)
         metrics = (_metric(family, user, counted, current) for family in FAMILIES)
         return (metric for metric in metrics if metric.samples)
-
-    def write(self, *, openmetrics: bool) -> bytes:
-        """The same as ``collect``, written at once: what a whole page has of it."""
-        counted, user = self._counted, self._labelling.user
-        current = gauges(self._snapshot, self._labelling, counted.label_sets)
-        nothing = Counted((), {family: {} for family in counted.numbers}, {})
-        bare: Gauges = {family: {} for family in current}
-        heading = openmetrics_heading if openmetrics else text_heading
-        parts: list[str] = []
-        for family in FAMILIES:
-            if lines := list(_lines(family, user, counted, current, openmetrics=openmetrics)):
-                parts.append(heading(_metric(family, user, nothing, bare)).lines())
-                parts += lines
-        return "".join(parts).encode()
-
-
-def _lines(
-    family: Family, user: tuple[str, ...], counted: Counted, current: Gauges, *, openmetrics: bool
-) -> Iterator[str]:
-    names = family.label_names(user)
-    match family:
-        case Counter():
-            before = prefix(f"{family.name.removesuffix('_total')}_total", names)
-            for values, (value,) in _ordered(counted.numbers[family]):
-                yield line(before(values), value, _exemplar(counted, Cell(family, values, 0)) if openmetrics else None)
-        case Histogram():
-            yield from _histogram_lines(family, names, counted, openmetrics=openmetrics)
-        case Instantaneous():
-            before = prefix(family.name, names)
-            for values, value in current[family].items():
-                yield line(before(values), value)
-
-
-def _histogram_lines(
-    family: Histogram, names: tuple[str, ...], counted: Counted, *, openmetrics: bool
-) -> Iterator[str]:
-    bucket, count, total = (
-        prefix(f"{family.name}_bucket", (*names, "le")),
-        prefix(f"{family.name}_count", names),
-        prefix(f"{family.name}_sum", names),
-    )
-    bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
-    for values, numbers in _ordered(counted.numbers[family]):
-        number = 0.0
-        for index, (le, number) in enumerate(zip(bounds, accumulate(numbers[:-1]), strict=True)):
-            exemplar = _exemplar(counted, Cell(family, values, index)) if openmetrics else None
-            yield line(bucket((*values, le)), number, exemplar)
-        yield line(count(values), number)
-        yield line(total(values), numbers[-1])
 
 
 def _metric(family: Family, user: tuple[str, ...], counted: Counted, current: Gauges) -> Metric:
@@ -125,15 +73,15 @@ def _metric(family: Family, user: tuple[str, ...], counted: Counted, current: Ga
 
 def _counter(family: Counter, names: tuple[str, ...], counted: Counted) -> Metric:
     metric = CounterMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
-    for values, (value,) in _ordered(counted.numbers[family]):
-        metric.add_metric(values, value, exemplar=_exemplar(counted, Cell(family, values, 0)))
+    for values, amount in counted.amounts[family].items():
+        metric.add_metric(values, amount.numbers[0], exemplar=as_shown(amount.exemplars.get(0)))
     return metric
 
 
 def _histogram(family: Histogram, names: tuple[str, ...], counted: Counted) -> Metric:
     metric = HistogramMetricFamily(family.name, family.help, labels=names, unit=_unit(family))
-    for values, numbers in _ordered(counted.numbers[family]):
-        metric.add_metric(values, _buckets(counted, family, values, numbers), numbers[-1])
+    for values, amount in counted.amounts[family].items():
+        metric.add_metric(values, _buckets(family, amount), amount.numbers[-1])
     return metric
 
 
@@ -152,30 +100,30 @@ def _gauge(family: Gauge | StateSet, names: tuple[str, ...], points: Points) -> 
     return metric
 
 
+def bare(family: Family, label_names: tuple[str, ...]) -> Metric:
+    """A family without samples: what stands above them."""
+    counted = Counted((), {family: {}} if isinstance(family, Accumulated) else {})
+    return _metric(family, label_names, counted, {family: {}} if isinstance(family, Instantaneous) else {})
+
+
 def _unit(family: Family) -> str:
     """The unit for OpenMetrics, which wants it to be the last word of the name."""
     return family.unit if family.name.removesuffix("_total").endswith(f"_{family.unit}") else ""
 
 
-def _ordered(numbers: Mapping[LabelValues, Numbers]) -> Iterable[tuple[LabelValues, Numbers]]:
-    return sorted(numbers.items())
-
-
-def _buckets(counted: Counted, family: Histogram, values: LabelValues, numbers: Numbers) -> list[Bucket]:
+def _buckets(family: Histogram, amount: Amount) -> list[Bucket]:
     bounds = [*(str(float(le)) for le in family.buckets), "+Inf"]
     buckets: list[Bucket] = []
-    for index, (le, count) in enumerate(zip(bounds, accumulate(numbers[:-1]), strict=True)):
-        exemplar = _exemplar(counted, Cell(family, values, index))
+    for index, (le, count) in enumerate(zip(bounds, accumulate(amount.numbers[:-1]), strict=True)):
+        exemplar = as_shown(amount.exemplars.get(index))
         buckets.append((le, count, exemplar) if exemplar else (le, count))
     return buckets
 
 
-def _exemplar(counted: Counted, cell: Cell) -> ShownExemplar | None:
-    exemplar = counted.exemplars.get(cell)
-    return _shown(exemplar) if exemplar is not None else None
-
-
-def _shown(exemplar: Exemplar) -> ShownExemplar | None:
+def as_shown(exemplar: Exemplar | None) -> ShownExemplar | None:
+    """An exemplar as the client library has it; None for one that is longer than OpenMetrics allows."""
+    if exemplar is None:
+        return None
     task_id = printable(exemplar.task_id)
     if len("task_id") + len(task_id) > EXEMPLAR_LENGTH:
         return None

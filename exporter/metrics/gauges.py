@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from exporter.metrics.families import api, own, task, tasks
-from exporter.metrics.family import Instantaneous, Scope
+from exporter.metrics.family import Gauge, Instantaneous, Scope
 from exporter.metrics.labelling import Labelling, LabelValues, printable
 from exporter.metrics.limits import OTHER, is_too_long
 from exporter.metrics.snapshot import AccountView, Snapshot, SourceView
@@ -21,9 +22,13 @@ Thing = TypeVar("Thing")
 
 def gauges(snapshot: Snapshot, labelling: Labelling, label_sets: Sequence[LabelValues]) -> Gauges:
     """Every gauge, info and state set of the snapshot; ``label_sets`` are the sets of task labels that have series."""
+    return {**overall_gauges(snapshot, labelling, label_sets), **_task(snapshot.census, labelling)}
+
+
+def overall_gauges(snapshot: Snapshot, labelling: Labelling, label_sets: Sequence[LabelValues]) -> Gauges:
+    """Those of everything but single tasks."""
     return {
         **_tasks(snapshot.census, labelling, label_sets),
-        **_task(snapshot.census, labelling),
         **_accounts(snapshot.accounts),
         **_exporter(snapshot),
     }
@@ -33,10 +38,9 @@ def gauges(snapshot: Snapshot, labelling: Labelling, label_sets: Sequence[LabelV
 
 
 def _tasks(census: Census, labelling: Labelling, label_sets: Sequence[LabelValues]) -> Gauges:
-    every_status = [(*labels, str(status)) for labels in label_sets for status in Status]
-    counted = (
-        ((*labelling.task_values(labels), str(status)), number) for (labels, status), number in census.counts.items()
-    )
+    fitted = cache(labelling.task_values)  # for this one census: label sets come and go
+    every_status = [(*labels, status.value) for labels in label_sets for status in Status]
+    counted = (((*fitted(labels), status.value), number) for (labels, status), number in census.counts.items())
     shown: Gauges = {
         tasks.BY_STATUS: _sums(every_status, counted),
         tasks.OUTSTANDING_CREDITS: _sums(label_sets, _fitted(census.outstanding_credits, labelling)),
@@ -76,31 +80,42 @@ def _task(census: Census, labelling: Labelling) -> Gauges:
             for values, state in listed.items()
             for status in Status
         },
-        task.ELAPSED: _each(listed, lambda state: _elapsed(state, census.at)),
-        task.ETA: _each(listed, lambda state: state.eta_seconds),
-        task.CREDITS_ESTIMATED: _each(listed, lambda state: state.credits_estimated),
-        task.CREDITS_USED: _each(listed, lambda state: state.credits_used),
+        task.ELAPSED: _each(listed, lambda state: elapsed(state, census.at)),
+        **{family: _each(listed, reported) for family, reported in REPORTED.items()},
         task.ERROR_INFO: {
-            (*values, _error_code(state)): 1.0 for values, state in listed.items() if state.status is Status.FAILED
+            (*values, error_code(state)): 1.0 for values, state in listed.items() if state.status is Status.FAILED
         },
     }
 
 
 def _listed(census: Census, labelling: Labelling) -> Mapping[LabelValues, TaskState]:
     """The listed tasks by their labels: two that shared a series would make Prometheus refuse the entire page."""
-    listed = {(*labelling.task_values(labels), *_ids(state)): state for labels, state in census.listed}
+    listed: dict[LabelValues, TaskState] = {}
+    for labels, state in census.listed:
+        listed.setdefault((*labelling.task_values(labels), *ids(state)), state)
     return _present(listed, labelling, Scope.TASK)
 
 
-def _ids(state: TaskState) -> LabelValues:
+def ids(state: TaskState) -> tuple[str, str]:
+    """What a task is called: the values of ``task_id`` and ``out_task_id``."""
     return printable(state.ref.task_id or ""), printable(state.ref.out_task_id or "")
 
 
-def _elapsed(state: TaskState, now: float) -> float | None:
+def elapsed(state: TaskState, now: float) -> float | None:
+    """The age of an open task, and then its duration; seconds."""
     return state.duration if state.is_terminal else max(0.0, now - state.submitted_at)
 
 
-def _error_code(state: TaskState) -> str:
+REPORTED: Mapping[Gauge, Callable[[TaskState], float | None]] = {
+    task.ETA: lambda state: state.eta_seconds,
+    task.CREDITS_ESTIMATED: lambda state: state.credits_estimated,
+    task.CREDITS_USED: lambda state: state.credits_used,
+}
+"""The numbers of a task that are shown as they were last reported."""
+
+
+def error_code(state: TaskState) -> str:
+    """The code of a failed task as a label value."""
     code = printable(state.error_code or "unknown")
     return OTHER if is_too_long(code) else code
 

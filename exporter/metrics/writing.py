@@ -4,14 +4,15 @@ A series' labels are put into a template that is made once a family; what the li
 is the same for all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-_number: Callable[[float], str] = floatToGoString
+number: Callable[[float], str] = floatToGoString
+"""A number as both formats have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,21 @@ def prefix(name: str, labels: tuple[str, ...]) -> Callable[[tuple[str, ...]], st
     return lambda values: template % tuple([escaped(values[index]) for index in order])
 
 
+def template(name: str, labels: Iterable[str], known: Mapping[str, str]) -> str:
+    """All of a line that stands before its number, with ``%s`` for each label not known, in the order of the page."""
+    return name + "{" + ",".join(f'{label}="{_known(known.get(label))}"' for label in sorted(labels)) + "} "
+
+
+def _known(value: str | None) -> str:
+    return "%s" if value is None else escaped(value).replace("%", "%%")
+
+
 def line(before: str, value: float, exemplar: Exemplar | None = None) -> str:
     """One sample."""
-    return f"{before}{_number(value)}{_told(exemplar) if exemplar else ''}\n"
+    return f"{before}{number(value)}{_told(exemplar) if exemplar else ''}\n"
 
 
 def _told(exemplar: Exemplar) -> str:
     labels = ",".join(f'{name}="{escaped(value)}"' for name, value in sorted(exemplar.labels.items()))
     at = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
-    return f" # {{{labels}}} {_number(exemplar.value)}{at}"
+    return f" # {{{labels}}} {number(exemplar.value)}{at}"

@@ -4,13 +4,14 @@ Whatever a scrape asks for is kept ready: a census costs as much as there are la
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sortedcontainers import SortedList
 
 from exporter.tasks.item import TaskLabels
+from exporter.tasks.listing import Entry
 from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
 
@@ -44,7 +45,7 @@ class Census:
     outstanding_credits: Mapping[TaskLabels, float]
     overdue: Mapping[TaskLabels, int]
     oldest: Mapping[tuple[TaskLabels, Status], float]
-    listed: tuple[tuple[TaskLabels, TaskState], ...] = ()
+    listed: Sequence[Entry] = ()
     unlisted: int = 0
     duplicates: int = 0
 
@@ -100,9 +101,7 @@ class Tally:
         if share.submitted_at is not None:
             _remove(self._submitted_at, (labels, status), share.submitted_at)
 
-    def census(
-        self, *, now: float, listed: tuple[tuple[TaskLabels, TaskState], ...], unlisted: int, duplicates: int
-    ) -> Census:
+    def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
         overdue = ((labels, times.bisect_left(now)) for labels, times in self._overdue_at.items())
         return Census(

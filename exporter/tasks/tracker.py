@@ -17,6 +17,7 @@ from sortedcontainers import SortedDict, SortedList
 from exporter.tasks.census import Census, Rules, Share, Tally, share_of
 from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import Item, TaskLabels
+from exporter.tasks.listing import Entry, Listing
 from exporter.tasks.observation import Observation, Outcome
 from exporter.tasks.state import Step, TaskState, begin, merge, miss, observe, told, with_ref
 from exporter.tasks.view import StatusChange, TaskView
@@ -101,6 +102,9 @@ class _Task(msgspec.Struct, eq=False, gc=False):
         """When it was claimed first, by whoever asks for it now."""
         return self._held().order
 
+    def entry(self) -> Entry:
+        return self.labels, self.state
+
     def view(self) -> TaskView:
         first = self._held().source
         sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first,)
@@ -129,7 +133,7 @@ class Tracker:
         self._tasks: SortedDict[int, _Task] = SortedDict()
         self._by_id: dict[tuple[str, str], dict[str, _Task]] = {}  # by account and kind of id, then by the id
         self._claims: dict[str, dict[TaskRef, _Claim]] = {}
-        self._visible: dict[_Task, None] = {}
+        self._listing = Listing(rules.listed_limit, lambda number: self._tasks[number].entry())
         self._ended: SortedList[tuple[float, int]] = SortedList()
 
     def __len__(self) -> int:
@@ -169,12 +173,8 @@ class Tracker:
     def census(self, *, now: float) -> Census:
         """The followed tasks added up. One that ended longer than the retention ago is not counted any more."""
         self.retire(now=now)
-        listed = tuple((task.labels, task.state) for task in islice(self._visible, self._rules.listed_limit))
         return self._tally.census(
-            now=now,
-            listed=listed,
-            unlisted=len(self._visible) - len(listed) if self._rules.listed_limit else 0,
-            duplicates=self._duplicates,
+            now=now, listed=self._listing.view(), unlisted=self._listing.unlisted, duplicates=self._duplicates
         )
 
     # ---- lists -----------------------------------------------------------------------------------------------------
@@ -257,6 +257,7 @@ class Tracker:
     def apply(self, rules: Rules) -> None:
         """Let other rules hold from now on; what they change for tasks that are counted already, ``recount`` brings."""
         self._rules = rules
+        self._listing.resize(rules.listed_limit)
 
     def recount(self, *, after: int, limit: int, now: float) -> int | None:
         """Count the next so many tasks anew; return where to go on, None at the end."""
@@ -355,6 +356,7 @@ class Tracker:
         known = task.state
         if share_of(step.state, task.labels, self._rules) == task.share:
             task.state = step.state
+            self._listing.renew(task.number, task.entry())
         else:
             with self._recounted(task, now):
                 task.state = step.state
@@ -385,9 +387,9 @@ class Tracker:
 
     def _count(self, task: _Task, now: float) -> None:
         if task.first is None or not self._is_visible(task.state.finished_at, now):
-            self._visible.pop(task, None)
+            self._listing.hide(task.number)
             return
-        self._visible.setdefault(task)  # a task that was shown keeps its place: series must not come and go
+        self._listing.show(task.number, task.entry())  # one that was shown keeps its place: series must not come and go
         share = share_of(task.state, task.labels, self._rules)
         if share == self._latest:  # of a list that arrives, most are alike
             share = self._latest

@@ -27,7 +27,7 @@ from exporter.web.api.parsing import is_task_id
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import text
-from exporter.web.scrape import answer_of
+from exporter.web.scrape import PageResponse
 
 AT_ONCE = 4
 """So many probes at once: they share the account's budget with the polls."""
@@ -71,7 +71,7 @@ class Probe:
         probed = self._probed(result)
         if params.get("debug") == "true":
             return text(_trace(account.settings, result, probed, self._page(probed, {}).body.decode()))
-        return answer_of(self._page(probed, request.headers))
+        return PageResponse(self._page(probed, request.headers))
 
     async def _query(self, account: Account, ref: TaskRef, seconds: float) -> ProbeResult:
         clock = self._exporter.clock

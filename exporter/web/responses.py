@@ -2,10 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
 
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
 
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -61,3 +65,32 @@ class RenderSlots:
             yield
         finally:
             self._free.release()
+
+
+class Shared(Generic[Key, Result]):
+    """Work that is done once for all that wait for the same result, one work at a time.
+
+    What anybody gets was begun after they had asked for it: whoever comes when it has begun waits for the next one.
+    """
+
+    def __init__(self, make: Callable[[Key], Awaitable[Result]], slots: RenderSlots) -> None:
+        self._make = make
+        self._slots = slots
+        self._one = asyncio.Lock()
+        self._to_begin: dict[Key, asyncio.Task[Result]] = {}
+
+    async def get(self, key: Key) -> Result:
+        """The result, once it is there; raise BusyError at once where too many others are waited for."""
+        waiting = self._to_begin.get(key)
+        if waiting is None:
+            waiting = self._to_begin[key] = asyncio.create_task(self._made(key))
+        return await asyncio.shield(waiting)  # whoever gives up leaves it to the others
+
+    async def _made(self, key: Key) -> Result:
+        try:
+            async with self._slots.slot(), self._one:
+                del self._to_begin[key]
+                return await self._make(key)
+        finally:
+            if self._to_begin.get(key) is asyncio.current_task():  # it never began
+                del self._to_begin[key]

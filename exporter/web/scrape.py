@@ -1,61 +1,103 @@
-"""``/metrics``: one snapshot, taken on the loop and rendered in a thread."""
+"""``/metrics``: one snapshot, taken on the loop, rendered in a thread, and sent piece by piece."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from exporter.metrics.exposition import Rendered, render, standard_collectors
+from exporter.metrics.exposition import Rendered, Renderer, Wanted, standard_collectors
 from exporter.web.interfaces import RunningExporter
-from exporter.web.responses import ALWAYS, RenderSlots, text
+from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
 
 MAX_NAMES = 100
 """``name[]`` may be given so many times."""
 
+BREATH = 0.0001
+"""Seconds for which the thread that renders leaves the interpreter alone: the loop would wait 5 ms to be given it."""
+
+PATIENCE = 120.0
+"""Seconds that a page may take to be read; Prometheus gives up long before."""
+
 
 class Scrape:
-    """Answers scrapes."""
+    """Answers scrapes. Those that wait for the same page share it."""
 
     def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: FilteringBoundLogger) -> None:
         self._exporter = exporter
-        self._slots = slots
         self._log = log
-        self._standard = standard_collectors()
+        self._renderer = Renderer(standard_collectors(), breathe=partial(time.sleep, BREATH))
+        self._pages = Shared(self._page, slots)
 
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
-        names = _names(request)
-        async with self._slots.slot():
-            try:
-                rendered = await self._render(request, names)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
-                self._log.exception("scrape_failed")
-                return text(f"the metrics cannot be rendered ({type(error).__name__}): see the exporter's log", 500)
-        if rendered.announced and await _is_read(request):
-            self._exporter.announced(rendered.announced)
-        return answer_of(rendered)
+        page = await self._pages.get(_wanted(request))
+        if isinstance(page, Exception):
+            return text(f"the metrics cannot be rendered ({type(page).__name__}): see the exporter's log", 500)
 
-    async def _render(self, request: Request, names: list[str]) -> Rendered:
-        return await asyncio.to_thread(
-            partial(
-                render,
-                self._exporter.snapshot(),
-                accept=_joined(request, "accept"),
-                accept_encoding=_joined(request, "accept-encoding"),
-                names=names,
-                collectors=self._standard,
-            )
-        )
+        async def before_end() -> None:
+            if page.announced and await _is_read(request):
+                self._exporter.announced(page.announced)
+
+        return PageResponse(page, before_end=before_end)
+
+    async def _page(self, wanted: Wanted) -> Rendered | Exception:
+        """As of now: the snapshot is taken before anything else can happen."""
+        try:
+            return await asyncio.to_thread(self._renderer.render, self._exporter.snapshot(), wanted)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
+            self._log.exception("scrape_failed")
+            return error
 
 
-def _names(request: Request) -> list[str]:
+async def _nothing() -> None:
+    pass
+
+
+class PageResponse(Response):
+    """A page of metrics, sent piece by piece, each when there is room for it: whoever does not read holds no copy.
+
+    ``before_end`` is called when all but the last piece has gone: nobody has the page yet, and whoever waits gets it.
+    """
+
+    def __init__(self, page: Rendered, *, before_end: Callable[[], Awaitable[None]] = _nothing) -> None:
+        headers = {
+            **ALWAYS,
+            "Content-Type": page.content_type,
+            "Content-Length": str(page.length),
+            "Vary": "Accept, Accept-Encoding",
+        }
+        if page.content_encoding:
+            headers["Content-Encoding"] = page.content_encoding
+        super().__init__(headers=headers)
+        self._pieces = page.pieces
+        self._before_end = before_end
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it; where nobody reads it, the connection is closed in the midst of it, which is told by its length."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        pieces = self._pieces if scope["method"] != "HEAD" else ()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for piece in pieces[:-1]:
+                    await send({"type": "http.response.body", "body": piece.plain(), "more_body": True})
+                    await asyncio.sleep(0)  # a reader that keeps up must not have the loop to itself
+                await self._before_end()
+                await send({"type": "http.response.body", "body": pieces[-1].plain() if pieces else b""})
+        except TimeoutError:
+            return
+
+
+def _wanted(request: Request) -> Wanted:
     names = request.query_params.getlist("name[]")
     if len(names) > MAX_NAMES:
         raise HTTPException(400, f"name[]: at most {MAX_NAMES} names")
-    return names
+    return Wanted(_joined(request, "accept"), _joined(request, "accept-encoding"), tuple(names))
 
 
 async def _is_read(request: Request) -> bool:
@@ -67,11 +109,3 @@ async def _is_read(request: Request) -> bool:
 def _joined(request: Request, header: str) -> str:
     """A header that may come in several lines."""
     return ",".join(request.headers.getlist(header))
-
-
-def answer_of(rendered: Rendered) -> Response:
-    """A page of metrics with the headers that say what it is."""
-    headers = {**ALWAYS, "Content-Type": rendered.content_type, "Vary": "Accept, Accept-Encoding"}
-    if rendered.content_encoding:
-        headers["Content-Encoding"] = rendered.content_encoding
-    return Response(rendered.body, headers=headers)

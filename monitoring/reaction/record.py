@@ -1,12 +1,12 @@
 """What Prometheus gets to see of a life: one scrape a minute at most, as series in promtool's notation."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
 from typing import Final
 
 from exporter.ledger.ledger import LedgerView
-from exporter.metrics.counters import counters
+from exporter.metrics.counters import Counters
 from exporter.metrics.family import Accumulated, Family, Histogram, Instantaneous
 from exporter.metrics.gauges import gauges
 from exporter.metrics.labelling import Labelling
@@ -78,17 +78,17 @@ class Record:
     def _page(self, snapshot: Snapshot, books: Books) -> dict[tuple[str, Key], float]:
         """What the exporter's collector would show; the client library, which would write it, is too slow for days."""
         labelling = Labelling.of(snapshot)
-        counted = counters(snapshot, labelling)
+        counted = Counters(labelling).of(snapshot)
         for series in counted.announced:
             books.totals.mark(series.family, series.labels)
         seen: dict[tuple[str, Key], float] = {}
-        for family, numbers in counted.numbers.items():
+        for family, amounts in counted.amounts.items():
             if not self._is_wanted(family):
                 continue
             names = family.label_names(labelling.user)
-            for values, cells in numbers.items():
+            for values, amount in amounts.items():
                 labels = tuple(zip(names, values, strict=True))
-                seen |= {(name, (*labels, *more)): value for name, more, value in _samples(family, cells)}
+                seen |= {(name, (*labels, *more)): value for name, more, value in _samples(family, amount.numbers)}
         for gauge, points in gauges(snapshot, labelling, counted.label_sets).items():
             seen |= _points(gauge, labelling.user, points)
         return seen
@@ -120,7 +120,7 @@ def _times(text: str, length: int) -> str:
     return f"x{length - 1}" if length > 1 else ""
 
 
-def _samples(family: Accumulated, cells: list[float]) -> Iterator[tuple[str, Key, float]]:
+def _samples(family: Accumulated, cells: Sequence[float]) -> Iterator[tuple[str, Key, float]]:
     if not isinstance(family, Histogram):
         yield family.name, (), cells[0]
         return

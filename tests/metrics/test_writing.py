@@ -31,9 +31,8 @@ def by_library(snapshot: Snapshot, *, as_openmetrics: bool) -> bytes:
 
 
 def assert_same(snapshot: Snapshot) -> None:
-    collector = SnapshotCollector(snapshot)
-    assert collector.write(openmetrics=False) == by_library(snapshot, as_openmetrics=False)
-    assert collector.write(openmetrics=True) + b"# EOF\n" == by_library(snapshot, as_openmetrics=True)
+    assert render(snapshot).body == by_library(snapshot, as_openmetrics=False)
+    assert render(snapshot, accept="application/openmetrics-text").body == by_library(snapshot, as_openmetrics=True)
 
 
 @pytest.mark.parametrize("snapshot", [empty_start(), busy(), after_overflow()], ids=["empty", "busy", "overflow"])

@@ -3,7 +3,8 @@
 import asyncio
 import gzip
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
@@ -13,11 +14,15 @@ import structlog
 from structlog.testing import capture_logs
 
 from exporter.accounting.series import Series, labels_of
+from exporter.ledger.ledger import LedgerView
+from exporter.metrics.exposition import Rendered
+from exporter.metrics.packing import Piece
 from exporter.metrics.snapshot import AccountView, Snapshot
 from exporter.tasks.item import TaskLabels
+from exporter.web import scrape
 from exporter.web.app import create_app
-from exporter.web.responses import BusyError, RenderSlots
-from exporter.web.scrape import MAX_NAMES
+from exporter.web.responses import BusyError, RenderSlots, Shared
+from exporter.web.scrape import MAX_NAMES, PageResponse
 from tests.support.browse import Browse
 from tests.support.fake_exporter import FakeExporter, snapshot
 
@@ -137,7 +142,8 @@ async def test_the_loop_goes_on_while_a_page_is_made_and_a_storm_is_turned_away(
     async with browse(
         FakeExporter(shown=lambda: cast("Snapshot", Slow())), RenderSlots(at_once=1, waiting=1)
     ) as client:
-        scrapes = {asyncio.create_task(client.get("/metrics")) for _ in range(3)}
+        pages = ("python_info", "bytespike_up", "bytespike_tasks")
+        scrapes = {asyncio.create_task(client.get("/metrics", params={"name[]": name})) for name in pages}
         [first], others = await asyncio.wait(scrapes, return_when=asyncio.FIRST_COMPLETED)
         assert (await client.get("/-/healthy")).status_code == 200
         released.set()
@@ -179,3 +185,197 @@ async def test_who_gives_up_waiting_leaves_the_queue() -> None:
     release.set()
     await asyncio.gather(first, third)
     assert len(holding) == 2
+
+
+# ---- one page for all that wait for it -------------------------------------------------------------------------------
+
+
+@dataclass
+class Making:
+    """Work that takes until it is let go; it tells what it was asked for, in order."""
+
+    begun: list[str] = field(default_factory=list)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, key: str) -> int:
+        self.begun.append(key)
+        number = len(self.begun)
+        await self.go.wait()
+        return number
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_whoever_comes_while_it_is_made_waits_for_the_next_one_and_shares_it() -> None:
+    making = Making()
+    shared = Shared(making, RenderSlots())
+    early = [asyncio.create_task(shared.get("page")) for _ in range(2)]
+    await settled()
+    late = [asyncio.create_task(shared.get("page")) for _ in range(3)]
+    await settled()
+    assert making.begun == ["page"], "one at a time"
+    making.go.set()
+    assert await asyncio.gather(*early) == [1, 1]
+    assert await asyncio.gather(*late) == [2, 2, 2]
+    assert await shared.get("page") == 3, "nothing is kept"
+
+
+async def test_another_page_is_not_shared_and_waits_its_turn() -> None:
+    making = Making()
+    shared = Shared(making, RenderSlots())
+    pages = [asyncio.create_task(shared.get(key)) for key in ("text", "openmetrics", "text")]
+    await settled()
+    assert making.begun == ["text"]
+    making.go.set()
+    assert await asyncio.gather(*pages) == [1, 2, 1]
+
+
+async def test_too_many_different_pages_are_turned_away_and_alike_ones_are_not() -> None:
+    making = Making()
+    shared = Shared(making, RenderSlots(at_once=1, waiting=1))
+    first = asyncio.create_task(shared.get("a"))
+    await settled()
+    others = [asyncio.create_task(shared.get("b")) for _ in range(50)]
+    await settled()
+    with pytest.raises(BusyError):
+        await shared.get("c")
+    making.go.set()
+    assert {await first, *await asyncio.gather(*others)} == {1, 2}
+    assert await shared.get("c") == 3
+
+
+async def test_whoever_gives_up_leaves_it_to_the_others() -> None:
+    making = Making()
+    shared = Shared(making, RenderSlots())
+    one, other = (asyncio.create_task(shared.get("page")) for _ in range(2))
+    await settled()
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+    making.go.set()
+    assert await other == 1
+
+
+async def test_no_scrape_gets_a_page_from_before_it_came(browse: Browse) -> None:
+    taken = [0]
+
+    def shown() -> Snapshot:
+        taken[0] += 1
+        return snapshot(ledger=LedgerView(pending=taken[0]))
+
+    async with browse(FakeExporter(shown=shown)) as client:
+
+        async def scrape() -> tuple[int, int]:
+            before = taken[0]
+            text = (await client.get("/metrics")).text
+            line = next(line for line in text.splitlines() if line.startswith("bytespike_exporter_ledger_pending"))
+            return before, int(float(line.split()[-1]))
+
+        for _ in range(5):
+            answers = await asyncio.gather(*(scrape() for _ in range(8)))
+            assert all(before < page for before, page in answers)
+    assert taken[0] < 40, "some were shared"
+
+
+# ---- sent piece by piece ---------------------------------------------------------------------------------------------
+
+PAGE = Rendered(tuple(Piece((text,)) for text in (b"a 1.0\n", b"b 2.0\n", b"c 3.0\n")), "text/plain")
+
+
+async def sent(
+    response: PageResponse, method: str, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]
+) -> None:
+    await response({**GET_METRICS, "method": method}, partial(_forever, {}), send)
+
+
+async def test_a_piece_is_made_when_there_is_room_for_it() -> None:
+    bodies: list[bytes] = []
+    room = asyncio.Semaphore(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        await room.acquire()
+        bodies.append(message.get("body", b""))
+
+    sending = asyncio.create_task(sent(PageResponse(PAGE), "GET", send))
+    for count in range(1, 5):
+        room.release()
+        await settled()
+        assert bodies == [b"", b"a 1.0\n", b"b 2.0\n", b"c 3.0\n"][:count]
+    await sending
+
+
+async def test_a_reader_that_keeps_up_does_not_have_the_loop_to_itself() -> None:
+    turns: list[str] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        turns.append("piece")
+
+    async def others() -> None:
+        while True:
+            turns.append("others")
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    await sent(PageResponse(PAGE), "GET", send)
+    other.cancel()
+    assert turns == ["piece", "piece", "others", "piece", "others", "piece"], "the first is of the headers"
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b"a 1.0\nb 2.0\nc 3.0\n"), ("HEAD", b"")])
+async def test_the_length_is_told_and_the_end_comes_once(method: str, body: bytes) -> None:
+    messages: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        messages.append(message)
+
+    await sent(PageResponse(PAGE), method, send)
+    assert (b"content-length", b"18") in messages[0]["headers"]
+    assert b"".join(message["body"] for message in messages[1:]) == body
+    assert [message.get("more_body", False) for message in messages[1:]] == [True] * (len(messages) - 2) + [False]
+
+
+async def test_what_comes_before_the_end_comes_when_all_but_the_last_piece_has_gone() -> None:
+    """Before that, nobody is about to have the page; after it, nobody could be asked any more whether he waits."""
+    bodies: list[bytes] = []
+    told: list[list[bytes]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        bodies.append(message.get("body", b""))
+
+    async def before_end() -> None:
+        told.append(list(bodies))
+
+    await sent(PageResponse(PAGE, before_end=before_end), "GET", send)
+    assert told == [[b"", b"a 1.0\n", b"b 2.0\n"]]
+
+
+async def test_who_hangs_up_within_a_page_has_not_seen_it() -> None:
+    exporter = FakeExporter(shown=with_new_code)
+    app = create_app(exporter, log=structlog.get_logger())
+    hung_up = asyncio.Event()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            hung_up.set()
+
+    await app(GET_METRICS, receive, send)
+    assert exporter.announcements == []
+
+
+async def test_a_reader_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "PATIENCE", 0.0)
+    messages: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        messages.append(message)
+        if "body" in message:
+            await asyncio.Event().wait()
+
+    await sent(PageResponse(PAGE), "GET", send)
+    assert [message.get("more_body") for message in messages] == [None, True], "the page is never said to be whole"

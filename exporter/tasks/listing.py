@@ -1,0 +1,147 @@
+"""Which tasks get series of their own: the first so many that are visible, for as long as they are.
+
+They stand in pages. What a scrape is given is the pages themselves, so it costs the same however many tasks there are,
+and whoever has seen a page before knows by its identity that nothing in it has changed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import overload
+
+from exporter.tasks.item import TaskLabels
+from exporter.tasks.state import TaskState
+
+PAGE = 256
+"""So many places are copied where one of them changes after a view: less than a microsecond's work."""
+
+AT_ONCE = 500
+"""So many waiting tasks get a place in one step."""
+
+Entry = tuple[TaskLabels, TaskState]
+Page = Sequence[Entry | None]
+"""A place that is free is None."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed(Sequence[Entry]):
+    """The listed tasks at one instant, for ever, and for any thread."""
+
+    pages: tuple[Page, ...] = ()
+    length: int = 0
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> "Listed":
+        """These, in as many pages as they need."""
+        return cls(tuple(entries[at : at + PAGE] for at in range(0, len(entries), PAGE)), len(entries))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (entry for entry in chain.from_iterable(self.pages) if entry is not None)
+
+    @overload
+    def __getitem__(self, at: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Entry]: ...
+
+    def __getitem__(self, at: int | slice) -> Entry | Sequence[Entry]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment] # as of any other sequence that is equal to a tuple
+
+
+class Listing:
+    """Gives places to visible tasks, known by their numbers; whoever finds none free waits, first come first.
+
+    ``entry_of`` is asked for a task that has waited.
+    """
+
+    def __init__(self, limit: int, entry_of: Callable[[int], Entry]) -> None:
+        self._limit = limit
+        self._entry_of = entry_of
+        self._places: dict[int, int] = {}
+        self._waiting: dict[int, None] = {}
+        self._free: deque[int] = deque()
+        self._pages: list[list[Entry | None]] = []
+        self._is_shared: list[bool] = []
+        self._end = 0
+
+    @property
+    def unlisted(self) -> int:
+        """How many wait; none does where nothing is to be listed."""
+        return len(self._waiting)
+
+    def show(self, number: int, entry: Entry) -> None:
+        """A task is visible, and now it is like this."""
+        place = self._places.get(number)
+        if place is not None:
+            self._put(place, entry)
+        elif len(self._places) < self._limit and (not self._waiting or number in self._waiting):
+            self._waiting.pop(number, None)
+            self._give_place(number, entry)
+        elif self._limit:
+            self._waiting.setdefault(number)
+
+    def renew(self, number: int, entry: Entry) -> None:
+        """A task is like this now; it is as visible as it was."""
+        place = self._places.get(number)
+        if place is not None:
+            self._put(place, entry)
+
+    def hide(self, number: int) -> None:
+        """A task is not visible any more."""
+        self._waiting.pop(number, None)
+        place = self._places.pop(number, None)
+        if place is not None:
+            self._put(place, None)
+            self._free.append(place)
+
+    def resize(self, limit: int) -> None:
+        """Let there be so many places. The last lose theirs first; where there were none, ``show`` is awaited."""
+        self._limit, numbers = limit, list(self._places)
+        if len(numbers) > limit:
+            self._places, self._free, self._pages, self._is_shared, self._end = {}, deque(), [], [], 0
+            for number in numbers[:limit]:
+                self._give_place(number, self._entry_of(number))
+            self._waiting.update(dict.fromkeys(numbers[limit:]))
+        if not limit:
+            self._waiting = {}
+
+    def view(self) -> Listed:
+        """The listed tasks as they are now; some of those that wait get the places that have become free."""
+        for number in list(islice(self._waiting, min(AT_ONCE, self._limit - len(self._places)))):
+            del self._waiting[number]
+            self._give_place(number, self._entry_of(number))
+        self._is_shared = [True] * len(self._pages)
+        return Listed(tuple(self._pages), len(self._places))
+
+    def _give_place(self, number: int, entry: Entry) -> None:
+        """A new one stands behind the last one, until a page's worth of places is free."""
+        place = self._free.popleft() if len(self._free) >= PAGE else self._new_place()
+        self._places[number] = place
+        self._put(place, entry)
+
+    def _new_place(self) -> int:
+        place, self._end = self._end, self._end + 1
+        if place % PAGE == 0:
+            self._pages.append([])
+            self._is_shared.append(False)
+        self._own_page(place // PAGE).append(None)
+        return place
+
+    def _put(self, place: int, entry: Entry | None) -> None:
+        self._own_page(place // PAGE)[place % PAGE] = entry
+
+    def _own_page(self, number: int) -> list[Entry | None]:
+        """The page of that number, no view's."""
+        if self._is_shared[number]:
+            self._pages[number] = self._pages[number].copy()
+            self._is_shared[number] = False
+        return self._pages[number]
