@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from itertools import islice
@@ -152,7 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, help="with --part: no more than so many of them")
     asked = parser.parse_args(arguments)
     if asked.part:
-        print(json.dumps([_rounded(figure) for figure in islice(measured(asked.part), asked.first)]))
+        with redirect_stdout(sys.stderr):  # what a part says besides
+            found = list(islice(measured(asked.part), asked.first))
+        print(json.dumps([_rounded(figure) for figure in found]))
         return
     figures = {}
     for part in asked.only:

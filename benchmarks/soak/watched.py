@@ -1,8 +1,8 @@
 """The exporter as it is, with a watch on its event loop: ``python -m benchmarks.soak.watched FILE serve …``.
 
 Each second a line of JSON is added to FILE: ``late``, how late the loop came at most to a look that was due every 5 ms
-(seconds), and ``stall``, the most that is left of it without what a thread of this process waited for a core: whoever
-waits so may hold the interpreter, and then it is the machine that stands, not the program.
+(seconds), and ``stall``, the most that is left of it without what the threads of this process waited for a core, for
+whoever waits so may hold the interpreter, and then the machine stands: so much at least is the program's own.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ class CoreWaits:
             with suppress(OSError):  # it may have ended by now
                 self._files[new] = os.open(self._threads / new / "schedstat", os.O_RDONLY)
 
-    def longest(self) -> float:
-        """Seconds that one of them has waited since the last call, the one that has waited longest."""
+    def since_last(self) -> float:
+        """Seconds that they have waited, together, since the last call."""
         now = {thread: self._nanoseconds(file) for thread, file in self._files.items()}
         waits = [waited - self._before[thread] for thread, waited in now.items() if thread in self._before]
         self._before = now
-        return max(waits, default=0) / 1e9
+        return sum(waits) / 1e9
 
     def _nanoseconds(self, file: int) -> int:
         try:
@@ -76,7 +76,7 @@ class Watch:
     def _begin(self) -> None:
         self._told_at = self._loop.time()
         self._waits.refresh()
-        self._waits.longest()
+        self._waits.since_last()
         self._next()
 
     def _next(self) -> None:
@@ -87,7 +87,7 @@ class Watch:
         now = self._loop.time()
         late = now - self._due
         self._late = max(self._late, late)
-        self._stall = max(self._stall, late - self._waits.longest())
+        self._stall = max(self._stall, late - self._waits.since_last())
         if now - self._told_at >= TOLD:
             self._tell(self._stall, self._late)
             self._stall = self._late = 0.0
