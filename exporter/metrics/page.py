@@ -60,21 +60,25 @@ class _Ready:
         self._forms: dict[bool, _Form] = {}
 
     def page(self, snapshot: Snapshot, *, openmetrics: bool, families: Collection[Family]) -> Page:
+        """One page."""
         counted = self._counters.of(snapshot)
         current = overall_gauges(snapshot, self.labelling, counted.label_sets)
         self._tasks.update(snapshot.census.listed)
+        form = self._form(openmetrics=openmetrics)
+
+        def lines(family: Family) -> Iterable[Piece]:
+            if family.scope is Scope.TASK:
+                return self._tasks.pieces(family, now=snapshot.census.at)
+            return form.pieces(family, counted, current)
+
+        wanted = (family for family in FAMILIES if family in families)
+        pieces = (piece for family in wanted for piece in form.headed(family, lines(family)))
+        return Page(tuple(_gathered(pieces)), counted.announced)
+
+    def _form(self, *, openmetrics: bool) -> "_Form":
         if openmetrics not in self._forms:
             self._forms[openmetrics] = _Form(self.labelling.user, openmetrics=openmetrics)
-        form, pieces = self._forms[openmetrics], list[Piece]()
-        for family in FAMILIES:
-            if family not in families:
-                continue
-            if family.scope is Scope.TASK:
-                own: Iterable[Piece] = self._tasks.pieces(family, now=snapshot.census.at)
-            else:
-                own = form.pieces(family, counted, current)
-            pieces += form.headed(family, own)
-        return Page(tuple(_gathered(pieces)), counted.announced)
+        return self._forms[openmetrics]
 
 
 class _Form:

@@ -14,6 +14,7 @@ from exporter.tasks.listing import AT_ONCE, PAGE, Entry, Listed, Listing
 from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import Submission, TaskState
 from exporter.tasks.tracker import Tracker
+from tests.support.turns import steps_counted
 
 LABELS = TaskLabels("a", "one")
 
@@ -201,3 +202,17 @@ def test_every_listed_task_is_as_the_tracker_knows_it(
         assert all(entry in known for entry in census.listed)
         assert len(census.listed) + census.unlisted == sum(census.counts.values())
         assert len(census.listed) == min(limit, sum(census.counts.values()))
+
+
+@pytest.mark.parametrize("limit", [0, 10, 10_000])
+def test_a_census_takes_as_many_steps_however_many_tasks_are_listed(limit: int) -> None:
+    def steps(count: int) -> int:
+        tracker = Tracker(Rules(listed_limit=limit))
+        for number in range(count):
+            tracker.claim("source", Item(TaskRef("a", f"t{number}"), LABELS), now=0.0)
+        tracker.census(now=0.0)
+        with steps_counted() as turns:
+            tracker.census(now=1.0)
+        return turns.longest
+
+    assert steps(2000) == steps(20)
