@@ -21,7 +21,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long alerting servers check lint format docs schema lock bench clean
+.PHONY: help setup demo test long alerting servers check lint format docs schema lock bench soak clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -92,8 +92,11 @@ lock: setup ## write the lock files anew; ARGS=--upgrade takes the newest versio
 	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
-bench: setup ## run every benchmark
-	@set -e; for file in benchmarks/[a-z]*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+bench: setup ## print every figure beside its peer and its goal, within ten minutes
+	@$(BIN)/python -m benchmarks.report $(ARGS)
+
+soak: setup ## run the real program for an hour, with faults; ARGS="--seconds 300" for less
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## remove what was made here, .venv included; a ledger in data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov build dist

@@ -80,13 +80,12 @@ def _answer(_: httpx.Request) -> httpx.Response:
 
 
 @asynccontextmanager
-async def watched(phase: str) -> AsyncIterator[None]:
-    """Note the longest stall, for ever."""
-    """Print the longest stall of what happens within."""
+async def watched(phase: str) -> AsyncIterator[Stall]:
+    """Print the longest stall of what happens within, and yield it, to be read afterwards."""
     stall = Stall()
     watching = asyncio.create_task(watch(stall))
     began = time.perf_counter()
-    yield
+    yield stall
     stall.seconds = time.perf_counter() - began
     watching.cancel()
     with suppress(asyncio.CancelledError):

@@ -12,8 +12,10 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
 
-from benchmarks._served import WRITTEN, Scene, as_served, until, watched
+from benchmarks._figures import Figure, Goal
+from benchmarks._served import WRITTEN, Scene, Stall, as_served, until, watched
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -22,28 +24,29 @@ from exporter.tasks.tracker import Tracker
 TASKS = 100_000
 
 
-async def measure(scene: Scene, ids: list[str]) -> None:
+async def measure(scene: Scene, ids: list[str]) -> dict[str, Stall]:
     """Let the tasks arrive, be relabelled, be taken up again and leave."""
     scene.name(ids)
     exporter = scene.exporter()
-    async with watched("arrival"):
+    async with watched("arrival") as arrival:
         await exporter.start()
         await until(lambda: len(exporter.tasks) == len(ids) and not exporter.unready)
     await until(lambda: not exporter.snapshot().ledger.pending)
     scene.configure("sora-2-pro")
-    async with watched("reload"):
+    async with watched("reload") as reload:
         await exporter.reload()
         await until(lambda: not [each for each in exporter.unready if each.startswith("source")])
     await exporter.stop(deadline=5.0)
 
     exporter = scene.exporter()
-    async with watched("restart"):
+    async with watched("restart") as restart:
         await exporter.start()
         await until(lambda: not exporter.unready)
     scene.name([])
-    async with watched("departure"):
+    async with watched("departure") as departure:
         await until(lambda: not len(exporter.tasks))
     await exporter.stop(deadline=5.0)
+    return {"arrival": arrival, "reload": reload, "restart": restart, "departure": departure}
 
 
 def in_one_go(ids: list[str]) -> float:
@@ -54,6 +57,22 @@ def in_one_go(ids: list[str]) -> float:
     for item in items:
         tracker.claim("files", item, now=0.0)
     return time.process_time() - began
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    ids = [f"task_{number}" for number in range(TASKS)]
+    peer = in_one_go(ids)
+    with tempfile.TemporaryDirectory() as directory, as_served():
+        stalls = asyncio.run(measure(Scene(directory, "txt"), ids))
+    for phase, stall in stalls.items():
+        yield Figure(
+            name=f"longest stall of the event loop with {TASKS:,} tasks, {phase}",
+            cost=stall.longest,
+            peer_name="following them in one go",
+            peer=peer,
+            goal=Goal(cost=0.01),
+        )
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from benchmarks._figures import Figure, Goal
 from benchmarks._lives import (
     EVERY_5_SECONDS,
     LABELS,
@@ -200,6 +201,28 @@ def main() -> None:
 
 def _cell(row: dict[str, float], name: str) -> str:
     return f"{row[f'{name}_polls']:5.2f} {row[f'{name}_delay']:5.2f} s"
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    for row in near_the_optimum(is_known=True):
+        yield Figure(
+            name=f"delay until an end is seen, durations of sigma {row['sigma']:g}",
+            cost=row["adaptive_delay"],
+            peer_name="the optimum, as many polls",
+            peer=row["optimum_delay"],
+            goal=Goal(share=1.1),
+        )
+    for row in trade():
+        yield Figure(
+            name=f"delay, {row['adaptive_polls']:.1f} polls a task",
+            cost=row["adaptive_delay"],
+            peer_name="the published cadence",
+            peer=row["published_delay"],
+            line="delay",
+            at=row["adaptive_polls"],
+            peer_at=row["published_polls"],
+        )
 
 
 if __name__ == "__main__":

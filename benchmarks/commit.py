@@ -11,7 +11,7 @@ import argparse
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import count, islice
@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks._rounds import ROUNDS
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import ROUNDS, taken
 from exporter.ledger.ledger import Batch, Count, Entry
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import BATCH
@@ -167,6 +168,34 @@ def main() -> None:
                 partial(grouped_times, grouped, size, groups, followed=followed),
                 partial(times, partial(peer.commit, alike), each=alike),
             )
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        closing(Grouped(f"sqlite:///{directory}/ledger.db")) as grouped,
+        closing(OneByOne(Path(directory, "peer.db"))) as peer,
+    ):
+        for title, followed, goal in (
+            ("an outcome made durable", False, Goal(share=1 / 8, cost=1e-5)),
+            ("the same, of a task that was followed before", True, Goal()),
+        ):
+            pair = taken(
+                partial(_cpu, partial(grouped_times, grouped, BATCH, GROUPS, followed=followed)),
+                partial(_cpu, partial(times, partial(peer.commit, BATCH), each=BATCH)),
+            )
+            yield Figure(
+                name=f"{title}, in groups of {BATCH}",
+                cost=pair.ours,
+                peer_name="a transaction each",
+                peer=pair.peer,
+                goal=goal,
+            )
+
+
+def _cpu(take: Callable[[], Times]) -> float:
+    return take().cpu
 
 
 if __name__ == "__main__":

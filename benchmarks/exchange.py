@@ -6,13 +6,14 @@ shown where it is installed. Each way decodes what it gets; the exporter's clien
 """
 
 import asyncio
+import os
 import re
 import shutil
 import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ import aiohttp
 import httpx
 import httpx2
 
+from benchmarks._figures import Figure, Goal
 from benchmarks._upstream import upstream
 from exporter.dispatcher.client import DispatcherClient
 from exporter.dispatcher.direct import DirectExchange
@@ -126,10 +128,10 @@ async def _cost(way: Way, url: str, in_flight: int, context: ssl.SSLContext, req
         return (time.process_time() - started) / requests * 1e6
 
 
-def _measured(url: str, context: ssl.SSLContext) -> dict[str, list[float]]:
+def _measured(url: str, context: ssl.SSLContext, in_flights: Sequence[int] = IN_FLIGHT) -> dict[str, list[float]]:
     """Of each way, the median cost at each number in flight; all ways in turns, so that a drift meets each."""
     costs: dict[str, list[float]] = {name: [] for name in WAYS}
-    for in_flight in IN_FLIGHT:
+    for in_flight in in_flights:
         rounds: dict[str, list[float]] = {name: [] for name in WAYS}
         for _ in range(ROUNDS):
             for name, way in WAYS.items():
@@ -167,9 +169,38 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-if __name__ == "__main__":
-    import os
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here, at the most in flight."""
+    with upstream() as url:
+        yield from _figures(url, ssl.create_default_context(), "")
+    if shutil.which("openssl"):
+        with tempfile.TemporaryDirectory() as made:
+            pair = _certificate(Path(made))
+            os.environ["SSL_CERT_FILE"] = str(pair[0])
+            with upstream(certificate=pair) as url:
+                yield from _figures(url, ssl.create_default_context(cafile=pair[0]), " over TLS")
 
+
+def _figures(url: str, context: ssl.SSLContext, how: str) -> Iterator[Figure]:
+    in_flight = max(IN_FLIGHT)
+    costs = {name: row[0] / 1e6 for name, row in _measured(url, context, (in_flight,)).items()}
+    client, transport = "exporter, client (validated)", "exporter, as httpx transport"
+    for ours, peer, goal in (
+        (client, PEER, Goal()),
+        (client, "httpx2, client.post", Goal()),
+        (client, "aiohttp, session.post", Goal()),
+        (transport, PEER, Goal(share=1 / 40)),
+    ):
+        yield Figure(
+            name=f"one request{how}, {ours.removeprefix('exporter, ')}, {in_flight} in flight",
+            cost=costs[ours],
+            peer_name=peer,
+            peer=costs[peer],
+            goal=goal,
+        )
+
+
+if __name__ == "__main__":
     with upstream() as plain_url:
         _print("plaintext", _measured(plain_url, ssl.create_default_context()))
         _print_wrk(plain_url)

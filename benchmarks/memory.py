@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from benchmarks._figures import Figure, Goal, Unit
 from exporter.polling.schedule import Schedule, Slot
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
@@ -21,6 +22,7 @@ from exporter.tasks.observation import Observation, Status
 from exporter.tasks.tracker import Tracker
 
 TASKS = 100_000
+FEWER = 30_000
 SLICE = 200
 """So many tasks arrive, or are answered, at one time."""
 
@@ -103,6 +105,20 @@ def main(tasks: int) -> None:
         print(f"{name:40} {total:8.0f} B a task, {total / peer:.2f} of it")
         for room, size in by_room.most_common(8):
             print(f"    {room:36} {size / tasks:8.0f}")
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    peer, _ = _held(plain, FEWER)
+    for name, make, goal in (("followed", followed, Goal()), ("answered", answered, Goal(cost=400))):
+        yield Figure(
+            name=f"memory of a task that is {name}",
+            cost=_held(make, FEWER)[0],
+            peer_name="a dataclass with its own labels",
+            peer=peer,
+            unit=Unit.BYTES,
+            goal=goal,
+        )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 ``python -m benchmarks.observe`` prints CPU time an answer, both ways, from one process and in turns.
 """
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Gauge
 
-from benchmarks._rounds import compare
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import compare, timed
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -36,6 +39,18 @@ def gauged() -> None:
         for number in range(TASKS):
             for status in Status:
                 gauge.labels(f"task_{number}", status).set(status is answer)
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    pair = timed(tracked, gauged, each=TASKS * len(ANSWERS))
+    yield Figure(
+        name="taking an answer",
+        cost=pair.ours,
+        peer_name="a gauge for each status",
+        peer=pair.peer,
+        goal=Goal(share=1 / 5),
+    )
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 import httpx
 import structlog
 
-from benchmarks._rounds import compare
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import compare, timed
 from benchmarks._upstream import upstream
 from exporter.clock import SystemClock
 from exporter.dispatcher.account import Account
@@ -63,6 +64,19 @@ async def bare(url: str) -> None:
                 assert response.json()["status"] == "running"
 
         await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    with upstream() as url:
+        pair = timed(lambda: asyncio.run(ours(url)), lambda: asyncio.run(bare(url)), each=REQUESTS)
+    yield Figure(
+        name=f"one request with all its checks and limits, {IN_FLIGHT} in flight",
+        cost=pair.ours,
+        peer_name="httpx, client.post",
+        peer=pair.peer,
+        goal=Goal(share=1.0),
+    )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
-from benchmarks._rounds import compare
+from benchmarks._figures import Figure, Goal
+from benchmarks._rounds import compare, timed
 from benchmarks._served import Scene, as_served, until, watched
 from benchmarks.commit import entry
 from exporter.intake.intake import RECALLED
@@ -25,6 +26,9 @@ from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import begin, observe
 
 TASKS, OPEN = 1_000_000, 50_000
+FEWER = 300_000
+"""So many are enough for the figure, which does not grow with those that have ended: filling takes longest."""
+
 AT_ONCE = 5_000
 LABELS = TaskLabels("default", "renders", "sora-2-pro")
 
@@ -78,14 +82,15 @@ class Restart:
         self.seconds[step] = time.monotonic() - began
 
 
-async def until_ready(scene: Scene, still_open: int) -> None:
-    """Start an exporter that follows the open tasks, and print how long it takes."""
+async def until_ready(scene: Scene, still_open: int) -> float:
+    """Start an exporter that follows the open tasks, and print how long it takes; the seconds."""
     scene.name([f"task_open_{number}" for number in range(still_open)])
     exporter = scene.exporter()
-    async with watched("ready"):
+    async with watched("ready") as stall:
         await exporter.start()
         await until(lambda: not exporter.unready)
     await exporter.stop(deadline=5.0)
+    return stall.seconds
 
 
 def main() -> None:
@@ -105,6 +110,25 @@ def main() -> None:
         print(f"seconds of the clock: {steps}; together {sum(with_much.seconds.values()):.2f}")
         with as_served():
             asyncio.run(until_ready(Scene(directory), asked.open))
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    with tempfile.TemporaryDirectory() as directory:
+        much, little = (f"sqlite:///{directory}/{name}.db" for name in ("ledger", "little"))
+        filled(much, ended=FEWER - OPEN, still_open=OPEN)
+        filled(little, ended=0, still_open=OPEN)
+        pair = timed(Restart(much, OPEN), Restart(little, OPEN), each=1, rounds=3)
+        with as_served():
+            ready = asyncio.run(until_ready(Scene(directory), OPEN))
+    for name, cost in (("reading the ledger at a start", pair.ours), ("until a start is ready", ready)):
+        yield Figure(
+            name=f"{name}, {FEWER:,} tasks, {OPEN:,} of them open",
+            cost=cost,
+            peer_name=f"reading that of the {OPEN:,} alone",
+            peer=pair.peer,
+            goal=Goal(cost=1.0),
+        )
 
 
 if __name__ == "__main__":

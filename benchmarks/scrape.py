@@ -9,7 +9,7 @@ import gzip
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -17,6 +17,7 @@ from statistics import median
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
+from benchmarks._figures import Figure, Goal
 from benchmarks._listed import LABELS, NOW, SERIES_OF_A_TASK, ListedTasks
 from exporter.accounting.totals import Totals
 from exporter.metrics.collector import SnapshotCollector
@@ -30,6 +31,7 @@ from exporter.tasks.observation import Observation, Outcome, Status
 from exporter.tasks.tracker import Tracker
 
 SERIES, TASKS, SETS = 100_000, 100_000, 1000
+SIZES = (1_000, 10_000, SERIES)
 CHANGED = 0.01
 INTERVAL = 15.0
 ROUNDS = 4
@@ -43,7 +45,32 @@ def main(series: int = SERIES, tasks: int = TASKS) -> None:
     _print_followed(tasks)
 
 
-def _print_listed(series: int) -> None:
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    for series in SIZES:
+        _, spent = _listed(series)
+        for plain, goal in (("plain", Goal(share=1 / 40)), ("gzip", Goal())):
+            yield Figure(
+                name=f"/metrics with {series:,} series of single tasks, {plain}",
+                cost=median(spent[plain][1:]),
+                peer_name=f"client library, {plain}",
+                peer=median(spent[f"client library, {plain}"][1:]),
+                goal=goal if series == max(SIZES) else Goal(),
+                line="scrape" if plain == "plain" else "",
+                at=series,
+            )
+    few, many = _followed(TASKS).items()
+    yield Figure(
+        name=f"/metrics without series of single tasks, {many[0]:,} followed",
+        cost=many[1],
+        peer_name=f"{few[0]:,} followed",
+        peer=few[1],
+        goal=Goal(cost=0.02),
+    )
+
+
+def _listed(series: int) -> tuple[ListedTasks, dict[str, list[float]]]:
+    """So many series, and the seconds that each way takes to show them, time after time."""
     listed = ListedTasks(series // SERIES_OF_A_TASK)
     registry = _gauges(SnapshotCollector(listed.snapshot(now=NOW)))
     ways: dict[str, Callable[[Snapshot], object]] = {
@@ -58,6 +85,11 @@ def _print_listed(series: int) -> None:
         shown = listed.snapshot(now=NOW + number * INTERVAL)
         for name, way in ways.items():
             spent[name].append(_seconds(partial(way, shown)))
+    return listed, spent
+
+
+def _print_listed(series: int) -> None:
+    listed, spent = _listed(series)
     costs = {name: median(seconds[1:]) for name, seconds in spent.items()}
     print(f"{series:,} series of single tasks, {CHANGED:.0%} of which have changed")
     for name, peer in (("plain", "client library, plain"), ("gzip", "client library, gzip")):
@@ -101,14 +133,19 @@ def _print_label_sets() -> None:
     print(f"  {'client library':25} {median(library[1:]) * 1e3:9.1f} ms, {ratio:.0f} times as much")
 
 
-def _print_followed(tasks: int) -> None:
-    """Snapshot and page, nothing listed: what stands on it does not depend on how many tasks there are."""
-    base = ListedTasks(1).snapshot(now=NOW)
-    print("tasks without series of their own")
+def _followed(tasks: int) -> dict[int, float]:
+    """Seconds of snapshot and page, nothing listed, by how many tasks there are: they do not depend on it."""
+    base, costs = ListedTasks(1).snapshot(now=NOW), {}
     for count in (tasks // 100, tasks):
         tracker, render = _tracker(count), _rendering(GZIP)
-        spent = [_seconds(partial(_scraped, tracker, render, base)) for _ in range(ROUNDS * 3)]
-        print(f"  {f'{count:,} followed':25} {median(spent) * 1e3:9.1f} ms")
+        costs[count] = median(_seconds(partial(_scraped, tracker, render, base)) for _ in range(ROUNDS * 3))
+    return costs
+
+
+def _print_followed(tasks: int) -> None:
+    print("tasks without series of their own")
+    for count, seconds in _followed(tasks).items():
+        print(f"  {f'{count:,} followed':25} {seconds * 1e3:9.1f} ms")
 
 
 def _scraped(tracker: Tracker, render: Callable[[Snapshot], object], base: Snapshot) -> None:

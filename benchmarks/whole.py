@@ -9,7 +9,7 @@ about 2,000 tasks that run on, over loopback, another process.
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -18,6 +18,7 @@ import structlog
 import yaml
 from prometheus_client import CollectorRegistry
 
+from benchmarks._figures import Figure, Goal
 from benchmarks._upstream import HEAD, upstream
 from benchmarks.peer.published_loop import PublishedLoop
 from exporter.clock import SystemClock
@@ -112,6 +113,23 @@ def main() -> None:
                 own.append(asyncio.run(ours(url, in_flight)))
                 other.append(asyncio.run(peer(url, in_flight)))
             _print(in_flight, own, other)
+
+
+def figures() -> Iterator[Figure]:
+    """What ``benchmarks.report`` takes from here."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))  # errors alone
+    with upstream(running) as url:
+        for in_flight in IN_FLIGHT:
+            pairs = [(asyncio.run(ours(url, in_flight)), asyncio.run(peer(url, in_flight))) for _ in range(ROUNDS)]
+            yield Figure(
+                name=f"a poll of the whole exporter, {in_flight} in flight",
+                cost=median(own for own, _ in pairs),
+                peer_name="the published loop",
+                peer=median(other for _, other in pairs),
+                goal=Goal(share=1 / 100) if in_flight == max(IN_FLIGHT) else Goal(),
+                line="poll",
+                at=in_flight,
+            )
 
 
 if __name__ == "__main__":

@@ -1,15 +1,11 @@
-"""README.md with the table of alerts in it; ``make docs`` writes it."""
+"""The table of alerts in README.md; ``scripts/readme.py`` puts it there."""
 
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from monitoring.alerting import groups
 from monitoring.page import TITLES
 from monitoring.rule import Alert, Group, Severity
-
-README = Path(__file__).resolve().parents[1] / "README.md"
 
 START, END = "<!-- alerts: make docs -->\n", "<!-- /alerts -->\n"
 
@@ -36,7 +32,3 @@ def _links(group: Group) -> Iterator[str]:
         if isinstance(alert, Alert):
             link = f"[{alert.name.removeprefix(PREFIX)}](docs/runbooks/{alert.name}.md)"
             yield f"**{link}**" if alert.severity is Severity.CRITICAL else link
-
-
-if __name__ == "__main__":
-    sys.stdout.write(filled(README.read_text(encoding="utf-8")))

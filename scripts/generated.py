@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # each file, and the module that prints it
 GENERATED: Mapping[str, str] = {
-    "README.md": "monitoring.readme",
+    "README.md": "scripts.readme",
     "config/exporter.schema.json": "exporter.settings.schema_json",
     "config/kubernetes/prometheus-rule.yaml": "monitoring.kubernetes",
     "config/prometheus/rules/alerts.yml": "monitoring.alerting",
@@ -21,8 +21,11 @@ GENERATED: Mapping[str, str] = {
     "dashboards/overview.json": "dashboards.overview",
     "dashboards/task_explorer.json": "dashboards.task_explorer",
     "docs/alerts.md": "monitoring.page",
+    "docs/images/performance.svg": "benchmarks.charts.performance",
+    "docs/images/soak.svg": "benchmarks.charts.soak",
     "docs/metrics.md": "exporter.metrics.docs",
     "docs/openapi.json": "exporter.web.api.openapi",
+    "docs/performance.md": "benchmarks.page",
 }
 
 

@@ -129,6 +129,8 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
         ),
         ("alerting", [f"{INSTALLED} --some", f"{NEWEST} --some"]),
         ("docs", [".venv/bin/python scripts/generated.py write"]),
+        ("bench", [".venv/bin/python -m benchmarks.report --some"]),
+        ("soak", [".venv/bin/python -m benchmarks.soak --some"]),
     ],
 )
 def test_a_target_sets_up_and_runs_its_command_with_what_was_added(

@@ -22,11 +22,17 @@ LOOK_SECONDS = 0.02
 class Running:
     """A process whose output goes into one file. Leaving its ``with`` block kills it, if it still runs."""
 
-    def __init__(self, *arguments: str, log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("exporter",),
+    ) -> None:
         self._log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "exporter", *arguments],
+                [sys.executable, "-m", *program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
