@@ -10,6 +10,9 @@ SECONDS, RATE = 3600.0, 500.0
 LISTED_AFTER = 1.0
 """Seconds from a task's submission to the first poll, about."""
 
+ANSWERED_AFTER = 0.05
+"""Seconds from a poll to its answer, about: so much more than an interval lies between two polls of a task."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -91,7 +94,7 @@ class Plan:
     @property
     def arrivals(self) -> float:
         """Tasks a second of one account, which keep as many open as its share of the polls is about."""
-        return self.rate / self.accounts * self.interval / (self.life - LISTED_AFTER)
+        return self.rate / self.accounts * (self.interval + ANSWERED_AFTER) / (self.life - LISTED_AFTER)
 
     @property
     def allowed(self) -> float:
