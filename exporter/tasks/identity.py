@@ -1,14 +1,20 @@
 """What names a task, and what its name tells about its age."""
 
+import re
 from collections.abc import Iterator
 from typing import Self
 
 import msgspec
-from ulid import ULID
 
 # How far a ULID may lie before and after the first sight of its task to be believed (design §7).
 ULID_BEFORE_FIRST_SIGHT = 24 * 3600.0
 ULID_AFTER_FIRST_SIGHT = 60.0
+
+# Each new task's id is read, of which a library makes a hundred steps: the milliseconds are the first ten digits.
+ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII | re.IGNORECASE)
+ULID_TIME = slice(0, 10)
+BASE32 = str.maketrans("ABCDEFGHJKMNPQRSTVWXYZ", "ABCDEFGHIJKLMNOPQRSTUV")
+"""From Crockford's digits, which leave out I, L, O and U, to those that ``int`` reads."""
 
 IdKey = tuple[str, str, str]
 """Account, kind of id, id."""
@@ -57,9 +63,9 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
 
 def ulid_time(task_id: str, *, first_seen_at: float) -> float | None:
     """Unix seconds of the ULID in ``task_…``, where there is one and it lies close enough to the first sight."""
-    try:
-        at = ULID.from_str(task_id.rpartition("_")[2]).timestamp
-    except ValueError:
+    text = task_id.rpartition("_")[2]
+    if not ULID.fullmatch(text):
         return None
+    at = int(text[ULID_TIME].upper().translate(BASE32), 32) / 1000
     believable = -ULID_BEFORE_FIRST_SIGHT <= at - first_seen_at <= ULID_AFTER_FIRST_SIGHT
     return at if believable else None

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import overload
 
 from exporter.tasks.item import TaskLabels
+from exporter.tasks.number_set import NumberSet
 from exporter.tasks.state import TaskState
 
 PAGE = 256
@@ -58,16 +59,16 @@ class Listed(Sequence[Entry]):
 
 
 class Listing:
-    """Gives places to visible tasks, known by their numbers; whoever finds none free waits, first come first.
+    """Gives places to visible tasks, known by their numbers; of those that find none free, the lowest is next.
 
-    ``entry_of`` is asked for a task that has waited.
+    ``entry_of`` is asked for one that gets a place when nobody says what it is like.
     """
 
     def __init__(self, limit: int, entry_of: Callable[[int], Entry]) -> None:
         self._limit = limit
         self._entry_of = entry_of
         self._places: dict[int, int] = {}
-        self._waiting: dict[int, None] = {}
+        self._waiting = NumberSet()
         self._free: deque[int] = deque()
         self._pages: list[list[Entry | None]] = []
         self._is_shared: list[bool] = []
@@ -78,16 +79,16 @@ class Listing:
         """How many wait; none does where nothing is to be listed."""
         return len(self._waiting)
 
-    def show(self, number: int, entry: Entry) -> None:
-        """A task is visible, and now it is like this."""
+    def show(self, number: int, entry: Entry | None = None) -> None:
+        """A task is visible, and now it is like this, or as ``entry_of`` says."""
         place = self._places.get(number)
         if place is not None:
-            self._put(place, entry)
+            self._put(place, entry or self._entry_of(number))
         elif len(self._places) < self._limit and (not self._waiting or number in self._waiting):
-            self._waiting.pop(number, None)
-            self._give_place(number, entry)
+            self._waiting.discard(number)
+            self._give_place(number, entry or self._entry_of(number))
         elif self._limit:
-            self._waiting.setdefault(number)
+            self._waiting.add(number)
 
     def renew(self, number: int, entry: Entry) -> None:
         """A task is like this now; it is as visible as it was."""
@@ -97,7 +98,7 @@ class Listing:
 
     def hide(self, number: int) -> None:
         """A task is not visible any more."""
-        self._waiting.pop(number, None)
+        self._waiting.discard(number)
         place = self._places.pop(number, None)
         if place is not None:
             self._put(place, None)
@@ -110,14 +111,15 @@ class Listing:
             self._places, self._free, self._pages, self._is_shared, self._end = {}, deque(), [], [], 0
             for number in numbers[:limit]:
                 self._give_place(number, self._entry_of(number))
-            self._waiting.update(dict.fromkeys(numbers[limit:]))
+            for number in numbers[limit:]:
+                self._waiting.add(number)
         if not limit:
-            self._waiting = {}
+            self._waiting = NumberSet()
 
     def view(self) -> Listed:
         """The listed tasks as they are now; some of those that wait get the places that have become free."""
         for number in list(islice(self._waiting, min(AT_ONCE, self._limit - len(self._places)))):
-            del self._waiting[number]
+            self._waiting.discard(number)
             self._give_place(number, self._entry_of(number))
         self._is_shared = [True] * len(self._pages)
         return Listed(tuple(self._pages), len(self._places))

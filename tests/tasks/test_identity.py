@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ulid import ULID
 
 from exporter.tasks.identity import TaskRef, ulid_time
@@ -23,6 +25,20 @@ def test_a_ulid_far_from_first_sight_is_not_believed(seen_after: float) -> None:
 @pytest.mark.parametrize("name", ["task_01AbCdEf", "", "task_", "my-render-001", "task_8ZZZZZZZZZZZZZZZZZZZZZZZZZ"])
 def test_an_id_without_a_ulid_tells_no_time(name: str) -> None:
     assert ulid_time(name, first_seen_at=SUBMITTED) is None
+
+
+@given(
+    st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz", min_size=26, max_size=26)
+    | st.text("078ZzIiLlOoUuK\u212a\u017f\u0660_-\n", min_size=25, max_size=27)
+    | st.integers(0, 2**128 - 1).map(lambda number: str(ULID.from_int(number)))
+)
+def test_it_is_read_as_the_library_reads_it(text: str) -> None:
+    try:
+        at = ULID.from_str(text.rpartition("_")[2]).timestamp
+    except ValueError:
+        assert ulid_time(text, first_seen_at=0.0) is None
+    else:
+        assert ulid_time(text, first_seen_at=at) == at
 
 
 def test_a_task_needs_a_name() -> None:

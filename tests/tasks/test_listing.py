@@ -40,7 +40,7 @@ def test_the_first_so_many_have_places_and_the_others_wait() -> None:
     assert (names(shown.view()), shown.unlisted) == ([0, 1, 2], 2)
 
 
-def test_whoever_waits_longest_is_next() -> None:
+def test_the_lowest_of_those_that_wait_is_next() -> None:
     shown = listing(2, 4)
     shown.hide(0)
     shown.show(9, entry(9))
@@ -113,14 +113,15 @@ def test_a_list_can_be_made_of_anything_and_compared_with_it() -> None:
 
 
 class Shown(RuleBasedStateMachine):
-    """A listing beside the plain rule: the first so many of those that are visible, each as it was last told."""
+    """A listing beside the plain rule: who has a place keeps it, the lowest of the others is next."""
 
     numbers = st.integers(0, 12)
 
     def __init__(self) -> None:
         super().__init__()
         self.limit = 4
-        self.order: list[int] = []
+        self.listed: list[int] = []
+        self.waiting: set[int] = set()
         self.known: dict[int, Entry] = {}
         self.listing = Listing(self.limit, lambda number: self.known[number])
         self.views: list[tuple[Listed, list[Entry]]] = []
@@ -128,36 +129,40 @@ class Shown(RuleBasedStateMachine):
     @rule(number=numbers, at=st.floats(0, 9))
     def show(self, number: int, at: float) -> None:
         self.known[number] = entry(number, at)
-        if number not in self.order:
-            self.order.append(number)
+        if number not in self.listed:
+            self.waiting.add(number)
         self.listing.show(number, self.known[number])
 
     @rule(number=numbers)
     def hide(self, number: int) -> None:
-        if number in self.order:
-            self.order.remove(number)
+        if number in self.listed:
+            self.listed.remove(number)
+        self.waiting.discard(number)
         self.listing.hide(number)
 
-    @precondition(lambda self: self.order)
+    @precondition(lambda self: self.listed or self.waiting)
     @rule(at=st.floats(0, 9), which=st.integers(0, 12))
     def renew(self, at: float, which: int) -> None:
-        number = self.order[which % len(self.order)]
+        visible = [*self.listed, *self.waiting]
+        number = visible[which % len(visible)]
         self.known[number] = entry(number, at)
         self.listing.renew(number, self.known[number])
 
     @rule(limit=st.integers(1, 6))
     def resize(self, limit: int) -> None:
-        listed = names(self.listing.view())
         self.limit = limit
         self.listing.resize(limit)
-        lost = [number for number in self.order if number in listed[limit:]]
-        self.order = [number for number in self.order if number not in lost] + [n for n in listed[limit:] if n in lost]
+        self.waiting |= set(self.listed[limit:])
+        self.listed = self.listed[:limit]
 
     @invariant()
     def lists_the_first_ones(self) -> None:
         view = self.listing.view()
-        assert sorted(view, key=repr) == sorted((self.known[number] for number in self.order[: self.limit]), key=repr)
-        assert self.listing.unlisted == max(0, len(self.order) - self.limit)
+        let_in = sorted(self.waiting)[: self.limit - len(self.listed)]
+        self.listed += let_in
+        self.waiting -= set(let_in)
+        assert sorted(view, key=repr) == sorted((self.known[number] for number in self.listed), key=repr)
+        assert self.listing.unlisted == len(self.waiting)
         self.views.append((view, list(view)))
 
     @invariant()
