@@ -221,8 +221,7 @@ class Intake:
 
     def _unclaimed(self, source: str, round_: int) -> Iterator[TaskRef | None]:
         """What a source asks for that its list of this round does not name; None in place of what it does name."""
-        stays = self._tracker.is_claimed_since
-        return (None if stays(source, ref, round_=round_) else ref for ref in self._tracker.claimed(source))
+        return (None if named_in >= round_ else ref for ref, named_in in self._tracker.claimed(source))
 
     async def _in_turns(self, take: Callable[[Iterator[T]], None], values: Iterable[T]) -> None:
         """Have these values taken, as many in one go as there is time for; then the event loop comes round."""

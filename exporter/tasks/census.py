@@ -134,7 +134,7 @@ class Tally:
 def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
     """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there;
     one that was followed anew may be so though an earlier answer is remembered."""
-    if task.status.is_terminal or task.status is Status.UNOBSERVED:
+    if task.status is Status.UNOBSERVED or task.status.is_terminal:
         return Share(labels, task.status, ended_at=task.finished_at)
     eta = task.eta_seconds or rules.default_eta.get(labels.group, 0.0)
     return Share(

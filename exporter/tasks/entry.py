@@ -1,8 +1,8 @@
 """How the tracker keeps one task: small, changed in place, seen by nobody else.
 
-There is one of these for each of a million tasks. So everything stands in it flat, and what few tasks have (an end, a
-second wish, a longer history) stands apart. The collector of cyclic garbage does not see them: whoever takes a claim
-away parts it from its entry.
+There is one of these for each of a million tasks. So everything stands in it flat, what few tasks have (an end, a
+second claim, a longer history) stands apart, and what many have alike is one object. The collector of cyclic garbage
+does not see them: nothing in an entry leads back to it.
 """
 
 import msgspec
@@ -37,23 +37,36 @@ class Numbers:
         return self._kept.get(number, number)
 
 
-class Claim(msgspec.Struct, eq=False, gc=False):
-    """One source's wish that a task be followed. ``round`` is that of the source's list that named it last."""
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """What a source says of a task that it asks for; one object for all of which one list says the same.
 
-    order: int
+    ``round`` is that of the list that named it last. The source calls the task by these of its ids, or ``ref``, where
+    the task goes by others; it asked for it when the task began, or as ``order`` tells.
+    """
+
     source: str
     labels: TaskLabels
     submitted_at: float | None
     round: int
-    task: "Entry"
+    by_task_id: bool
+    by_out_task_id: bool
+    order: int | None = None
+    ref: TaskRef | None = None
 
     def says(self, item: Item) -> bool:
         """Whether the source says of the task what it said before."""
-        return self.labels == item.labels and self.submitted_at == item.submitted_at
+        return self.submitted_at == item.submitted_at and self.labels == item.labels
 
-    def say(self, item: Item) -> None:
-        """Let the source say this from now on."""
-        self.labels, self.submitted_at = item.labels, item.submitted_at
+    def calls(self, task: "Entry") -> TaskRef:
+        """What the source calls a task that holds this."""
+        if self.ref is not None:
+            return self.ref
+        ref = task.ref
+        if self.by_task_id is (ref.task_id is not None) and self.by_out_task_id is (ref.out_task_id is not None):
+            return ref
+        return TaskRef(
+            ref.account, ref.task_id if self.by_task_id else None, ref.out_task_id if self.by_out_task_id else None
+        )
 
 
 class _End(msgspec.Struct, frozen=True, gc=False):
@@ -113,7 +126,8 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     @property
     def order(self) -> int:
         """When it was claimed first, by whoever asks for it now."""
-        return self._held().order
+        order = self._held().order
+        return self.number if order is None else order
 
     def _held(self) -> Claim:
         if self.first is None:

@@ -1,7 +1,5 @@
 """Which entry goes by which id."""
 
-from collections.abc import Iterator
-
 from exporter.tasks.entry import Entry
 from exporter.tasks.identity import TaskRef
 
@@ -24,22 +22,27 @@ class Names:
 
     def find(self, ref: TaskRef) -> Entry | None:
         """The entry that goes by one of these ids and may be this task."""
-        return next((task for task in self.called(ref) if task.ref.may_be(ref)), None)
+        for task in self.called(ref):
+            if task.ref.may_be(ref):
+                return task
+        return None
 
-    def called(self, ref: TaskRef) -> Iterator[Entry]:
-        """The entries that go by these ids."""
-        account = self._accounts.get(ref.account)
-        if account is None:
-            return
-        if ref.task_id and (task := account.by_task_id.get(ref.task_id)) is not None:
-            yield task
-        if ref.out_task_id and (task := account.by_out_task_id.get(ref.out_task_id)) is not None:
-            yield task
+    def called(self, ref: TaskRef) -> list[Entry]:
+        """The entries that go by these ids, at most one by each; that of the ``task_id`` first."""
+        account, called = self._accounts.get(ref.account), []
+        if account is not None:
+            if ref.task_id and (task := account.by_task_id.get(ref.task_id)) is not None:
+                called.append(task)
+            if ref.out_task_id and (task := account.by_out_task_id.get(ref.out_task_id)) is not None:
+                called.append(task)
+        return called
 
     def add(self, task: Entry) -> None:
         """Let an entry be found by its ids."""
         ref = task.ref
-        account = self._accounts.setdefault(ref.account, _Account())
+        account = self._accounts.get(ref.account)
+        if account is None:
+            account = self._accounts[ref.account] = _Account()
         if ref.task_id:
             account.by_task_id.setdefault(ref.task_id, task)
         if ref.out_task_id:

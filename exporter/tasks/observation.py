@@ -24,6 +24,8 @@ class Status(StrEnum):
     UNOBSERVED = "unobserved"
     UNKNOWN = "unknown"
 
+    __hash__ = str.__hash__  # as it is equal to its text; and each answer looks some up
+
     @property
     def is_terminal(self) -> bool:
         """Whether nothing follows this status."""

@@ -73,8 +73,12 @@ class Step:
 
 def begin(item: Item, *, now: float) -> TaskState:
     """The state of a task that nothing is known of yet."""
-    state = TaskState(ref=item.ref, first_seen_at=now, submitted_at=now, submission=Submission.FIRST_SIGHT)
-    return told(state, item)
+    if item.submitted_at is not None:
+        return TaskState(item.ref, now, item.submitted_at, Submission.SOURCE)
+    at = ulid_time(item.ref.task_id, first_seen_at=now) if item.ref.task_id else None
+    return TaskState(
+        item.ref, now, now if at is None else at, Submission.FIRST_SIGHT if at is None else Submission.ULID
+    )
 
 
 def told(state: TaskState, item: Item) -> TaskState:

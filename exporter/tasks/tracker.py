@@ -14,6 +14,7 @@ from itertools import count, islice
 from sortedcontainers import SortedList
 
 from exporter.tasks.census import Census, Rules, Tally, share_of
+from exporter.tasks.claims import Claims, Wish
 from exporter.tasks.entry import Claim, Entry, Numbers
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -70,7 +71,7 @@ class Tracker:
         self._tasks = Numbered()
         self._names = Names()
         self._numbers = Numbers()
-        self._claims: dict[str, dict[TaskRef, Claim]] = {}
+        self._claims = Claims(self._names, self._tasks)
         self._listing = Listing(rules.listed_limit, self._labelled)
         self._ended: SortedList[tuple[float, int]] = SortedList()
 
@@ -82,7 +83,7 @@ class Tracker:
     @property
     def sources(self) -> frozenset[str]:
         """The names of the sources that ask for at least one task."""
-        return frozenset(self._claims)
+        return self._claims.sources
 
     @property
     def label_sets(self) -> frozenset[TaskLabels]:
@@ -133,41 +134,36 @@ class Tracker:
         ``remembered`` is what is known of it from earlier. The change is FOLLOWED or NAMED, or None where the source
         has asked for it before.
         """
-        claims = self._claims.setdefault(source, {})
-        if item.ref in claims:
-            self._renew(claims[item.ref], item, round_, now)
+        if (claimed := self._claims.find(source, item.ref)) is not None:
+            self._renew(*claimed, item, round_, now)
             return None
-        found = self._names.find(remembered.ref.joined(item.ref) if remembered else item.ref)
-        before = found.state if found else remembered
-        known = merge(found.state, remembered) if found and remembered else before
-        state = told(known, item) if known else begin(item, now=now)
-        task = found or self._begin(state)
-        order = next(self._order) if found else task.number  # the number of a new task is its first claim's place, too
-        claim = claims[item.ref] = Claim(order, source, item.labels, item.submitted_at, round_, task)
+        order = next(self._order)  # the number of a new task is its first claim's place, too
+        wish = Wish(order, source, item.ref, item.labels, item.submitted_at, round_)
+        task = self._names.find(remembered.ref.joined(item.ref) if remembered else item.ref)
+        if task is None:
+            return self._follow(wish, told(remembered, item) if remembered else begin(item, now=now), remembered, now)
+        before = task.state
+        state = told(merge(before, remembered) if remembered else before, item)
         with self._recounted(task, now):
-            task.claim_by(*task.claims, claim)
-            self._rename(task, state)
-        return Change(ChangeKind.NAMED if found else ChangeKind.FOLLOWED, task.view(), is_news=state != before)
+            self._rename(task, state, wish)
+        return Change(ChangeKind.NAMED, task.view(), is_news=state != before)
 
-    def claimed(self, source: str) -> list[TaskRef]:
-        """What a source calls the tasks that it asks for."""
-        return list(self._claims.get(source, ()))
+    def claimed(self, source: str) -> Iterator[tuple[TaskRef, int]]:
+        """What a source calls the tasks that it asks for, and the round of its list that named each last.
 
-    def is_claimed_since(self, source: str, ref: TaskRef, *, round_: int) -> bool:
-        """Whether a source's list of that round, or a later one, names this."""
-        claim = self._claims.get(source, {}).get(ref)
-        return claim is not None and claim.round >= round_
+        Tasks may come, go and merge meanwhile; none that stays is left out.
+        """
+        return self._claims.of(source)
 
     def release(self, source: str, ref: TaskRef, *, now: float) -> Change | None:
         """Forget that a source asks for a task. The change is DROPPED, or None where somebody else asks for it."""
-        claim = self._claims.get(source, {}).pop(ref, None)
-        if claim is None:
+        claimed = self._claims.find(source, ref)
+        if claimed is None:
             return None
-        if not self._claims[source]:
-            del self._claims[source]
-        task, last = claim.task, claim.task.view()
+        task, claim = claimed
+        last = task.view()
         with self._recounted(task, now):
-            task.claim_by(*(other for other in task.claims if other is not claim))
+            self._claims.drop(task, claim)
         if task.first is not None:
             return None
         self._forget(task)
@@ -230,22 +226,28 @@ class Tracker:
 
     # ---- entries and their names -----------------------------------------------------------------------------------
 
-    def _begin(self, state: TaskState) -> Entry:
-        task = Entry(next(self._order), state.ref, state.first_seen_at, state.submitted_at, state.submission)
-        task.state = state
+    def _follow(self, wish: Wish, state: TaskState, remembered: TaskState | None, now: float) -> Change:
+        """Begin an entry: there may be a million at once, and each takes only the steps that a new one needs."""
+        task = Entry(wish.order, state.ref, state.first_seen_at, state.submitted_at, state.submission)
+        if remembered is not None:
+            task.state = state
         self._tasks.add(task)
         self._names.add(task)
-        return task
+        self._claims.lay(task, [wish])
+        self._count(task, now)
+        view = TaskView(wish.order, wish.labels, state, (wish.source,), task.history)
+        return Change(ChangeKind.FOLLOWED, view, is_news=state != remembered)
 
-    def _renew(self, claim: Claim, item: Item, round_: int, now: float) -> None:
+    def _renew(self, task: Entry, claim: Claim, item: Item, round_: int, now: float) -> None:
         """Let a claim say what its source says now: its labels may have changed."""
-        is_repeated = claim.round == round_ >= 0
-        claim.round = round_
-        if is_repeated or claim.says(item):
+        if claim.round == round_ >= 0:
             return
-        with self._recounted(claim.task, now):
-            claim.say(item)
-            claim.task.state = told(claim.task.state, item)
+        if claim.says(item):
+            self._claims.renew(task, claim, claim.labels, claim.submitted_at, round_)
+            return
+        with self._recounted(task, now):
+            self._claims.renew(task, claim, item.labels, item.submitted_at, round_)
+            task.state = told(task.state, item)
 
     def _learn(self, task: Entry, observation: Observation, now: float) -> tuple[Entry, list[Change]]:
         """Note the ids that an answer gave; return the entry that goes on, and what became of one that was the same."""
@@ -262,22 +264,22 @@ class Tracker:
         keep, drop = sorted((one, other), key=lambda task: task.order)
         last = drop.view()
         with self._recounted(keep, now), self._recounted(drop, now):
-            for claim in drop.claims:
-                claim.task = keep
-            keep.claim_by(*sorted((*keep.claims, *drop.claims), key=lambda claim: claim.order))
-            drop.claim_by()
+            wishes = self._claims.take(drop)
             self._forget(drop)
-            self._rename(keep, merge(keep.state, drop.state))
+            self._rename(keep, merge(keep.state, drop.state), *wishes)
         return keep, [Change(ChangeKind.MERGED, last, into=keep.number)]
 
     def _forget(self, task: Entry) -> None:
         self._tasks.remove(task)
         self._names.remove(task)
 
-    def _rename(self, task: Entry, state: TaskState) -> None:
+    def _rename(self, task: Entry, state: TaskState, *wishes: Wish) -> None:
+        """Let a task be like this, and be called so; these ask for it besides those that do."""
+        wishes = (*self._claims.take(task), *wishes)
         self._names.remove(task)
         task.state = state
         self._names.add(task)
+        self._claims.lay(task, wishes)
 
     # ---- states and counts -----------------------------------------------------------------------------------------
 
@@ -324,7 +326,7 @@ class Tracker:
             self._listing.hide(task.number)
             return
         # one that was shown keeps its place: series must not come and go
-        self._listing.show(task.number, task.labelled())
+        self._listing.show(task.number)
         task.counted_by = self._rules
         share = task.share(self._rules)
         self._tally.add(share)

@@ -57,8 +57,8 @@ class Lists:
         changes += [
             tracker.release(source, ref, now=now)
             for source, round_ in rounds.items()
-            for ref in tracker.claimed(source)
-            if not tracker.is_claimed_since(source, ref, round_=round_)
+            for ref, named_in in tracker.claimed(source)
+            if named_in < round_
         ]
         return [change for change in changes if change]
 
@@ -389,12 +389,12 @@ def test_a_source_may_ask_for_more_and_for_less() -> None:
     round_ = lists.tracker.begin_round()
     more = [lists.tracker.claim("s", item, now=T0, round_=round_) for item in (by_id("u", TWO), by_id("v"), by_id("w"))]
     assert kinds([change for change in more if change]) == [("named", "v"), ("followed", "w")]
-    assert {str(ref) for ref in lists.tracker.claimed("s")} == {"t", "u", "v", "w"}
+    assert {str(ref) for ref, _ in lists.tracker.claimed("s")} == {"t", "u", "v", "w"}
     assert [task.labels.group for task in lists.followed()] == ["one", "two", "one", "one"]
 
     less = [lists.tracker.release("s", by_id(name).ref, now=T0) for name in ("t", "v", "never", "t")]
     assert kinds([change for change in less if change]) == [("dropped", "t")]
-    assert lists.tracker.claimed("nobody") == []
+    assert list(lists.tracker.claimed("nobody")) == []
     for name in ("u", "w"):
         lists.tracker.release("s", by_id(name).ref, now=T0)
     assert lists.tracker.sources == {"other"}
