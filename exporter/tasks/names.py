@@ -2,6 +2,7 @@
 
 from exporter.tasks.entry import Entry
 from exporter.tasks.identity import TaskRef
+from exporter.tasks.parted import Parted
 
 
 class _Account:
@@ -10,8 +11,8 @@ class _Account:
     __slots__ = ("by_out_task_id", "by_task_id")
 
     def __init__(self) -> None:
-        self.by_task_id: dict[str, Entry] = {}
-        self.by_out_task_id: dict[str, Entry] = {}
+        self.by_task_id: Parted[Entry] = Parted()
+        self.by_out_task_id: Parted[Entry] = Parted()
 
 
 class Names:
@@ -44,9 +45,9 @@ class Names:
         if account is None:
             account = self._accounts[ref.account] = _Account()
         if ref.task_id:
-            account.by_task_id.setdefault(ref.task_id, task)
+            account.by_task_id.put(ref.task_id, task)
         if ref.out_task_id:
-            account.by_out_task_id.setdefault(ref.out_task_id, task)
+            account.by_out_task_id.put(ref.out_task_id, task)
 
     def remove(self, task: Entry) -> None:
         """Let an entry be found no more."""
@@ -58,6 +59,6 @@ class Names:
             del self._accounts[ref.account]
 
 
-def _take(names: dict[str, Entry], name: str | None, task: Entry) -> None:
+def _take(names: Parted[Entry], name: str | None, task: Entry) -> None:
     if name and names.get(name) is task:
-        del names[name]
+        names.remove(name)
