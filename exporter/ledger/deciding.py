@@ -1,12 +1,14 @@
 """What one batch really adds, by what the ledger knows of its tasks: the same for every database.
 
-An outcome, a start and a first answer count once, under whichever of its names a task comes. What is decided is kept
-true while the batch goes on: it may name a task twice.
+An outcome, a start and a first answer count once, under whichever of its names a task comes: what is kept of it bears
+all the names that anybody knew. What is decided is kept true while the batch goes on: it may name a task twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from exporter.accounting.series import Exemplar, Increments, Series
 from exporter.ledger.ledger import Count, Entry
@@ -29,8 +31,8 @@ class Fact(NamedTuple):
 class Decision:
     """The rows that one transaction writes, and what it adds to the totals.
 
-    ``stale`` are the rows of open tasks that these replace. Where all that is taken bears ``distinct`` names, nothing
-    that is decided of one task need be noted for the next.
+    ``stale`` are the rows of open tasks that these replace. Where all that is taken bears ``distinct`` names, what is
+    decided of one task need be noted for the next only if other names are known of it.
     """
 
     def __init__(self, facts: Iterable[Fact], *, now: float, distinct: bool = False) -> None:
@@ -73,9 +75,7 @@ class Decision:
 
     def take(self, entry: Entry) -> None:
         """Count what the entry says and nobody has counted, and keep its state."""
-        ref = entry.state.ref
-        known = self._facts.find(ref)
-        fact = reduce(_joined, known) if known else Fact(ref)
+        known, fact = self._known(entry.state.ref)
         if fact.has_ended:
             return  # counted before, whatever this process believed
         if entry.followed and not fact.is_followed:
@@ -86,28 +86,37 @@ class Decision:
             self._count(entry.ended)
         self._keep(entry, known, fact)
 
+    def _known(self, ref: TaskRef) -> tuple[Sequence[Fact], Fact]:
+        """All that is known of a task, and the same as one: a name that one fact lends may lead to the next."""
+        known = self._facts.find(ref)
+        fact = reduce(_joined, known) if known else Fact(ref)
+        if fact.ref == ref:
+            return known, fact
+        joined = ref.joined(fact.ref)
+        return (known, fact._replace(ref=ref)) if joined == ref else self._known(joined)
+
     def _keep(self, entry: Entry, known: Sequence[Fact], fact: Fact) -> None:
         """Keep the state of an entry in place of what was ``known`` of its task, which is the one ``fact``."""
-        state, ref = entry.state, entry.state.ref
+        ref = fact.ref
+        state = entry.state if entry.state.ref == ref else replace(entry.state, ref=ref)
         is_end, is_followed = state.is_terminal, fact.is_followed or entry.followed is not None
         if known:
             self._replace(known, by=None if is_end else ref)
         if is_end:
             self.outcomes.append(outcome_row(state, now=self._now))
-            if self._open:
-                self._open.pop(ref, None)
         else:
             # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
             self._open[ref] = open_row(state, now=self._now, is_followed=is_followed, running_at=fact.running_at)
-        if not self._distinct:
+        if not self._distinct or any(each.ref != entry.state.ref for each in known):
             self._facts.add(Fact(ref, is_end, is_followed, state.running_at))
 
     def _replace(self, known: Sequence[Fact], *, by: TaskRef | None) -> None:
         """Replace the rows of what is known: one of the very same names is written anew where it stands."""
         for fact in known:
-            if fact.row is None:
-                continue
-            if fact.ref != by or self._places.setdefault(by, fact.row) != fact.row:
+            if fact.row is None:  # decided before in this batch
+                if fact.ref != by:
+                    self._open.pop(fact.ref, None)
+            elif fact.ref != by or self._places.setdefault(by, fact.row) != fact.row:
                 self.stale.add(fact.row)
 
     def _place(self, ref: TaskRef) -> int | None:
@@ -123,6 +132,7 @@ class Decision:
 def _joined(one: Fact, other: Fact) -> Fact:
     """Both as one; the start that is told first is believed."""
     return one._replace(
+        ref=one.ref.joined(other.ref),
         has_ended=one.has_ended or other.has_ended,
         is_followed=one.is_followed or other.is_followed,
         running_at=other.running_at if one.running_at is None else one.running_at,

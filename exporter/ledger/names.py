@@ -26,6 +26,18 @@ class Names(NamedTuple):
     by_kind: Mapping[tuple[str, str], set[str]]
     are_distinct: bool
 
+    def have_all(self, ref: TaskRef) -> bool:
+        """Whether each id of this task is among them."""
+        account, task_id, out_task_id = ref.account, ref.task_id, ref.out_task_id
+        return (not task_id or task_id in self.by_kind.get((account, "task_id"), ())) and (
+            not out_task_id or out_task_id in self.by_kind.get((account, "out_task_id"), ())
+        )
+
+    def beyond(self, others: "Names") -> "Names":
+        """Those that are not among the others."""
+        rest = ((key, names - others.by_kind.get(key, set())) for key, names in self.by_kind.items())
+        return Names({key: names for key, names in rest if names}, self.are_distinct)
+
 
 def names_of(refs: Iterable[TaskRef]) -> Names:
     """The names of these tasks."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from exporter.accounting.series import Increments
 from exporter.ledger.deciding import Decision, Fact
-from exporter.ledger.names import Names
+from exporter.ledger.names import Names, names_of
 from exporter.ledger.rows import (
     OPEN_COLUMNS,
     OUTCOME_COLUMNS,
@@ -37,8 +37,17 @@ TOGETHER = 10
 """So many rows are inserted by one statement: to begin one costs as much as half a row."""
 
 
-def facts_of(tx: Connection, named: Names) -> Iterator[Fact]:
-    """What the ledger says of these tasks, as far as a commit must know it."""
+def facts_of(tx: Connection, named: Names) -> list[Fact]:
+    """What the ledger says of these tasks, as far as a commit must know it.
+
+    Where a row has a name more than its task came under, what is said under that is of the task, too.
+    """
+    facts = list(_facts(tx, named))
+    lent = names_of(fact.ref for fact in facts if not named.have_all(fact.ref)).beyond(named)
+    return list(dict.fromkeys([*facts, *_facts(tx, lent)])) if lent.by_kind else facts
+
+
+def _facts(tx: Connection, named: Names) -> Iterator[Fact]:
     for row in named_rows(tx, "outcomes", REF_COLUMNS, named):
         yield Fact(TaskRef(*row[1:]), has_ended=True)
     for number, account, own, other, is_followed, running_at in named_rows(tx, "open_tasks", FACT_COLUMNS, named):

@@ -103,11 +103,41 @@ def test_of_two_rows_with_the_same_names_one_is_left() -> None:
 
 @pytest.mark.parametrize("order", [(OWN, BOTH), (BOTH, OWN)])
 def test_a_row_whose_task_also_comes_under_other_names_is_not_written_anew(order: tuple[TaskRef, ...]) -> None:
+    """There is one in its place, which bears all of its names."""
     decision = Decision([Fact(OWN, row=1)], now=3.0)
     for ref in order:
         decision.take(entry(ref, Status.RUNNING))
 
-    assert (decision.rewritten, decision.stale, len(decision.open)) == ([], {1}, 2)
+    assert (decision.rewritten, decision.stale) == ([], {1})
+    assert [row[:3] for row in decision.open] == [("a", "t", "x")]
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+@pytest.mark.parametrize("order", [(OWN, OTHER), (OTHER, OWN)])
+def test_a_task_that_ends_under_each_of_its_names_alone_counts_once(order: tuple[TaskRef, ...], distinct: bool) -> None:
+    decision = Decision([Fact(BOTH, is_followed=True, running_at=1.0, row=1)], now=3.0, distinct=distinct)
+    for ref in order:
+        decision.take(entry(ref))
+
+    assert (decision.increments, decision.stale) == ({ENDED: 1.0}, {1})
+    assert [row[:3] for row in decision.outcomes] == [("a", "t", "x")]
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.FAILED])
+@pytest.mark.parametrize("ref", [OWN, OTHER])
+def test_what_is_kept_of_a_task_bears_the_names_that_were_known(ref: TaskRef, status: Status) -> None:
+    """Under the other one, it would count again."""
+    decision = Decision([Fact(BOTH, row=1)], now=3.0, distinct=True)
+    decision.take(entry(ref, status))
+
+    kept = [*decision.outcomes, *(row for _, row in decision.rewritten)]
+    assert ([row[:3] for row in kept], decision.open) == ([("a", "t", "x")], [])
+
+
+def test_a_name_that_one_fact_lends_leads_to_the_next() -> None:
+    decision = Decision([Fact(BOTH, row=1), Fact(OWN, has_ended=True)], now=3.0)
+    decision.take(entry(OTHER))
+    assert (decision.increments, decision.outcomes) == ({}, [])
 
 
 REFS = st.builds(

@@ -37,6 +37,18 @@ def test_names_are_distinct_where_no_id_comes_twice(refs: list[TaskRef], *, are_
 
 
 @pytest.mark.parametrize(
+    ("ref", "are_all_there"), [(BOTH, False), (OWN, True), (OTHER, False), (TaskRef("b", "t"), False)]
+)
+def test_a_task_is_among_the_names_with_each_of_its_ids(ref: TaskRef, *, are_all_there: bool) -> None:
+    assert names_of([OWN, TaskRef("a", "x")]).have_all(ref) is are_all_there
+
+
+def test_names_beyond_others_are_those_that_the_others_lack() -> None:
+    beyond = names_of([BOTH, TaskRef("b", None, "x")]).beyond(names_of([OWN]))
+    assert beyond.by_kind == {("a", "out_task_id"): {"x"}, ("b", "out_task_id"): {"x"}}
+
+
+@pytest.mark.parametrize(
     ("ref", "found"),
     [
         (OWN, [0, 1]),

@@ -126,6 +126,32 @@ def test_a_task_ended_under_both_names_counts_under_neither_again(
     assert commit(ledger, ended(begun(*names))) == {}
 
 
+@pytest.mark.parametrize("is_one_batch", [True, False])
+@pytest.mark.parametrize("names", [[("t", None), (None, "x")], [(None, "x"), ("t", None)]])
+def test_a_task_known_by_both_names_that_ends_under_each_alone_counts_once(
+    ledger: SqliteLedger, names: list[tuple[str | None, str | None]], *, is_one_batch: bool
+) -> None:
+    """As where it was followed anew, under each, before it was durable that they are one."""
+    commit(ledger, seen(begun("t", "x")))
+    entries = [ended(begun(*each)) for each in names]
+    for some in [entries] if is_one_batch else [[each] for each in entries]:
+        commit(ledger, *some)
+
+    assert totals(ledger) == {FOLLOWED: 1.0, FINISHED: 1.0}
+    assert {each.ref for each in recall(ledger, *(begun(*each).ref for each in names)).values()} == {
+        TaskRef("a", "t", "x")
+    }
+
+
+def test_an_outcome_under_a_name_that_a_row_lends_is_looked_for_too(ledger: SqliteLedger, path: Path) -> None:
+    """An open row beside it, as a restored copy may have one, must not let it count again, nor stop the writer."""
+    commit(ledger, ended(begun("t")), seen(begun("t2", "x")))
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE open_tasks SET task_id = 't'")
+
+    assert commit(ledger, ended(begun(None, "x")), ended(begun("t3"))) == {FINISHED: 1.0}
+
+
 def test_two_task_ids_under_one_out_task_id_both_count(ledger: SqliteLedger) -> None:
     commit(ledger, ended(begun("t1", "x")), ended(begun("t2", "x")))
     commit(ledger, ended(begun("t3", "x")))
