@@ -108,9 +108,10 @@ class Listing:
         """Let there be so many places. The last lose theirs first; where there were none, ``show`` is awaited."""
         self._limit, numbers = limit, list(self._places)
         if len(numbers) > limit:
-            self._places, self._free, self._pages, self._is_shared, self._end = {}, deque(), [], [], 0
-            for number in numbers[:limit]:
-                self._give_place(number, self._entry_of(number))
+            entries = [self._pages[place // PAGE][place % PAGE] for place in islice(self._places.values(), limit)]
+            self._places = dict(zip(numbers[:limit], range(limit), strict=True))
+            self._pages = [entries[at : at + PAGE] for at in range(0, limit, PAGE)]
+            self._is_shared, self._free, self._end = [False] * len(self._pages), deque(), limit
             for number in numbers[limit:]:
                 self._waiting.add(number)
         if not limit:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 from starlette.exceptions import HTTPException
@@ -24,6 +25,9 @@ BREATH = 0.0001
 PATIENCE = 120.0
 """Seconds that a page may take to be read; Prometheus gives up long before."""
 
+MOST_PAGES = 8
+"""So many pages are held for those who still read them. With 100,000 tasks, ages alone make 15 MB of each."""
+
 
 class Scrape:
     """Answers scrapes. Those that wait for the same page share it."""
@@ -33,6 +37,7 @@ class Scrape:
         self._log = log
         self._renderer = Renderer(standard_collectors(), breathe=partial(time.sleep, BREATH))
         self._pages = Shared(self._page, slots)
+        self._readers = Readers()
 
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
@@ -44,7 +49,7 @@ class Scrape:
             if page.announced and await _is_read(request):
                 self._exporter.announced(page.announced)
 
-        return PageResponse(page, before_end=before_end)
+        return PageResponse(page, readers=self._readers, before_end=before_end)
 
     async def _page(self, wanted: Wanted) -> Rendered | Exception:
         """As of now: the snapshot is taken before anything else can happen."""
@@ -59,13 +64,48 @@ async def _nothing() -> None:
     pass
 
 
+class Readers:
+    """Those who are sent a page now. Whoever is slow holds it: of more than so many pages, the oldest are given up."""
+
+    def __init__(self, *, most_pages: int = MOST_PAGES) -> None:
+        self._most = most_pages
+        self._deadlines: dict[int, set[asyncio.Timeout]] = {}
+
+    @asynccontextmanager
+    async def reading(self, page: Rendered) -> AsyncIterator[None]:
+        """Have somebody read a page; raise TimeoutError within where it takes too long or must make room."""
+        key = id(page)  # no other has it while somebody reads this one
+        async with asyncio.timeout(PATIENCE) as deadline:
+            self._deadlines.setdefault(key, set()).add(deadline)
+            self._make_room()
+            try:
+                yield
+            finally:
+                self._leave(key, deadline)
+
+    def _make_room(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while len(self._deadlines) > self._most:
+            for deadline in self._deadlines.pop(next(iter(self._deadlines))):
+                if not deadline.expired():
+                    deadline.reschedule(now)
+
+    def _leave(self, key: int, deadline: asyncio.Timeout) -> None:
+        others = self._deadlines.get(key, set())
+        others.discard(deadline)
+        if not others:
+            self._deadlines.pop(key, None)
+
+
 class PageResponse(Response):
     """A page of metrics, sent piece by piece, each when there is room for it: whoever does not read holds no copy.
 
     ``before_end`` is called when all but the last piece has gone: nobody has the page yet, and whoever waits gets it.
     """
 
-    def __init__(self, page: Rendered, *, before_end: Callable[[], Awaitable[None]] = _nothing) -> None:
+    def __init__(
+        self, page: Rendered, *, readers: Readers | None = None, before_end: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
         headers = {
             **ALWAYS,
             "Content-Type": page.content_type,
@@ -75,15 +115,17 @@ class PageResponse(Response):
         if page.content_encoding:
             headers["Content-Encoding"] = page.content_encoding
         super().__init__(headers=headers)
-        self._pieces = page.pieces
+        self._page = page
+        self._readers = readers or Readers()
         self._before_end = before_end
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it; where nobody reads it, the connection is closed in the midst of it, which is told by its length."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        pieces = self._pieces if scope["method"] != "HEAD" else ()
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        pieces = self._page.pieces if scope["method"] != "HEAD" else ()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with self._readers.reading(self._page):
+                await send(start)  # waits, too, where an answer before this one has not been read
                 for piece in pieces[:-1]:
                     await send({"type": "http.response.body", "body": piece.plain(), "more_body": True})
                     await asyncio.sleep(0)  # a reader that keeps up must not have the loop to itself

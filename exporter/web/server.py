@@ -9,12 +9,16 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 DRAIN_SECONDS = 2
 """How long answers under way may take once the server stops."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual scrape intervals: Prometheus then keeps its connection."""
+
+UNREAD_SECONDS = 120
+"""A connection is given up where the other end takes nothing of what was sent for so long."""
 
 CONNECTIONS = 512
 """Beyond so many at once, requests are answered with 503."""
@@ -47,7 +51,7 @@ class WebServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",  # not whichever is installed
+                http=_Connection,  # not whichever is installed
                 lifespan="off",
                 ws="none",
                 log_config=None,
@@ -80,6 +84,27 @@ class WebServer:
         self._server.should_exit = True
 
 
+class _Connection(H11Protocol):
+    """One connection: it may wait for its first request as long as for another one, however slowly that comes."""
+
+    _first_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        self._first_due = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._first_due and self.cycle is not None:
+            self._first_due.cancel()
+            self._first_due = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._first_due:
+            self._first_due.cancel()
+
+
 class _Server(uvicorn.Server):
     """Tells when it serves, and does not touch signals: SIGHUP and a second SIGTERM mean something here."""
 
@@ -104,4 +129,6 @@ def _listening(host: str, port: int, *, family: socket.AddressFamily, dualstack:
     listener = socket.create_server((host, port), family=family, dualstack_ipv6=dualstack, backlog=CONNECTIONS)
     # asyncio sets this only on sockets that name their protocol; without it an answer may wait 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # closed by us, it would still wait for its last bytes to be read
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
     return listener

@@ -82,6 +82,23 @@ def test_a_lower_limit_takes_the_places_of_the_last_ones() -> None:
     assert (names(view), shown.unlisted, len(view.pages)) == ([0, 1], PAGE * 3 - 2, 1)
 
 
+def test_a_lower_limit_makes_nothing_anew_of_those_that_stay() -> None:
+    """There may be hundreds of thousands of them, and all that is one step of the loop."""
+
+    def never(number: int) -> Entry:
+        raise AssertionError(number)
+
+    shown = Listing(PAGE * 3, never)
+    for number in range(PAGE * 3):
+        shown.show(number, entry(number))
+    shown.hide(0)
+    before = list(shown.view())
+    shown.resize(PAGE + 5)
+    assert list(shown.view()) == before[: PAGE + 5]
+    shown.show(1, entry(1, at=7.0))
+    assert next(iter(shown.view())) == entry(1, at=7.0)
+
+
 def test_only_a_page_in_which_something_changed_is_another() -> None:
     shown = listing(PAGE * 3, PAGE * 3)
     before = shown.view()

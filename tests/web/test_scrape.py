@@ -22,7 +22,7 @@ from exporter.tasks.item import TaskLabels
 from exporter.web import scrape
 from exporter.web.app import create_app
 from exporter.web.responses import BusyError, RenderSlots, Shared
-from exporter.web.scrape import MAX_NAMES, PageResponse
+from exporter.web.scrape import MAX_NAMES, PageResponse, Readers
 from tests.support.browse import Browse
 from tests.support.fake_exporter import FakeExporter, snapshot
 
@@ -379,3 +379,60 @@ async def test_a_reader_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyP
 
     await sent(PageResponse(PAGE), "GET", send)
     assert [message.get("more_body") for message in messages] == [None, True], "the page is never said to be whole"
+
+
+def another_page() -> Rendered:
+    return Rendered(tuple(Piece((text,)) for text in (b"a 1.0\n", b"b 2.0\n")), "text/plain")
+
+
+async def reads_nothing(message: MutableMapping[str, Any]) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_few_pages_are_held_for_those_who_do_not_read_and_the_newest_are_kept() -> None:
+    """Each holds ages of its own, many megabytes of them: hundreds of idle readers would take all memory."""
+    readers = Readers(most_pages=2)
+    sendings = []
+    for _ in range(4):
+        response = PageResponse(another_page(), readers=readers)
+        sendings.append(asyncio.create_task(sent(response, "GET", reads_nothing)))
+        await settled()
+    assert [sending.done() for sending in sendings] == [True, True, False, False]
+    for sending in sendings:
+        sending.cancel()
+
+
+async def test_readers_of_one_page_hold_it_together_and_those_who_have_read_it_hold_nothing() -> None:
+    readers = Readers(most_pages=1)
+    sendings = [asyncio.create_task(sent(PageResponse(PAGE, readers=readers), "GET", reads_nothing)) for _ in range(9)]
+    await settled()
+    assert not any(sending.done() for sending in sendings)
+    for sending in sendings:
+        sending.cancel()
+    await asyncio.gather(*sendings, return_exceptions=True)
+
+    last = asyncio.create_task(sent(PageResponse(another_page(), readers=readers), "GET", reads_nothing))
+    await settled()
+    assert not last.done()
+    last.cancel()
+
+
+async def test_a_page_of_a_scrape_makes_room_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Readers.__init__, "__kwdefaults__", {"most_pages": 1})
+    app = create_app(FakeExporter(shown=with_account), log=structlog.get_logger())
+
+    async def idle_reader() -> asyncio.Task[None]:
+        begun = asyncio.Event()
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            begun.set()
+            await reads_nothing(message)
+
+        reading = asyncio.create_task(app(GET_METRICS, partial(_forever, {}), send))
+        await asyncio.wait_for(begun.wait(), 10)
+        return reading
+
+    first, second = await idle_reader(), await idle_reader()
+    await asyncio.wait_for(first, 10)
+    assert not second.done()
+    second.cancel()

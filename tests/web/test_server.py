@@ -1,15 +1,17 @@
 import asyncio
 import errno
 import socket
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from exporter.web import server
 from exporter.web.server import WebServer, address_of, listen
 
 
@@ -91,3 +93,71 @@ async def test_it_answers_until_it_is_stopped_and_finishes_what_is_under_way() -
         assert "server" not in answer.headers
         with pytest.raises(httpx.ConnectError):
             await client.get(url)
+
+
+async def serving(app: Starlette) -> tuple[WebServer, asyncio.Task[None], tuple[str, int]]:
+    listener = listen("127.0.0.1", 0)
+    server = WebServer(app, listener)
+    running = asyncio.create_task(server.serve())
+    await server.started()
+    return server, running, listener.getsockname()
+
+
+async def hello(_request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHo"], ids=["nothing", "half a request"])
+async def test_who_connects_and_does_not_ask_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Five hundred such connections would turn everybody else away."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
+    web, running, address = await serving(Starlette(routes=[Route("/", hello)]))
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+    web.stop()
+    await running
+
+
+async def test_an_answer_may_take_longer_than_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
+
+    async def slow(_request: Request) -> Response:
+        await asyncio.sleep(0.2)
+        return PlainTextResponse("done")
+
+    web, running, (host, port) = await serving(Starlette(routes=[Route("/", slow)]))
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{host}:{port}/")).text == "done"
+    web.stop()
+    await running
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+async def test_who_reads_nothing_of_an_answer_does_not_keep_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is closed after a while, but a closed one still waits for what was sent to be read."""
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 1)
+    gone = asyncio.Event()
+
+    async def long(_request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield bytes(1 << 16)
+                    await asyncio.sleep(0)
+            finally:
+                gone.set()
+
+        return StreamingResponse(body())
+
+    web, running, (host, port) = await serving(Starlette(routes=[Route("/", long)]))
+    with socket.create_connection((host, port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(20):
+            await gone.wait()
+    web.stop()
+    await running
