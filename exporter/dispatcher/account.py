@@ -281,6 +281,13 @@ class Account:
             error.blames = self._gate.failed(grant, _asked(ref), error, now)
         self._report(QUERY_ENDPOINT, now - started, failure=error.reason)
 
+    async def _again(self, seconds: float) -> bool:
+        """Wait for the place of a request that met a closed connection, and say whether it may be sent once more."""
+        wait = self._gate.repeat(self._clock.monotonic(), within=seconds)
+        if wait:
+            await self._clock.sleep(wait)
+        return wait is not None and self._gate.is_open
+
     # ---- streams ---------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -407,6 +414,7 @@ class Account:
             max_in_flight=settings.max_in_flight,
             wall=self._clock.wall,
             transport=self._transport,
+            again=self._again,
         )
 
 
