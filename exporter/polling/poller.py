@@ -184,7 +184,6 @@ class Poller:
         now = self._clock.monotonic()
         due = max(now, self._not_before.get(number, now))
         if due < slot.due:
-            self._not_before[number] = due + self._cadence_of(task.labels).settings.min_interval
             self._put(number, Slot(due, slot.interval, is_hurried=True))
 
     def retime(self, number: int, *, at_once: bool) -> None:
@@ -355,6 +354,8 @@ class Poller:
     async def _ask(self, permit: Permit, turn: Turn) -> None:
         number, sent = turn.number, self._clock.monotonic()
         is_failing = number in self._failures
+        if turn.slot.is_hurried:  # from when it is sent: that may be long after it was due
+            self._not_before[number] = sent + self._cadence_of(turn.labels).settings.min_interval
         self._lag.polled(self._name, lag=sent - turn.slot.due)
         self._shares.began(is_failing=is_failing)
         self._asked.add(number)

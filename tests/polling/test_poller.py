@@ -339,6 +339,26 @@ async def test_however_often_it_is_hurried_it_is_asked_about_once_in_min_interva
     assert rig.account.times() == [1.0, 10.0, 12.0, 14.0]
 
 
+async def test_min_interval_counts_from_when_a_hurried_task_was_asked_about_however_late_that_was(rig: Rig) -> None:
+    running = Answer(Observation(Status.RUNNING, estimated_seconds=600))
+    rig.account.answers |= {"t": [running], "slow": [running]}
+    rig.account.max_in_flight = 1
+    await rig.follow(by_id("t"), by_id("slow"))
+    await rig.clock.advance(10.0)
+    rig.account.takes["slow"] = 5.0
+    rig.poller.hurry(rig.number("slow"))
+    await rig.clock.advance(0.1)
+    rig.poller.hurry(rig.number("t"))
+    await rig.clock.advance(4.9)
+    for _ in range(40):
+        rig.poller.hurry(rig.number("t"))
+        await rig.clock.advance(0.1)
+
+    times = rig.account.times("t")
+    assert times[1] == pytest.approx(15.0)
+    assert min(after - before for before, after in pairwise(times)) >= 2.0
+
+
 async def test_news_that_comes_during_a_request_is_asked_about_after_it(rig: Rig) -> None:
     rig.account.answers["t"] = [Answer(Observation(Status.RUNNING, estimated_seconds=600)), COMPLETED]
     rig.account.takes_usually = 3.0
