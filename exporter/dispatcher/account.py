@@ -93,7 +93,7 @@ class Account:
     """Lets requests go as the account's limits and the API's answers allow, and keeps what the answers say.
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
-    holds the money headers last seen. Making one blocks (the key's file, TLS) and may raise DispatcherError, where the
+    holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise DispatcherError, where the
     environment names certificates or a proxy that cannot be used: ``open`` does it in a thread.
     """
 
@@ -395,6 +395,7 @@ class Account:
             self._log.key_missing(self._key.fault)
         else:
             self._log.key_changed()
+        self.quota = Quota()  # it was the old key's, and the new one's answers may not speak of all of it
         self._gate.retry_now(self._clock.monotonic())
         self._wake()
 
