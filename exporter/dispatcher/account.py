@@ -93,8 +93,9 @@ class Account:
     """Lets requests go as the account's limits and the API's answers allow, and keeps what the answers say.
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
-    holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise DispatcherError, where the
-    environment names certificates or a proxy that cannot be used: ``open`` does it in a thread.
+    holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise
+    DispatcherError, where the environment names certificates or a proxy that cannot be used: ``open`` does it in a
+    thread.
     """
 
     def __init__(
