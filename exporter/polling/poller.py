@@ -161,7 +161,8 @@ class Poller:
         elif change.kind is ChangeKind.FOLLOWED:
             # first polls are spread over one interval, so that many do not come at once
             interval = self._interval(task)
-            self._put(task.number, Slot(self._clock.monotonic() + self._random() * interval, interval))
+            wait = max(self._random() * interval, self._left_of_min_interval(task))
+            self._put(task.number, Slot(self._clock.monotonic() + wait, interval))
             if task.state.observed_at is not None:  # it was answered well before a restart
                 self._note_asked(task.number)
         elif change.is_query:
@@ -427,6 +428,13 @@ class Poller:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))
+
+    def _left_of_min_interval(self, task: TaskView) -> float:
+        """Seconds until a task may be asked about that was answered before a restart, as far as is known of that."""
+        observed_at = task.state.observed_at
+        if observed_at is None:
+            return 0.0
+        return self._cadence_of(task.labels).settings.min_interval - max(0.0, self._clock.wall() - observed_at)
 
     def _group_of(self, number: int) -> str:
         name = self._tasks.name(number)

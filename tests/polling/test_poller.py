@@ -317,6 +317,19 @@ async def test_the_rate_asked_for_follows_the_tasks(rig: Rig) -> None:
     assert rig.poller.rate == 0.0
 
 
+async def test_what_was_answered_just_before_a_restart_is_left_alone_for_min_interval(rig: Rig) -> None:
+    now = rig.clock.wall()
+    known = {
+        name: replace(begin(by_id(name), now=now - 60.0), status=Status.RUNNING, observed_at=observed_at)
+        for name, observed_at in (("lately", now - 0.5), ("long ago", now - 30.0), ("by a skewed clock", now + 1e6))
+    }
+    await rig.intake.replace({"s": [by_id(name) for name in known]}, {state.ref: state for state in known.values()})
+    await rig.clock.advance(3.0)
+
+    first = dict(reversed([(name, at) for at, name in rig.account.asked]))
+    assert first == {"lately": 1.5, "long ago": 1.0, "by a skewed clock": 2.0}, "each 5 s; never twice within 2 s"
+
+
 async def test_a_hurried_task_is_asked_about_now_and_then_at_its_cadence(rig: Rig) -> None:
     rig.account.answers["t"] = [Answer(Observation(Status.RUNNING, estimated_seconds=600))]
     await rig.follow(by_id("t"))
