@@ -93,8 +93,9 @@ class Account:
     """Lets requests go as the account's limits and the API's answers allow, and keeps what the answers say.
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
-    holds the money headers last seen. Making one blocks (the key's file, TLS) and may raise DispatcherError, where the
-    environment names certificates or a proxy that cannot be used: ``open`` does it in a thread.
+    holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise
+    DispatcherError, where the environment names certificates or a proxy that cannot be used: ``open`` does it in a
+    thread.
     """
 
     def __init__(
@@ -281,6 +282,13 @@ class Account:
             error.blames = self._gate.failed(grant, _asked(ref), error, now)
         self._report(QUERY_ENDPOINT, now - started, failure=error.reason)
 
+    async def _again(self, seconds: float) -> bool:
+        """Wait for the place of a request that met a closed connection, and say whether it may be sent once more."""
+        wait = self._gate.repeat(self._clock.monotonic(), within=seconds)
+        if wait:
+            await self._clock.sleep(wait)
+        return wait is not None and self._gate.is_open
+
     # ---- streams ---------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -388,6 +396,7 @@ class Account:
             self._log.key_missing(self._key.fault)
         else:
             self._log.key_changed()
+        self.quota = Quota()  # it was the old key's, and the new one's answers may not speak of all of it
         self._gate.retry_now(self._clock.monotonic())
         self._wake()
 
@@ -407,6 +416,7 @@ class Account:
             max_in_flight=settings.max_in_flight,
             wall=self._clock.wall,
             transport=self._transport,
+            again=self._again,
         )
 
 

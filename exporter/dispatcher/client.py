@@ -9,7 +9,7 @@ import msgspec
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
 from exporter.dispatcher.connection import SILENCE_LIMIT, Connection
-from exporter.dispatcher.exchange import Response
+from exporter.dispatcher.exchange import Again, Response, at_once
 from exporter.dispatcher.faults import named, named_faults
 from exporter.dispatcher.payload import conceal, unpack
 from exporter.dispatcher.quota import QuotaReader
@@ -57,13 +57,19 @@ class DispatcherClient:
         wall: Callable[[], float],
         transport: Transport | None = None,
         silence_limit: float = SILENCE_LIMIT,
+        again: Again = at_once,
     ) -> None:
         self._key = key
         self._sent: tuple[str, Mapping[str, str]] = ("", {})
         self._wall = wall
         self._quotas = QuotaReader()
         self._connection = Connection(
-            base_url, timeout=timeout, max_in_flight=max_in_flight, transport=transport, silence_limit=silence_limit
+            base_url,
+            timeout=timeout,
+            max_in_flight=max_in_flight,
+            transport=transport,
+            silence_limit=silence_limit,
+            again=again,
         )
 
     async def query(self, ref: TaskRef) -> Reply:

@@ -8,7 +8,7 @@ from urllib.request import getproxies
 import httpx
 
 from exporter.dispatcher.direct import DirectExchange
-from exporter.dispatcher.exchange import Exchange, Response
+from exporter.dispatcher.exchange import Again, Exchange, Response, at_once
 from exporter.dispatcher.faults import named, named_environment
 from exporter.dispatcher.stock import OpenResponse, StockExchange, Transport
 
@@ -33,6 +33,7 @@ class Connection:
         max_in_flight: int,
         transport: Transport | None = None,
         silence_limit: float = SILENCE_LIMIT,
+        again: Again = at_once,
     ) -> None:
         base_url = base_url.rstrip("/")
         self._silence_limit = silence_limit
@@ -46,7 +47,9 @@ class Connection:
             )
         self._exchange: Exchange = self._stock
         if context is not None and (url := _plain_address(base_url)) is not None:
-            self._exchange = DirectExchange(url, timeout=timeout, max_in_flight=max_in_flight, context=context)
+            self._exchange = DirectExchange(
+                url, timeout=timeout, max_in_flight=max_in_flight, context=context, again=again
+            )
 
     async def post(self, path: str, *, body: bytes, headers: Mapping[str, str]) -> Response:
         """One exchange; every fault is a DispatcherError."""

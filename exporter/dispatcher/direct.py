@@ -12,14 +12,14 @@ from collections.abc import Mapping
 
 import httpx
 
-from exporter.dispatcher.exchange import KEEPALIVE, Response, standing_headers
+from exporter.dispatcher.exchange import KEEPALIVE, Again, Response, at_once, standing_headers
 from exporter.dispatcher.http1 import HttpConnection, UnansweredError
 
 MAX_AGE = 600.0
 """Seconds after which a connection is not used again: a server that moved is followed to its new address."""
 
 RETRY_BUDGET = 10
-"""So many answers earn one further try: what is sent on top of an account's limits stays below a tenth."""
+"""So many answers earn one further try: a server that always hangs up is not asked twice as often."""
 
 # As RFC 8305 has it: so long one address may keep a connection waiting before the next is tried beside it.
 _HAPPY_EYEBALLS = 0.25
@@ -30,13 +30,16 @@ class DirectExchange(httpx.AsyncBaseTransport):
 
     ``timeout`` (seconds) bounds a whole exchange: waiting for a free connection, opening one, and each byte of the
     answer. A cancelled exchange closes its connection. A connection that rested may be closed by the server in the very
-    moment in which it is used; then the request is sent once more, over a new one. That is safe because a query only
-    reads, and rare because only ``RETRY_BUDGET`` answers earn it.
+    moment in which it is used; then the request is sent once more, over a new one, when and if ``again`` allows it.
+    That is safe because a query only reads, and rare because only ``RETRY_BUDGET`` answers earn it.
     """
 
-    def __init__(self, url: httpx.URL, *, timeout: float, max_in_flight: int, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, url: httpx.URL, *, timeout: float, max_in_flight: int, context: ssl.SSLContext, again: Again = at_once
+    ) -> None:
         self._url = url
         self._timeout = timeout
+        self._again = again
         self._tls = _for_http1(context) if url.scheme == "https" else None
         self._slots = asyncio.Semaphore(max_in_flight)
         self._standing: set[HttpConnection] = set()
@@ -78,7 +81,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
                 try:
                     return await self._over(rested, request, deadline)
                 except UnansweredError:
-                    if not self._may_retry():
+                    if not self._may_retry() or not await self._again(deadline - loop.time()):
                         raise
             return await self._over(await self._opened(deadline), request, deadline)
         finally:

@@ -4,7 +4,7 @@ Two stand behind it. ``stock`` is httpx as it comes: it does whatever an environ
 one thing that is done all day, a small POST to one server, at a fraction of the cost. Both name each fault alike.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -15,6 +15,16 @@ from exporter.version import version
 
 KEEPALIVE = 30.0
 """Seconds an idle connection is kept: shorter than the idle limit of the usual load balancer (60 s)."""
+
+
+Again = Callable[[float], Awaitable[bool]]
+"""Asked before a request is sent once more, with the seconds that are left for it: it waits for a place in the limits
+of the account, and says whether there is one."""
+
+
+async def at_once(_seconds: float) -> bool:
+    """For whoever has no limits."""
+    return True
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

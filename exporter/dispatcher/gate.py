@@ -8,7 +8,8 @@ once. Any other failure may be one task's own: a record that breaks the server b
 task until failures of several tasks, or many in a row, make the account suspect. Then requests go one at a time, as
 probes: one that succeeds clears everything, one that fails makes it an outage. After a hold, too, one request goes as
 a probe, and what it meets decides; only a concurrency hold ends by itself. What comes back from before the latest
-change of the hold (an epoch) is old news: it lengthens no hold, and lifts none but a suspicion or an outage.
+change of the hold (an epoch) is old news: it lifts no hold but a suspicion or an outage, and lengthens or begins none
+but for a ``Retry-After``, which counts from when it comes, unless another key has been given since.
 """
 
 from collections import Counter
@@ -67,6 +68,7 @@ class Gate:
         self._held: _Held | None = None
         self._probe: int | None = None
         self._epoch = 0
+        self._key_epoch = 0  # the first of the present key
         self._strikes: Counter[Hold] = Counter()
         self._failing: Counter[Hashable] = Counter()  # failures by task since the API last answered
 
@@ -98,9 +100,13 @@ class Gate:
         self._expire(now)
         if len(self._out) >= self._max_in_flight or self._probe is not None:
             return None
-        taken_at = max(self._last_sent, *self._unsent.values()) if self._unsent else self._last_sent
         held_until = self._held.until if self._held else now
-        return max(0.0, taken_at + self._interval - now, held_until - now)
+        return max(self._wait_for_place(now), held_until - now)
+
+    def _wait_for_place(self, now: float) -> float:
+        """Seconds until the rate has a place."""
+        taken_at = max(self._last_sent, *self._unsent.values()) if self._unsent else self._last_sent
+        return max(0.0, taken_at + self._interval - now)
 
     def may_stream(self, now: float) -> bool:
         """Whether a request may be a stream, which stays out for long: one slot is always left to the others."""
@@ -135,6 +141,18 @@ class Gate:
         if as_stream:
             self._streams.add(grant.number)
 
+    def repeat(self, now: float, *, within: float) -> float | None:
+        """Seconds until a request that met a closed connection may be sent once more; its place is taken by asking.
+
+        None where it may not: the account is held back meanwhile, or there is no place within so many seconds.
+        """
+        self._expire(now)
+        wait = self._wait_for_place(now)
+        if self._held is not None or wait > within:
+            return None
+        self._last_sent = now + wait
+        return wait
+
     def succeeded(self, grant: Grant, now: float) -> None:
         """A validated answer came: it forgives everything, unless it was asked for before the hold."""
         if self._held is None and not self._failing and not self._strikes:
@@ -153,7 +171,7 @@ class Gate:
         self._expire(now)
         hold = hold_of(error.reason)
         if self._is_late(grant):
-            return self._failed_late(hold, error, now)
+            return self._failed_late(grant, hold, error, now)
         if hold is None:
             # the API answers, if not well: strikes stay until it does
             self._failing.clear()
@@ -188,6 +206,7 @@ class Gate:
             self._turn(_Held(self._held.hold, self._held.reason, now))
             self._probe = None  # one with the old key, should it still be out
             self._strikes.clear()
+        self._key_epoch = self._epoch
 
     def relimit(self, *, max_in_flight: int, max_requests_per_second: float) -> None:
         """Other limits from now on; what is out stays out."""
@@ -208,10 +227,13 @@ class Gate:
         else:
             self._hold(Hold.OUTAGE, error.reason, error, now)
 
-    def _failed_late(self, hold: Hold | None, error: DispatcherError, now: float) -> Blame:
+    def _failed_late(self, grant: Grant, hold: Hold | None, error: DispatcherError, now: float) -> Blame:
         if hold is not None and names_account(error):
+            is_of_old_key = grant.epoch < self._key_epoch
             if self._held:
                 self._heard_late(self._held, hold, error, now)
+            elif told_seconds(error) and not is_of_old_key:
+                self._hold(hold, error.reason, error, now)
             return Blame.ACCOUNT
         is_out_of_order = self._held is not None and self._held.hold >= Hold.OUTAGE
         return Blame.ACCOUNT if hold is not None and is_out_of_order else Blame.TASK
@@ -220,8 +242,8 @@ class Gate:
         told = told_seconds(error)
         if hold > held.hold:
             self._hold(hold, error.reason, error, now)
-        elif hold is held.hold and told and now + told > held.until:
-            self._held = _Held(hold, held.reason, now + told, told=True)
+        elif told and now + told > held.until:
+            self._held = _Held(held.hold, held.reason, now + told, told=True)
 
     def _hold(self, hold: Hold, reason: Reason, error: DispatcherError, now: float) -> None:
         self._strikes[hold] += 1

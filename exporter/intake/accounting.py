@@ -113,11 +113,11 @@ class ExporterAccounting:
         self._has_more = False
 
     def polled(self, account: str, *, lag: float) -> None:
-        """A task was asked about, so many seconds after it was due."""
+        """A task was asked about, so many seconds after it was due; a probe may come before that, and is not late."""
         lags = self._lags.get(account)
         if lags is None:
             lags = self._lags[account] = local_poll_lags(account)
-        lags.observe(lag)
+        lags.observe(max(0.0, lag))
         self._note_more()
 
     def foresee_requests(self, account: str, endpoint: str) -> None:

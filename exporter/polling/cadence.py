@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.polling.curve import Curve
+from exporter.polling.curve import LEAST_ETA, Curve
 from exporter.settings.model import PollSettings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
@@ -70,7 +70,7 @@ class AdaptiveCadence:
         interval = self.published.interval(state.eta_seconds, failures=failures)
         if failures or state.status is not Status.RUNNING:
             return interval
-        eta = state.eta_seconds or poll.default_eta
+        eta = max(state.eta_seconds or poll.default_eta, LEAST_ETA)
         age = max(0.0, now - state.submitted_at) / eta
         wait = eta * (self._tick(task, age, interval / eta, even=interval / poll.max_interval) - age)
         return min(max(wait, poll.min_interval), poll.max_interval)

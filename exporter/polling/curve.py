@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import add, mul, sub
 
+LEAST_ETA = 1e-3
+"""A shorter ETA (seconds) says nothing of a task, and numbers are too small for ages that are counted in it."""
+
 PER_OCTAVE = 16
 OCTAVES = 6
 BINS = 2 * OCTAVES * PER_OCTAVE

@@ -61,6 +61,7 @@ class Durations:
 
     def note_start(self, age: float) -> None:
         """A task was seen running for the first time."""
+        age = min(age, EDGES[-1])  # what lies beyond counts at the end, as with durations: one start is not all
         self.started = age if self.started is None else self.started + (age - self.started) * 2 / MEMORY
 
     def note_end(self, end: End, *, was_seen_open: bool) -> None:

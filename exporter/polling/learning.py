@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from exporter.ledger.ledger import Learnt
 from exporter.polling.change import End
-from exporter.polling.curve import STRAIGHT, Curve
+from exporter.polling.curve import LEAST_ETA, STRAIGHT, Curve
 from exporter.polling.durations import Durations
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change
@@ -60,7 +60,7 @@ class Learning:
 
     def _eta(self, task: TaskView) -> float | None:
         default = self._default_etas.get(task.labels.group)
-        return default and (task.state.eta_seconds or default)
+        return default and max(task.state.eta_seconds or default, LEAST_ETA)
 
     def _known(self, labels: TaskLabels) -> Durations:
         kind = _kind(labels)

@@ -161,7 +161,8 @@ class Poller:
         elif change.kind is ChangeKind.FOLLOWED:
             # first polls are spread over one interval, so that many do not come at once
             interval = self._interval(task)
-            self._put(task.number, Slot(self._clock.monotonic() + self._random() * interval, interval))
+            wait = max(self._random() * interval, self._left_of_min_interval(task))
+            self._put(task.number, Slot(self._clock.monotonic() + wait, interval))
             if task.state.observed_at is not None:  # it was answered well before a restart
                 self._note_asked(task.number)
         elif change.is_query:
@@ -184,7 +185,6 @@ class Poller:
         now = self._clock.monotonic()
         due = max(now, self._not_before.get(number, now))
         if due < slot.due:
-            self._not_before[number] = due + self._cadence_of(task.labels).settings.min_interval
             self._put(number, Slot(due, slot.interval, is_hurried=True))
 
     def retime(self, number: int, *, at_once: bool) -> None:
@@ -355,6 +355,8 @@ class Poller:
     async def _ask(self, permit: Permit, turn: Turn) -> None:
         number, sent = turn.number, self._clock.monotonic()
         is_failing = number in self._failures
+        if turn.slot.is_hurried:  # from when it is sent: that may be long after it was due
+            self._not_before[number] = sent + self._cadence_of(turn.labels).settings.min_interval
         self._lag.polled(self._name, lag=sent - turn.slot.due)
         self._shares.began(is_failing=is_failing)
         self._asked.add(number)
@@ -426,6 +428,13 @@ class Poller:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))
+
+    def _left_of_min_interval(self, task: TaskView) -> float:
+        """Seconds until a task may be asked about that was answered before a restart, as far as is known of that."""
+        observed_at = task.state.observed_at
+        if observed_at is None:
+            return 0.0
+        return self._cadence_of(task.labels).settings.min_interval - max(0.0, self._clock.wall() - observed_at)
 
     def _group_of(self, number: int) -> str:
         name = self._tasks.name(number)

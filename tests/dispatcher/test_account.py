@@ -224,6 +224,18 @@ async def test_another_source_of_the_key_is_read() -> None:
         assert b.upstream.keys == [KEY, OTHER_KEY]
 
 
+async def test_what_the_old_key_had_left_is_not_shown_for_another() -> None:
+    async with bench(environ={"KEY": KEY, "OTHER": OTHER_KEY}) as b:
+        b.upstream.headers = {"X-Quota-Remaining-Credits": "0.00", "X-Org-Quota-Remaining-Credits": "7"}
+        await b.ask()
+        await b.change(replace(SETTINGS, api_key_env="OTHER"))
+        assert b.account.quota == Quota()
+        b.upstream.headers = {"X-Org-Quota-Remaining-Credits": "7"}
+        await b.clock.advance(0.1)
+        await b.ask()
+        assert b.account.quota == Quota(org_remaining_credits=7.0)
+
+
 async def test_equal_settings_change_nothing() -> None:
     async with bench() as b:
         await b.change(replace(SETTINGS))

@@ -332,6 +332,26 @@ async def test_what_is_sent_once_more_stays_below_a_tenth() -> None:
     assert asked < len(script.requests) + script.connections <= asked + asked // RETRY_BUDGET
 
 
+@pytest.mark.parametrize("has_place", [True, False])
+async def test_nothing_is_sent_once_more_without_a_place_in_the_limits(has_place: bool) -> None:
+    asked: list[float] = []
+
+    async def again(seconds: float) -> bool:
+        asked.append(seconds)
+        return has_place
+
+    script = Script(closing_at_the_second_request)
+    context = httpx.create_ssl_context()
+    async with raw_server(script) as server:
+        url = httpx.URL(server.url)
+        exchange = DirectExchange(url, timeout=5.0, max_in_flight=1, context=context, again=again)
+        assert await outcome(exchange) == (200, b"{}")
+        assert await outcome(exchange) == ((200, b"{}") if has_place else Reason.NETWORK)
+        await exchange.aclose()
+    assert 4.0 < asked[0] <= 5.0
+    assert script.connections == 1 + has_place
+
+
 async def test_a_request_is_sent_once_more_at_most() -> None:
     script = Script(lambda connection, request: None if connection or request else SHORT)
     async with raw_server(script) as server, opened("direct", server.url) as exchange:

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from exporter.dispatcher.answer import Blame, DispatcherError, Reason
 from exporter.dispatcher.gate import SUSPECT_FAILURES, SUSPECT_TASKS, Gate, Grant
+from exporter.dispatcher.holds import names_account, told_seconds
 
 KEY, MONEY, BUSY, DOWN = Reason.INVALID_API_KEY, Reason.PAYMENT, Reason.CONCURRENCY, Reason.SERVER
 TROUBLES = [
@@ -396,6 +397,49 @@ def test_a_late_retry_after_is_heard_under_suspicion() -> None:
     assert (reason(gate, now), gate.delay(now)) == (DOWN, 77.0)
 
 
+@pytest.mark.parametrize("first", [BUSY, DOWN])
+def test_a_retry_after_that_comes_when_the_hold_is_over_holds(first: Reason) -> None:
+    gate = new_gate(max_in_flight=4)
+    late = send(gate, 0.0)
+    now = 1.0 + meet(gate, failure(first, retry_after=1.0), now=1.0)
+    succeed(gate, send(gate, now), now)
+    fail(gate, late, failure(BUSY, retry_after=77.0), now + 1.0)
+    assert gate.delay(now + 1.0) == 77.0
+
+
+def test_a_retry_after_lengthens_a_graver_hold() -> None:
+    gate = new_gate()
+    late = send(gate, 0.0)
+    meet(gate, KEY, now=1.0)
+    fail(gate, late, failure(BUSY, retry_after=77.0), 2.0)
+    assert (reason(gate, 2.0), gate.delay(2.0)) == (KEY, 77.0)
+
+
+def test_a_retry_after_for_the_old_key_is_void() -> None:
+    gate = new_gate()
+    late = send(gate, 0.0)
+    gate.retry_now(1.0)
+    fail(gate, late, failure(MONEY, retry_after=77.0), 2.0)
+    assert gate.delay(2.0) == 0.0
+
+
+def test_what_is_sent_once_more_takes_a_place_in_the_rate() -> None:
+    gate = new_gate(max_in_flight=4, rate=2.0)
+    send(gate, 0.0)
+    assert gate.repeat(0.125, within=5.0) == 0.375
+    assert gate.delay(0.125) == 0.875
+    assert gate.repeat(0.125, within=0.5) is None, "there is no place in time"
+    assert gate.delay(0.125) == 0.875
+
+
+@pytest.mark.parametrize("kind", [KEY, MONEY, BUSY, DOWN])
+def test_nothing_is_sent_once_more_while_the_account_is_held_back(kind: Reason) -> None:
+    gate = new_gate()
+    send(gate, 0.0)
+    meet(gate, failure(kind, retry_after=9.0), now=1.0)
+    assert gate.repeat(2.0, within=60.0) is None
+
+
 # What the probe of a hold meets, and the reason that is in force afterwards.
 @pytest.mark.parametrize(
     ("held", "met", "then"),
@@ -535,6 +579,8 @@ class Neighbour(RuleBasedStateMachine):
         self.out: list[Grant] = []
         self.sends: list[float] = []
         self.probes: list[Grant] = []
+        self.told_until = 0.0
+        self.of_old_key: set[Grant] = set()
 
     @rule(seconds=st.floats(0, 10))
     def time_passes(self, seconds: float) -> None:
@@ -560,6 +606,7 @@ class Neighbour(RuleBasedStateMachine):
         self.gate.sent(grant, self.now, as_stream=may_stream)
         self.out.append(grant)
         self.sends.append(self.now)
+        assert self.now >= self.told_until - 1e-6
         assert grant.is_probe or not suspended
         if grant.is_probe:
             assert not [probe for probe in self.probes if probe in self.out and probe.epoch == grant.epoch]
@@ -580,11 +627,24 @@ class Neighbour(RuleBasedStateMachine):
                 error = failure(Reason(kind), retry_after=data.draw(waits), reset_after=data.draw(waits))
                 blame = self.gate.failed(grant, task, error, self.now)
                 assert blame is Blame.TASK or kind is not Reason.BAD_REQUEST
+                if names_account(error) and grant not in self.of_old_key:
+                    self.told_until = max(self.told_until, self.now + told_seconds(error))
         self.gate.give_back(grant)
 
     @rule()
     def key_changes(self) -> None:
         self.gate.retry_now(self.now)
+        self.told_until = 0.0
+        self.of_old_key = set(self.out)
+
+    @rule(within=st.floats(0, 10))
+    def meets_a_closed_connection(self, within: float) -> None:
+        wait = self.gate.repeat(self.now, within=within)
+        if wait is not None:
+            assert wait <= within
+            self.now += wait
+            self.sends.append(self.now)
+            assert self.now >= self.told_until - 1e-6
 
     @invariant()
     def limits_hold(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
-from exporter.accounting.series import Increments, Series
+from exporter.accounting.series import SUM, Increments, Series
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.ledger.ledger import Entry
@@ -228,6 +228,16 @@ def test_what_the_exporter_does_is_metered() -> None:
         "bytespike_exporter_label_values_overflowed_total label_values": 3,
         "bytespike_exporter_label_values_overflowed_total label_sets": 1,
     }
+
+
+def test_a_poll_before_its_time_is_not_late() -> None:
+    books = Books()
+    accounting = ExporterAccounting(books.meter)
+    accounting.polled("a", lag=-20.0)
+    accounting.polled("a", lag=0.5)
+    increments = Increments()
+    accounting.flush_into(increments)
+    assert sum(by for series, by in increments.items() if series.part == SUM) == 0.5
 
 
 def test_requests_that_may_come_start_at_0() -> None:

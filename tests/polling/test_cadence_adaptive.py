@@ -57,6 +57,12 @@ def test_a_start_is_waited_for_as_published(status: Status) -> None:
     assert cadence().after(task(status), now=3.0) == PublishedCadence(PollSettings()).interval(35.0)
 
 
+@pytest.mark.parametrize("eta", [5e-324, 1e-300, 1e-6, 1e12])
+@pytest.mark.parametrize("now", [-1e9, 0.0, 1.0, 1e10])
+def test_no_eta_that_an_answer_may_hold_leaves_a_task_without_its_next_poll(eta: float, now: float) -> None:
+    assert 2.0 <= cadence().after(task(eta=eta), now=now) <= 300.0
+
+
 def test_failures_double_the_published_interval() -> None:
     assert cadence().after(task(), now=3.0, failures=3) == PublishedCadence(PollSettings()).interval(35.0, failures=3)
 

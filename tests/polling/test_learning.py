@@ -66,6 +66,19 @@ def test_polls_go_where_tasks_end() -> None:
     assert steepest(learnt(*life(70.0), times=30).curve(LABELS)) == pytest.approx(2.0, abs=0.15)
 
 
+@pytest.mark.parametrize("eta", [5e-324, 1e-300, 1e-6])
+def test_an_eta_beyond_sense_spoils_nothing_for_tasks_that_are_alike(eta: float) -> None:
+    learning = learnt(*life(35.0), times=30)
+    for change in life(35.0, eta=eta):
+        learning.take(later(change, 3000.0))
+    for time in range(30):
+        for change in life(35.0):
+            learning.take(later(change, 3100.0 + 100.0 * time))
+    curve = learning.curve(LABELS)
+
+    assert curve.age(curve.reading(1.0)) == pytest.approx(1.0)
+
+
 def test_without_an_eta_the_groups_default_is_the_measure() -> None:
     assert steepest(learnt(*life(60.0, eta=None), times=30).curve(LABELS)) == pytest.approx(2.0, abs=0.15)
 

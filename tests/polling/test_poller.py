@@ -317,6 +317,19 @@ async def test_the_rate_asked_for_follows_the_tasks(rig: Rig) -> None:
     assert rig.poller.rate == 0.0
 
 
+async def test_what_was_answered_just_before_a_restart_is_left_alone_for_min_interval(rig: Rig) -> None:
+    now = rig.clock.wall()
+    known = {
+        name: replace(begin(by_id(name), now=now - 60.0), status=Status.RUNNING, observed_at=observed_at)
+        for name, observed_at in (("lately", now - 0.5), ("long ago", now - 30.0), ("by a skewed clock", now + 1e6))
+    }
+    await rig.intake.replace({"s": [by_id(name) for name in known]}, {state.ref: state for state in known.values()})
+    await rig.clock.advance(3.0)
+
+    first = dict(reversed([(name, at) for at, name in rig.account.asked]))
+    assert first == {"lately": 1.5, "long ago": 1.0, "by a skewed clock": 2.0}, "each 5 s; never twice within 2 s"
+
+
 async def test_a_hurried_task_is_asked_about_now_and_then_at_its_cadence(rig: Rig) -> None:
     rig.account.answers["t"] = [Answer(Observation(Status.RUNNING, estimated_seconds=600))]
     await rig.follow(by_id("t"))
@@ -337,6 +350,26 @@ async def test_however_often_it_is_hurried_it_is_asked_about_once_in_min_interva
         await rig.clock.advance(0.1)
 
     assert rig.account.times() == [1.0, 10.0, 12.0, 14.0]
+
+
+async def test_min_interval_counts_from_when_a_hurried_task_was_asked_about_however_late_that_was(rig: Rig) -> None:
+    running = Answer(Observation(Status.RUNNING, estimated_seconds=600))
+    rig.account.answers |= {"t": [running], "slow": [running]}
+    rig.account.max_in_flight = 1
+    await rig.follow(by_id("t"), by_id("slow"))
+    await rig.clock.advance(10.0)
+    rig.account.takes["slow"] = 5.0
+    rig.poller.hurry(rig.number("slow"))
+    await rig.clock.advance(0.1)
+    rig.poller.hurry(rig.number("t"))
+    await rig.clock.advance(4.9)
+    for _ in range(40):
+        rig.poller.hurry(rig.number("t"))
+        await rig.clock.advance(0.1)
+
+    times = rig.account.times("t")
+    assert times[1] == pytest.approx(15.0)
+    assert min(after - before for before, after in pairwise(times)) >= 2.0
 
 
 async def test_news_that_comes_during_a_request_is_asked_about_after_it(rig: Rig) -> None:
