@@ -108,6 +108,7 @@ class Poller:
         self._hurried: set[int] = set()
         self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
         self._changed = asyncio.Event()
+        self._waits_until = math.inf  # what comes to be due before is to be told to whoever waits
         self._choosing = asyncio.Lock()
         self._staffing = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
@@ -219,6 +220,7 @@ class Poller:
     def restaff(self) -> None:
         """The account's limits have changed."""
         self._staffing.set()
+        self._changed.set()
 
     async def stop(self, *, deadline: float) -> None:
         """Ask no more, end the streams, and let the queries under way come back, that many seconds at most.
@@ -266,7 +268,8 @@ class Poller:
 
     def _ready(self) -> tuple[Permit, Turn] | None:
         """What may be asked about now, where there is no need to wait for anything: the way of nearly every poll."""
-        if self._next_due() > self._clock.monotonic() or (permit := self._account.permit_at_once()) is None:
+        is_due = self._shares.is_due(now=self._clock.monotonic(), slots=self._account.max_in_flight)
+        if not is_due or (permit := self._account.permit_at_once()) is None:
             return None
         turn = self._to_ask()
         if turn is None:
@@ -278,12 +281,17 @@ class Poller:
         async with AsyncExitStack() as held:
             async with self._choosing:
                 await self._until_due()
-                permit = await held.enter_async_context(self._account.permit())
-                turn = await self._to_probe() if permit.is_probe else self._to_ask()
+                permit, turn = self._ready() or await self._permitted(held)
+                held.callback(permit.give_back)
             if turn is not None:
                 self._busy.add(worker)
                 held.callback(self._busy.discard, worker)
                 await self._use(permit, turn)
+
+    async def _permitted(self, held: AsyncExitStack) -> tuple[Permit, Turn | None]:
+        """What may be asked about as soon as the account lets a request go."""
+        permit = await held.enter_async_context(self._account.permit())
+        return permit, await self._to_probe() if permit.is_probe else self._to_ask()
 
     def _use(self, permit: Permit, turn: Turn) -> Awaitable[None]:
         """A query; in its place a stream, where the task is to have one now."""
@@ -296,13 +304,16 @@ class Poller:
 
     # ---- which task is next ----------------------------------------------------------------------------------------
 
-    def _next_due(self) -> float:
-        return self._shares.next_due(slots=self._account.max_in_flight)
-
     async def _until_due(self) -> None:
-        while (due := self._next_due()) > self._clock.monotonic():
-            self._changed.clear()
-            await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
+        while (due := self._shares.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
+            await self._until_changed(due)
+
+    async def _until_changed(self, by: float) -> None:
+        """Wait for a task that is due before, at most until then."""
+        self._waits_until = by
+        self._changed.clear()
+        await self._clock.wait(self._changed, None if by == math.inf else by - self._clock.monotonic())
+        self._waits_until = math.inf
 
     def _to_ask(self, *, is_probe: bool = False) -> Turn | None:
         """The task whose turn it is, taken out; None where none is due any more."""
@@ -327,6 +338,7 @@ class Poller:
                     return self._taken((number, slot) if slot else None)
             if wait > left:
                 break
+            self._waits_until = math.inf
             self._changed.clear()
             await self._clock.wait(self._changed, wait)
         return self._to_ask(is_probe=True)
@@ -380,7 +392,8 @@ class Poller:
         now = self._clock.monotonic()
         seconds = now - sent
         self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
-        self._changed.set()
+        if is_failing or self._waits_until == math.inf:  # another one that fails may be next, or a probe waits for this
+            self._changed.set()
         self._has_tried = True
         self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
 
@@ -438,9 +451,11 @@ class Poller:
         wanted, other = self._schedule, self._failing
         if number in self._failures:
             wanted, other = other, wanted
-        other.discard(number)
+        if other:
+            other.discard(number)
         wanted.put(number, slot)
-        self._changed.set()
+        if slot.due < self._waits_until:
+            self._changed.set()
 
     def _drop(self, number: int) -> None:
         self._schedule.discard(number)
