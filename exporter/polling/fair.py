@@ -140,12 +140,16 @@ class _Group:
 
     def next(self, now: float) -> _Lane:
         """The lane whose turn it is: tasks that were brought forward, but not twice in a row where others wait."""
+        if len(self.lanes) == 1:
+            (only,) = self.lanes.values()
+            self.was_hurried = only.octave == _HURRIED
+            return only
         hurried = self.lanes.get(_HURRIED)
-        self.was_hurried = hurried is not None and (not self.was_hurried or len(self.lanes) == 1)
+        self.was_hurried = hurried is not None and not self.was_hurried
         if hurried is not None and self.was_hurried:
             return hurried
-        others = [lane for lane in self.lanes.values() if lane is not hurried]
-        return others[0] if len(others) == 1 else max(others, key=lambda lane: lane.stretch(now))
+        others = (lane for lane in self.lanes.values() if lane is not hurried)
+        return max(others, key=lambda lane: lane.stretch(now))
 
 
 class _Late:

@@ -108,7 +108,7 @@ class Poller:
         self._hurried: set[int] = set()
         self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
         self._changed = asyncio.Event()
-        self._waits_until = math.inf  # what comes to be due before is to be told to whoever waits
+        self._told_before = -math.inf  # somebody waits, and is to be told of what comes to be due before
         self._choosing = asyncio.Lock()
         self._staffing = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
@@ -161,10 +161,11 @@ class Poller:
             self._drop(task.number)
         elif change.kind is ChangeKind.FOLLOWED:
             # first polls are spread over one interval, so that many do not come at once
-            interval = self._interval(task)
-            self._put(task.number, Slot(self._clock.monotonic() + self._random() * interval, interval))
+            cadence, now = self._cadence_of(task.labels), self._clock.monotonic()
+            interval = self._interval_by(cadence, task)
+            self._put(task.number, Slot(now + self._random() * interval, interval))
             if task.state.observed_at is not None:  # it was answered well before a restart
-                self._note_asked(task.number)
+                self._answered.note(task.number, ready_at=now + cadence.settings.min_interval)
         elif change.is_query:
             self._answered_well(task)
 
@@ -306,14 +307,15 @@ class Poller:
 
     async def _until_due(self) -> None:
         while (due := self._shares.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
-            await self._until_changed(due)
+            seconds = None if due == math.inf else due - self._clock.monotonic()
+            await self._until_changed(seconds, told_before=due)
 
-    async def _until_changed(self, by: float) -> None:
-        """Wait for a task that is due before, at most until then."""
-        self._waits_until = by
+    async def _until_changed(self, seconds: float | None, *, told_before: float = math.inf) -> None:
+        """Wait so long at most for a task that is due before that time, or for what may let another one be asked."""
+        self._told_before = told_before
         self._changed.clear()
-        await self._clock.wait(self._changed, None if by == math.inf else by - self._clock.monotonic())
-        self._waits_until = math.inf
+        await self._clock.wait(self._changed, seconds)
+        self._told_before = -math.inf
 
     def _to_ask(self, *, is_probe: bool = False) -> Turn | None:
         """The task whose turn it is, taken out; None where none is due any more."""
@@ -338,9 +340,7 @@ class Poller:
                     return self._taken((number, slot) if slot else None)
             if wait > left:
                 break
-            self._waits_until = math.inf
-            self._changed.clear()
-            await self._clock.wait(self._changed, wait)
+            await self._until_changed(wait)
         return self._to_ask(is_probe=True)
 
     def _note_asked(self, number: int) -> None:
@@ -392,7 +392,7 @@ class Poller:
         now = self._clock.monotonic()
         seconds = now - sent
         self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
-        if is_failing or self._waits_until == math.inf:  # another one that fails may be next, or a probe waits for this
+        if is_failing or self._told_before == math.inf:  # another one that fails may be next, or a probe waits for this
             self._changed.set()
         self._has_tried = True
         self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
@@ -417,7 +417,7 @@ class Poller:
 
     def _again(self, number: int) -> None:
         """Schedule a task that was asked about, unless an answer has done so or ended it; at once if it is hurried."""
-        if number in self._schedule and number not in self._hurried:
+        if number not in self._hurried and number in self._schedule:
             return  # an answer has done so
         task = self._tasks.view(number)
         if task is None or task.state.is_terminal:
@@ -454,7 +454,7 @@ class Poller:
         if other:
             other.discard(number)
         wanted.put(number, slot)
-        if slot.due < self._waits_until:
+        if slot.due < self._told_before:
             self._changed.set()
 
     def _drop(self, number: int) -> None:

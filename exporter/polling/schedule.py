@@ -63,9 +63,9 @@ class Schedule:
 
     def put(self, number: int, slot: Slot) -> None:
         """Give a task its slot, in place of any it has."""
-        if number in self._slots:
+        if not self._slots.add(number, slot):
             self.discard(number)
-        self._slots.add(number, slot)
+            self._slots.add(number, slot)
         self._rate += 1 / slot.interval
         at = _tick(slot.due)
         if at < self._horizon:

@@ -54,16 +54,19 @@ class Slots:
             return None
         return Slot(page.numbers[at], page.numbers[at + 1], number in self._hurried)
 
-    def add(self, number: int, slot: Slot) -> None:
-        """Give a task its slot, which has none."""
+    def add(self, number: int, slot: Slot) -> bool:
+        """Give a task its slot, if it has none, and tell whether it had none."""
         page, at = self._pages.get(number // PAGE), number % PAGE * 2
         if page is None:
             page = self._pages[number // PAGE] = _Page(array("d", bytes(PAGE * 16)))
+        elif page.numbers[at + 1]:
+            return False
         page.numbers[at], page.numbers[at + 1] = slot.due, slot.interval
         page.tasks += 1
         self.tasks += 1
         if slot.is_hurried:
             self._hurried.add(number)
+        return True
 
     def pop(self, number: int, *, due: float | None = None) -> Slot | None:
         """Take a task's slot away; return it, if it had one: with ``due``, if it was due then."""
