@@ -256,7 +256,8 @@ class Poller:
                 await self._clock.sleep(1.0)
 
     async def _ask_next(self, worker: asyncio.Task[None]) -> None:
-        if (ready := self._ready()) is None:
+        ready = self._ready() or await self._ready_when_due()
+        if ready is None:
             await self._wait_and_ask(worker)
             return
         permit, turn = ready
@@ -272,27 +273,30 @@ class Poller:
         is_due = self._shares.is_due(now=self._clock.monotonic(), slots=self._account.max_in_flight)
         if not is_due or (permit := self._account.permit_at_once()) is None:
             return None
-        turn = self._to_ask()
-        if turn is None:
-            permit.give_back()
-            return None
-        return permit, turn
+        turn = None
+        try:
+            turn = self._to_ask()
+        finally:
+            if turn is None:
+                permit.give_back()
+        return (permit, turn) if turn else None
+
+    async def _ready_when_due(self) -> tuple[Permit, Turn] | None:
+        """The same as soon as a task is due: the way of nearly every other poll."""
+        async with self._choosing:
+            await self._until_due()
+            return self._ready()
 
     async def _wait_and_ask(self, worker: asyncio.Task[None]) -> None:
         async with AsyncExitStack() as held:
             async with self._choosing:
                 await self._until_due()
-                permit, turn = self._ready() or await self._permitted(held)
-                held.callback(permit.give_back)
+                permit = await held.enter_async_context(self._account.permit())
+                turn = await self._to_probe() if permit.is_probe else self._to_ask()
             if turn is not None:
                 self._busy.add(worker)
                 held.callback(self._busy.discard, worker)
                 await self._use(permit, turn)
-
-    async def _permitted(self, held: AsyncExitStack) -> tuple[Permit, Turn | None]:
-        """What may be asked about as soon as the account lets a request go."""
-        permit = await held.enter_async_context(self._account.permit())
-        return permit, await self._to_probe() if permit.is_probe else self._to_ask()
 
     def _use(self, permit: Permit, turn: Turn) -> Awaitable[None]:
         """A query; in its place a stream, where the task is to have one now."""

@@ -278,6 +278,17 @@ async def test_the_loop_outlives_a_fault_in_itself(rig: Rig) -> None:
     assert rig.events() == ["poller_fault"]
 
 
+async def test_a_fault_while_the_next_task_is_chosen_costs_no_slot(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(number: int) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(rig.tracker, "name", faulty)
+    await rig.follow(by_id("t"))
+    await rig.clock.advance(1.5)
+
+    assert (rig.events(), rig.account.taken) == (["poller_fault"], 0)
+
+
 async def test_whoever_waits_for_the_next_task_is_not_woken_for_one_that_is_due_later(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
