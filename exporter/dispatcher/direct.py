@@ -8,7 +8,8 @@ import asyncio
 import math
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 import httpx
 
@@ -50,8 +51,8 @@ class DirectExchange(httpx.AsyncBaseTransport):
         self._wake_at = math.inf
         self._head: tuple[str, Mapping[str, str], bytes] = ("", {}, b"")
 
-    async def post(self, path: str, *, body: bytes, headers: Mapping[str, str]) -> Response:
-        return await self._exchange(b"%b%d\r\n\r\n%b" % (self._head_of(path, headers), len(body), body))
+    def post(self, path: str, *, body: bytes, headers: Mapping[str, str]) -> Coroutine[Any, Any, Response]:
+        return self._exchange(b"%b%d\r\n\r\n%b" % (self._head_of(path, headers), len(body), body))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """For httpx: a request with a body of known length, or none, to the same server."""
@@ -75,20 +76,24 @@ class DirectExchange(httpx.AsyncBaseTransport):
     async def _exchange(self, request: bytes) -> Response:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        await self._slot(deadline)
+        if self._slots.locked():
+            await self._slot(deadline)
+        else:
+            await self._slots.acquire()  # at once
         try:
-            if (rested := self._rested(loop.time())) is not None:
+            if (rested := self._rested(loop)) is not None:
                 try:
-                    return await self._over(rested, request, deadline)
+                    return await self._over(rested, request, deadline, loop)
                 except UnansweredError:
                     if not self._may_retry() or not await self._again(deadline - loop.time()):
                         raise
-            return await self._over(await self._opened(deadline), request, deadline)
+            return await self._over(await self._opened(deadline), request, deadline, loop)
         finally:
             self._slots.release()
 
-    async def _over(self, connection: HttpConnection, request: bytes, deadline: float) -> Response:
-        loop = asyncio.get_running_loop()
+    async def _over(
+        self, connection: HttpConnection, request: bytes, deadline: float, loop: asyncio.AbstractEventLoop
+    ) -> Response:
         answer: asyncio.Future[Response] = loop.create_future()
         connection.deadline = deadline
         self._busy.add(connection)
@@ -113,9 +118,6 @@ class DirectExchange(httpx.AsyncBaseTransport):
         return True
 
     async def _slot(self, deadline: float) -> None:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
         try:
             async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()
@@ -124,10 +126,13 @@ class DirectExchange(httpx.AsyncBaseTransport):
 
     # ---- connections -----------------------------------------------------------------------------------------------
 
-    def _rested(self, now: float) -> HttpConnection | None:
+    def _rested(self, loop: asyncio.AbstractEventLoop) -> HttpConnection | None:
+        if not self._idle:
+            return None
+        now = loop.time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_reusable and now - connection.opened_at < MAX_AGE:
+            if connection.is_open and now - connection.opened_at < MAX_AGE:
                 return connection
             connection.abort()
         return None

@@ -4,7 +4,7 @@ Two stand behind it. ``stock`` is httpx as it comes: it does whatever an environ
 one thing that is done all day, a small POST to one server, at a fraction of the cost. Both name each fault alike.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -69,6 +69,10 @@ class Headers(Mapping[str, str]):
         value = self._values.get(name.lower())
         return default if value is None else value.decode("latin-1")
 
+    def looked_up(self, names: Sequence[str]) -> list[bytes | None]:
+        """The values of several names, which are in lower case, as they came: what is asked of every response."""
+        return [self._values.get(name) for name in names]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
@@ -86,9 +90,8 @@ def standing_headers() -> dict[str, str]:
     }
 
 
-def announces_too_much(headers: Mapping[str, str]) -> bool:
-    """Whether ``Content-Length`` is beyond what is read."""
-    announced = headers.get("Content-Length", "")
+def is_too_much(announced: str) -> bool:
+    """Whether a ``Content-Length`` is beyond what is read."""
     return announced.isdecimal() and (len(announced) > 12 or int(announced) > BODY_LIMIT)
 
 

@@ -45,6 +45,11 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport.write(request)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it still stands: of one that was reusable and rested since, nothing else need be asked."""
+        return not self._transport.is_closing()
+
+    @property
     def is_reusable(self) -> bool:
         """Whether another request may follow: the last was sent whole, its answer came whole, and nothing behind it."""
         return (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from exporter.dispatcher.answer import Quota
+from exporter.dispatcher.exchange import Headers
 from exporter.dispatcher.wire import numeral
 
 _DATE_LIMIT = 64
@@ -29,20 +30,28 @@ _MONEY = (
 """In the order of a quota's fields."""
 
 
+_MONEY_IN_LOWER_CASE = tuple(name.lower() for name in _MONEY)
+
+
 class QuotaReader:
     """Reads the money headers of one response after another; most say what the last one said."""
 
     def __init__(self) -> None:
-        self._texts: list[str] = []
+        self._seen: list[bytes | None] = []
         self._quota = Quota()
 
     def read(self, headers: Mapping[str, str]) -> Quota:
         """What is present and holds a finite number. It may be negative: overspent is not nothing."""
-        texts = [headers.get(name, "") for name in _MONEY]
-        if texts != self._texts:
-            self._quota = Quota(*map(numeral, texts))
-            self._texts = texts
+        if not isinstance(headers, Headers):
+            return _quota(headers)
+        seen = headers.looked_up(_MONEY_IN_LOWER_CASE)
+        if seen != self._seen:
+            self._quota, self._seen = _quota(headers), seen
         return self._quota
+
+
+def _quota(headers: Mapping[str, str]) -> Quota:
+    return Quota(*(numeral(headers.get(name, "")) for name in _MONEY))
 
 
 def read_waits(headers: Mapping[str, str], *, now: float) -> Waits:

@@ -6,7 +6,7 @@ What is wrong with an answer is said as httpx would say it, so that one table na
 import httptools
 import httpx
 
-from exporter.dispatcher.exchange import Headers, Response, announces_too_much, too_large
+from exporter.dispatcher.exchange import Headers, Response, is_too_much, too_large
 from exporter.dispatcher.faults import CUT_SHORT
 from exporter.dispatcher.payload import BODY_LIMIT
 
@@ -88,15 +88,15 @@ class ResponseReader:
             return
         self._status = status
         headers = self._named = Headers(self._headers)
-        framing = headers.get("Transfer-Encoding", "").lower()
+        framing, announced = headers.get("Transfer-Encoding", "").lower(), headers.get("Content-Length")
         if framing not in ("", "chunked") or not self._parser.get_http_version().startswith("1."):
             self._blame(httpx.RemoteProtocolError("not HTTP/1 as it was asked for"))
         elif 300 <= status < 400:  # left unread
             self._respond(b"")
-        elif announces_too_much(headers):
+        elif announced is None:
+            self._ends_with_connection = not framing
+        elif is_too_much(announced):
             self._leave_too_large()
-        else:
-            self._ends_with_connection = not framing and "Content-Length" not in headers
 
     def on_body(self, data: bytes) -> None:
         if self.response is not None or self.fault is not None:  # left unread

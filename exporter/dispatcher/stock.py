@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from exporter.dispatcher.answer import DispatcherError
-from exporter.dispatcher.exchange import KEEPALIVE, Response, announces_too_much, standing_headers, too_large
+from exporter.dispatcher.exchange import KEEPALIVE, Response, is_too_much, standing_headers, too_large
 from exporter.dispatcher.faults import named_faults
 from exporter.dispatcher.payload import BODY_LIMIT
 
@@ -113,7 +113,7 @@ async def _body(response: httpx.Response) -> bytes:
 
 
 async def _bounded(response: httpx.Response) -> bytes:
-    if announces_too_much(response.headers):
+    if is_too_much(response.headers.get("Content-Length", "")):
         raise too_large(response.status_code)
     if response.is_stream_consumed:  # a transport may hand over what it holds already, as httpx.MockTransport does
         return response.content

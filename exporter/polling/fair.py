@@ -40,14 +40,14 @@ class FairSchedule:
         self._late = _Late()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._late)
+        return len(self._waiting) + self._late.size
 
     def __contains__(self, number: int) -> bool:
         return number in self._waiting or number in self._late
 
     def __iter__(self) -> Iterator[int]:
         """The tasks in the order in which they are due."""
-        return iter(self._waiting) if not self._late else merge(self._waiting, *self._late.lanes(), key=self._due)
+        return iter(self._waiting) if not self._late.size else merge(self._waiting, *self._late.lanes(), key=self._due)
 
     @property
     def rate(self) -> float:
@@ -60,7 +60,7 @@ class FairSchedule:
 
     def put(self, number: int, slot: Slot) -> None:
         """Give a task its slot, in place of any it has."""
-        if self._late:
+        if self._late.size:
             self._late.discard(number)
         self._waiting.put(number, slot)
 
@@ -70,18 +70,26 @@ class FairSchedule:
 
     def pop(self, *, now: float) -> tuple[int, Slot] | None:
         """The task whose turn it is, taken out; None where none is due."""
-        if not self._late and now - self._waiting.next_due() <= IN_TIME:
-            return self._waiting.pop(now=now)
+        if not self._late.size:
+            found = self._waiting.pop(now=now)
+            if found is None or now - found[1].due <= IN_TIME:
+                return found
+            self._waiting.put(*found)  # from now on it is one of those that are late
         self._sort(now)
         return self._late.pop(now)
 
+    def is_due(self, *, now: float) -> bool:
+        """Whether any task is due."""
+        return self._late.size > 0 or self._waiting.next_due() <= now
+
     def next_due(self) -> float:
         """When the next task is due, or which has been due the longest; infinity where none is scheduled."""
-        return min(self._waiting.next_due(), self._late.oldest())
+        waiting = self._waiting.next_due()
+        return min(waiting, self._late.oldest()) if self._late.size else waiting
 
     def due(self, *, now: float) -> int:
         """How many tasks are due."""
-        return self._waiting.due(now=now) + len(self._late)
+        return self._waiting.due(now=now) + self._late.size
 
     def _due(self, number: int) -> float:
         slot = self.slot(number)
@@ -114,17 +122,14 @@ class _Lane:
 class _Group:
     """The late tasks of one group. ``tag`` is how far it has been served, by the virtual clock of all groups."""
 
-    __slots__ = ("is_listed", "lanes", "tag", "was_hurried")
+    __slots__ = ("is_listed", "lanes", "rate", "tag", "was_hurried")
 
     def __init__(self, tag: float) -> None:
         self.tag = tag
+        self.rate = 0.0
         self.lanes: dict[int, _Lane] = {}
         self.is_listed = False
         self.was_hurried = False
-
-    @property
-    def rate(self) -> float:
-        return sum(lane.tasks.rate for lane in self.lanes.values())
 
     def lane(self, slot: Slot) -> _Lane:
         octave = _HURRIED if slot.is_hurried else math.frexp(slot.interval)[1]
@@ -135,8 +140,12 @@ class _Group:
 
     def next(self, now: float) -> _Lane:
         """The lane whose turn it is: tasks that were brought forward, but not twice in a row where others wait."""
+        if len(self.lanes) == 1:
+            (only,) = self.lanes.values()
+            self.was_hurried = only.octave == _HURRIED
+            return only
         hurried = self.lanes.get(_HURRIED)
-        self.was_hurried = hurried is not None and (not self.was_hurried or len(self.lanes) == 1)
+        self.was_hurried = hurried is not None and not self.was_hurried
         if hurried is not None and self.was_hurried:
             return hurried
         others = (lane for lane in self.lanes.values() if lane is not hurried)
@@ -151,13 +160,11 @@ class _Late:
         self._lane_of: Places[_Lane] = Places()
         self._turns: list[tuple[float, int, _Group]] = []  # a heap of the groups with tasks
         self._arrivals = count()
-        self._size = 0
+        self.size = 0
+        """How many tasks are late."""
         self._rate = 0.0
         self._clock = 0.0  # the tag of the group that was served last
         self._oldest: float | None = None  # None: to be looked for
-
-    def __len__(self) -> int:
-        return self._size
 
     def __contains__(self, number: int) -> bool:
         return self._lane_of.get(number) is not None
@@ -175,7 +182,7 @@ class _Late:
 
     def oldest(self) -> float:
         """When the task that has been late the longest was due; infinity where none is late."""
-        if not self._size:
+        if not self.size:
             return math.inf
         if self._oldest is None:  # seldom: the lane that it was in is one of many, or there are few to look at
             self._oldest = min(lane.next_due() for lane in self.lanes())
@@ -188,8 +195,9 @@ class _Late:
         lane = found.lane(slot)
         lane.tasks.put(number, slot)
         self._lane_of.put(number, lane)
-        self._size += 1
+        self.size += 1
         self._rate += 1 / slot.interval
+        found.rate += 1 / slot.interval
         if self._oldest is not None:
             self._oldest = min(self._oldest, slot.due)
         self._list(found)
@@ -220,7 +228,7 @@ class _Late:
 
     def _weight(self, group: _Group) -> float:
         """What part of the budget a group should have; all of them together have 2."""
-        return group.rate / self.rate + 1 / (len(self._turns) + 1)
+        return group.rate / self._rate + 1 / (len(self._turns) + 1)
 
     def _list(self, group: _Group) -> None:
         if not group.is_listed:
@@ -230,13 +238,15 @@ class _Late:
 
     def _removed(self, number: int, slot: Slot, lane: _Lane) -> None:
         self._lane_of.pop(number)
-        self._size -= 1
+        self.size -= 1
         self._rate -= 1 / slot.interval
+        group = lane.group
         if not lane.tasks:
-            del lane.group.lanes[lane.octave]
+            del group.lanes[lane.octave]
+        group.rate = group.rate - 1 / slot.interval if group.lanes else 0.0
         if self._oldest is not None and slot.due <= self._oldest:
             self._oldest = None
-        if not self._size:
+        if not self.size:
             self._groups.clear()
             self._turns.clear()
             self._clock = self._rate = 0.0

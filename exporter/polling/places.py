@@ -2,10 +2,19 @@
 
 from typing import Generic, TypeVar
 
+import msgspec
+
 PAGE = 64
 """Numbers that follow each other share a page: tasks come and go about in the order of their numbers."""
 
 Place = TypeVar("Place")
+
+
+class _Page(msgspec.Struct, Generic[Place], eq=False):
+    """Where numbers that follow each other are, and how many of them are anywhere."""
+
+    places: list[Place | None]
+    taken: int = 0
 
 
 class Places(Generic[Place]):
@@ -15,26 +24,28 @@ class Places(Generic[Place]):
     """
 
     def __init__(self) -> None:
-        self._pages: dict[int, list[Place | None]] = {}
+        self._pages: dict[int, _Page[Place]] = {}
 
     def get(self, number: int) -> Place | None:
         """Where a number is, if it is anywhere."""
         page = self._pages.get(number // PAGE)
-        return page[number % PAGE] if page else None
+        return page.places[number % PAGE] if page else None
 
     def put(self, number: int, place: Place) -> None:
         """A number is there, and nowhere else."""
         page = self._pages.get(number // PAGE)
         if page is None:
-            page = self._pages[number // PAGE] = [None] * PAGE
-        page[number % PAGE] = place
+            page = self._pages[number // PAGE] = _Page([None] * PAGE)
+        page.taken += page.places[number % PAGE] is None
+        page.places[number % PAGE] = place
 
     def pop(self, number: int) -> Place | None:
         """Where a number was, until now."""
         page = self._pages.get(number // PAGE)
         if page is None:
             return None
-        place, page[number % PAGE] = page[number % PAGE], None
-        if place is not None and page.count(None) == PAGE:
+        place, page.places[number % PAGE] = page.places[number % PAGE], None
+        page.taken -= place is not None
+        if not page.taken:
             del self._pages[number // PAGE]
         return place

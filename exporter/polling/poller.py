@@ -108,6 +108,7 @@ class Poller:
         self._hurried: set[int] = set()
         self._not_before: dict[int, float] = {}  # until when a hurried task may not be hurried again
         self._changed = asyncio.Event()
+        self._told_before = -math.inf  # somebody waits, and is to be told of what comes to be due before
         self._choosing = asyncio.Lock()
         self._staffing = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
@@ -160,11 +161,12 @@ class Poller:
             self._drop(task.number)
         elif change.kind is ChangeKind.FOLLOWED:
             # first polls are spread over one interval, so that many do not come at once
-            interval = self._interval(task)
+            cadence, now = self._cadence_of(task.labels), self._clock.monotonic()
+            interval = self._interval_by(cadence, task)
             wait = max(self._random() * interval, self._left_of_min_interval(task))
-            self._put(task.number, Slot(self._clock.monotonic() + wait, interval))
+            self._put(task.number, Slot(now + wait, interval))
             if task.state.observed_at is not None:  # it was answered well before a restart
-                self._note_asked(task.number)
+                self._answered.note(task.number, ready_at=now + cadence.settings.min_interval)
         elif change.is_query:
             self._answered_well(task)
 
@@ -219,6 +221,7 @@ class Poller:
     def restaff(self) -> None:
         """The account's limits have changed."""
         self._staffing.set()
+        self._changed.set()
 
     async def stop(self, *, deadline: float) -> None:
         """Ask no more, end the streams, and let the queries under way come back, that many seconds at most.
@@ -253,7 +256,8 @@ class Poller:
                 await self._clock.sleep(1.0)
 
     async def _ask_next(self, worker: asyncio.Task[None]) -> None:
-        if (ready := self._ready()) is None:
+        ready = self._ready() or await self._ready_when_due()
+        if ready is None:
             await self._wait_and_ask(worker)
             return
         permit, turn = ready
@@ -266,13 +270,22 @@ class Poller:
 
     def _ready(self) -> tuple[Permit, Turn] | None:
         """What may be asked about now, where there is no need to wait for anything: the way of nearly every poll."""
-        if self._next_due() > self._clock.monotonic() or (permit := self._account.permit_at_once()) is None:
+        is_due = self._shares.is_due(now=self._clock.monotonic(), slots=self._account.max_in_flight)
+        if not is_due or (permit := self._account.permit_at_once()) is None:
             return None
-        turn = self._to_ask()
-        if turn is None:
-            permit.give_back()
-            return None
-        return permit, turn
+        turn = None
+        try:
+            turn = self._to_ask()
+        finally:
+            if turn is None:
+                permit.give_back()
+        return (permit, turn) if turn else None
+
+    async def _ready_when_due(self) -> tuple[Permit, Turn] | None:
+        """The same as soon as a task is due: the way of nearly every other poll."""
+        async with self._choosing:
+            await self._until_due()
+            return self._ready()
 
     async def _wait_and_ask(self, worker: asyncio.Task[None]) -> None:
         async with AsyncExitStack() as held:
@@ -296,13 +309,17 @@ class Poller:
 
     # ---- which task is next ----------------------------------------------------------------------------------------
 
-    def _next_due(self) -> float:
-        return self._shares.next_due(slots=self._account.max_in_flight)
-
     async def _until_due(self) -> None:
-        while (due := self._next_due()) > self._clock.monotonic():
-            self._changed.clear()
-            await self._clock.wait(self._changed, None if due == math.inf else due - self._clock.monotonic())
+        while (due := self._shares.next_due(slots=self._account.max_in_flight)) > self._clock.monotonic():
+            seconds = None if due == math.inf else due - self._clock.monotonic()
+            await self._until_changed(seconds, told_before=due)
+
+    async def _until_changed(self, seconds: float | None, *, told_before: float = math.inf) -> None:
+        """Wait so long at most for a task that is due before that time, or for what may let another one be asked."""
+        self._told_before = told_before
+        self._changed.clear()
+        await self._clock.wait(self._changed, seconds)
+        self._told_before = -math.inf
 
     def _to_ask(self, *, is_probe: bool = False) -> Turn | None:
         """The task whose turn it is, taken out; None where none is due any more."""
@@ -327,8 +344,7 @@ class Poller:
                     return self._taken((number, slot) if slot else None)
             if wait > left:
                 break
-            self._changed.clear()
-            await self._clock.wait(self._changed, wait)
+            await self._until_changed(wait)
         return self._to_ask(is_probe=True)
 
     def _note_asked(self, number: int) -> None:
@@ -382,7 +398,8 @@ class Poller:
         now = self._clock.monotonic()
         seconds = now - sent
         self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
-        self._changed.set()
+        if is_failing or self._told_before == math.inf:  # another one that fails may be next, or a probe waits for this
+            self._changed.set()
         self._has_tried = True
         self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
 
@@ -406,7 +423,7 @@ class Poller:
 
     def _again(self, number: int) -> None:
         """Schedule a task that was asked about, unless an answer has done so or ended it; at once if it is hurried."""
-        if number in self._schedule and number not in self._hurried:
+        if number not in self._hurried and number in self._schedule:
             return  # an answer has done so
         task = self._tasks.view(number)
         if task is None or task.state.is_terminal:
@@ -447,9 +464,11 @@ class Poller:
         wanted, other = self._schedule, self._failing
         if number in self._failures:
             wanted, other = other, wanted
-        other.discard(number)
+        if other:
+            other.discard(number)
         wanted.put(number, slot)
-        self._changed.set()
+        if slot.due < self._told_before:
+            self._changed.set()
 
     def _drop(self, number: int) -> None:
         self._schedule.discard(number)

@@ -41,7 +41,7 @@ class Schedule:
         self._rate = 0.0
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return self._slots.tasks
 
     def __contains__(self, number: int) -> bool:
         return number in self._slots
@@ -63,9 +63,9 @@ class Schedule:
 
     def put(self, number: int, slot: Slot) -> None:
         """Give a task its slot, in place of any it has."""
-        if number in self._slots:
+        if not self._slots.add(number, slot):
             self.discard(number)
-        self._slots.add(number, slot)
+            self._slots.add(number, slot)
         self._rate += 1 / slot.interval
         at = _tick(slot.due)
         if at < self._horizon:
@@ -82,11 +82,11 @@ class Schedule:
         slot = self._slots.pop(number)
         if slot is None:
             return None
-        self._rate = self._rate - 1 / slot.interval if self._slots else 0.0
+        self._rate = self._rate - 1 / slot.interval if self._slots.tasks else 0.0
         self._is_first_known = False
         at = _tick(slot.due)
         if at < self._horizon:
-            if len(self._near) > 2 * len(self._slots) + SPARE:
+            if len(self._near) > 2 * self._slots.tasks + SPARE:
                 self._near = sorted(self._standing())
         else:
             self._leave(at, self._later[at])
@@ -94,11 +94,23 @@ class Schedule:
 
     def pop(self, *, now: float) -> tuple[int, Slot] | None:
         """The task that has been due the longest, taken out; None where none is due."""
-        if self.next_due() > now:
-            return None
-        _, number = heappop(self._near)
-        slot = self.discard(number)
-        return (number, slot) if slot else None
+        while self._near or self._later:
+            if not self._near:
+                self._come_near()
+            elif self._near[0][0] > now:
+                return None
+            else:
+                due, number = heappop(self._near)
+                self._is_first_known = False
+                slot = self._slots.pop(number, due=due)
+                if slot is not None:  # it has not gone elsewhere
+                    self._rate = self._rate - 1 / slot.interval if self._slots.tasks else 0.0
+                    return number, slot
+        return None
+
+    def is_due(self, *, now: float) -> bool:
+        """Whether any task is due."""
+        return self.next_due() <= now
 
     def next_due(self) -> float:
         """When the next task is due; infinity where none is scheduled."""

@@ -16,6 +16,8 @@ FAILING_SHARE = 4
 class Due(Protocol):
     """A schedule, as far as turns depend on it."""
 
+    def __len__(self) -> int: ...
+    def is_due(self, *, now: float) -> bool: ...
     def next_due(self) -> float: ...
     def pop(self, *, now: float) -> tuple[int, Slot] | None: ...
 
@@ -34,13 +36,18 @@ class Shares:
         """When a task may be asked about next, as far as is known; infinity where none is scheduled."""
         return min(self._well.next_due(), self._failing_due(slots))
 
+    def is_due(self, *, now: float, slots: int) -> bool:
+        """Whether a task may be asked about now."""
+        return self._well.is_due(now=now) or (bool(self._failing) and self._failing_due(slots) <= now)
+
     def pop(self, *, now: float, slots: int, is_probe: bool = False) -> tuple[int, Slot] | None:
         """The task whose turn it is, taken out; None where none is due. A probe prefers one that is well."""
-        well_due, failing_due = self._well.next_due(), self._failing_due(slots)
-        is_turn_of_failing = not is_probe and self._well_in_a_row >= FAILING_SHARE - 1
-        if well_due <= now and (well_due <= failing_due or not is_turn_of_failing):
+        if not self._failing or (failing_due := self._failing_due(slots)) > now:
             return self._well.pop(now=now)
-        return self._failing.pop(now=now) if failing_due <= now else None
+        is_turn_of_failing = not is_probe and self._well_in_a_row >= FAILING_SHARE - 1
+        if is_turn_of_failing and failing_due < self._well.next_due():
+            return self._failing.pop(now=now)
+        return self._well.pop(now=now) or self._failing.pop(now=now)
 
     def began(self, *, is_failing: bool) -> None:
         """A request for such a task goes out."""

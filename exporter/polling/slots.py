@@ -33,12 +33,10 @@ class Slots:
     """At most one for each task, by its number."""
 
     def __init__(self) -> None:
+        self.tasks = 0
+        """How many have one."""
         self._pages: dict[int, _Page] = {}
         self._hurried: set[int] = set()
-        self._tasks = 0
-
-    def __len__(self) -> int:
-        return self._tasks
 
     def __contains__(self, number: int) -> bool:
         page = self._pages.get(number // PAGE)
@@ -56,28 +54,32 @@ class Slots:
             return None
         return Slot(page.numbers[at], page.numbers[at + 1], number in self._hurried)
 
-    def add(self, number: int, slot: Slot) -> None:
-        """Give a task its slot, which has none."""
+    def add(self, number: int, slot: Slot) -> bool:
+        """Give a task its slot, if it has none, and tell whether it had none."""
         page, at = self._pages.get(number // PAGE), number % PAGE * 2
         if page is None:
             page = self._pages[number // PAGE] = _Page(array("d", bytes(PAGE * 16)))
+        elif page.numbers[at + 1]:
+            return False
         page.numbers[at], page.numbers[at + 1] = slot.due, slot.interval
         page.tasks += 1
-        self._tasks += 1
+        self.tasks += 1
         if slot.is_hurried:
             self._hurried.add(number)
+        return True
 
-    def pop(self, number: int) -> Slot | None:
-        """Take a task's slot away; return it, if it had one."""
+    def pop(self, number: int, *, due: float | None = None) -> Slot | None:
+        """Take a task's slot away; return it, if it had one: with ``due``, if it was due then."""
         page, at = self._pages.get(number // PAGE), number % PAGE * 2
-        if page is None or not (interval := page.numbers[at + 1]):
+        if page is None or not (interval := page.numbers[at + 1]) or (due is not None and page.numbers[at] != due):
             return None
-        slot = Slot(page.numbers[at], interval, number in self._hurried)
+        is_hurried = number in self._hurried
+        if is_hurried:
+            self._hurried.remove(number)
+        slot = Slot(page.numbers[at], interval, is_hurried)
         page.numbers[at + 1] = 0.0
         page.tasks -= 1
-        self._tasks -= 1
+        self.tasks -= 1
         if not page.tasks:
             del self._pages[number // PAGE]
-        if slot.is_hurried:
-            self._hurried.remove(number)
         return slot

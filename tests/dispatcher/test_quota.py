@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
@@ -6,43 +7,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.dispatcher.answer import Quota
+from exporter.dispatcher.exchange import Headers
 from exporter.dispatcher.quota import QuotaReader, Waits, merged, read_waits
 
 DATE = "Mon, 25 May 2026 13:59:00 GMT"
 AT = 1_779_717_540.0  # DATE as Unix seconds
 
+Sent = list[tuple[str, str]]
+Made = Callable[[Sent], Mapping[str, str]]
 
-def test_the_documented_headers_are_read() -> None:
-    headers = httpx.Headers(
-        {
-            "X-RateLimit-Limit": "50.00",
-            "X-RateLimit-Remaining": "42.18",
-            "X-RateLimit-Reset": "1716705600",
-            "X-Quota-Remaining-Credits": "192.40",
-            "X-Org-Quota-Remaining-Credits": "8420.65",
-        }
-    )
-    assert QuotaReader().read(headers) == Quota(192.40, 8420.65, 50.0, 42.18, 1716705600.0)
+
+def ours(sent: Sent) -> Headers:
+    return Headers([(name.encode(), value.encode()) for name, value in sent])
+
+
+@pytest.fixture(params=[httpx.Headers, ours], ids=["httpx", "ours"])
+def headers(request: pytest.FixtureRequest) -> Made:
+    """Makes the headers of a response as each of the two makes them that speak HTTP."""
+    made: Made = request.param
+    return made
+
+
+def test_the_documented_headers_are_read(headers: Made) -> None:
+    sent = [
+        ("X-RateLimit-Limit", "50.00"),
+        ("X-RateLimit-Remaining", "42.18"),
+        ("X-RateLimit-Reset", "1716705600"),
+        ("X-Quota-Remaining-Credits", "192.40"),
+        ("X-Org-Quota-Remaining-Credits", "8420.65"),
+    ]
+    assert QuotaReader().read(headers(sent)) == Quota(192.40, 8420.65, 50.0, 42.18, 1716705600.0)
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [("0.00", 0.0), ("-1.5", -1.5), ("", None), ("unlimited", None), ("nan", None), ("inf", None), ("1, 2", None)],
 )
-def test_only_a_finite_number_is_a_quota(text: str, value: float | None) -> None:
-    assert QuotaReader().read(httpx.Headers({"X-Quota-Remaining-Credits": text})).remaining_credits == value
+def test_only_a_finite_number_is_a_quota(headers: Made, text: str, value: float | None) -> None:
+    assert QuotaReader().read(headers([("X-Quota-Remaining-Credits", text)])).remaining_credits == value
 
 
-def test_each_answer_is_read_for_itself() -> None:
+def test_each_answer_is_read_for_itself(headers: Made) -> None:
     reader = QuotaReader()
-    said = [{"X-RateLimit-Limit": "1"}, {"X-RateLimit-Limit": "1"}, {"X-RateLimit-Limit": "2"}, {}]
-    read = [reader.read(httpx.Headers(headers)) for headers in said]
+    said = [[("X-RateLimit-Limit", text)] for text in ("1", "1", "2")]
+    read = [reader.read(headers(sent)) for sent in (*said, [])]
     assert [quota.rate_limit_usd for quota in read] == [1.0, 1.0, 2.0, None]
 
 
-def test_a_header_sent_twice_is_not_a_number() -> None:
-    headers = httpx.Headers([("X-RateLimit-Limit", "1"), ("X-RateLimit-Limit", "2")])
-    assert QuotaReader().read(headers) == Quota()
+def test_a_header_sent_twice_is_not_a_number(headers: Made) -> None:
+    sent = [("X-RateLimit-Limit", "1"), ("X-RateLimit-Limit", "2")]
+    assert QuotaReader().read(headers(sent)) == Quota()
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_whatever_is_late_each_task_is_there_once(steps: list[tuple[str, int, fl
         assert all((fair.slot(one), one in fair) == (model.get(one), one in model) for one in range(0, 301, 60))
         assert fair.next_due() == min((slot.due for slot in model.values()), default=math.inf)
         assert fair.due(now=now) == sum(slot.due <= now for slot in model.values())
+        assert fair.is_due(now=now) == any(slot.due <= now for slot in model.values())
         assert math.isclose(fair.rate, sum(1 / slot.interval for slot in model.values()), abs_tol=1e-9)
 
 

@@ -1,6 +1,9 @@
 """The loop, on a clock that a test moves, before an account whose answers a test gives."""
 
+import asyncio
+from collections.abc import Coroutine
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -273,6 +276,39 @@ async def test_the_loop_outlives_a_fault_in_itself(rig: Rig) -> None:
 
     assert rig.account.times() == [1.0], "another worker takes over at once"
     assert rig.events() == ["poller_fault"]
+
+
+async def test_a_fault_while_the_next_task_is_chosen_costs_no_slot(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(number: int) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(rig.tracker, "name", faulty)
+    await rig.follow(by_id("t"))
+    await rig.clock.advance(1.5)
+
+    assert (rig.events(), rig.account.taken) == (["poller_fault"], 0)
+
+
+async def test_whoever_waits_for_the_next_task_is_not_woken_for_one_that_is_due_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, wait = list[float | None](), rig.clock.wait
+
+    def counted(event: asyncio.Event, seconds: float | None) -> Coroutine[Any, Any, bool]:
+        waits.append(seconds)
+        return wait(event, seconds)
+
+    rig.account.takes_usually = 0.5
+    await rig.follow(by_id("t1"))
+    await rig.clock.advance(1.2)  # it is being asked about
+    await rig.follow(by_id("t1"), by_id("t2"))
+    await rig.clock.settle()  # the other worker waits for what is due at 2.2
+    monkeypatch.setattr(rig.clock, "wait", counted)
+    await rig.clock.advance(0.8)  # and the first task is due again at 6.5
+
+    assert (waits, rig.account.times()) == ([], [1.0])
+    await rig.clock.advance(5.0)
+    assert rig.account.times() == [1.0, 2.2, 6.5]
 
 
 async def test_other_limits_are_other_workers(rig: Rig) -> None:

@@ -77,15 +77,14 @@ class ScriptedAccount:
     def permit_at_once(self) -> ScriptedPermit | None:
         if not self._gives_at_once or self.is_suspected or self._free.locked():
             return None
+        self._raise_fault()
         with suppress(StopIteration):  # it need not wait
             self._free.acquire().send(None)
         return self._begin()
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[ScriptedPermit]:
-        fault, self.fault = self.fault, None
-        if fault:
-            raise fault
+        self._raise_fault()
         await self._free.acquire()
         async with AsyncExitStack() as stack:
             permit = self._begin()
@@ -98,6 +97,11 @@ class ScriptedAccount:
         self.unused += not permit.is_used
         self.taken -= 1
         self._free.release()
+
+    def _raise_fault(self) -> None:
+        fault, self.fault = self.fault, None
+        if fault:
+            raise fault
 
     def _begin(self) -> ScriptedPermit:
         self.taken += 1
