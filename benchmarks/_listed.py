@@ -1,7 +1,8 @@
 """Tasks with series of their own, and an exporter's snapshots of them, for the benchmarks of scrapes."""
 
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from exporter.metrics.snapshot import AccountView, BuildView, Snapshot
 from exporter.tasks.census import Census
