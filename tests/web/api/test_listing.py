@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec import structs
 
 from exporter.tasks.view import TaskView
 from exporter.web.api import listing
@@ -134,7 +135,7 @@ async def test_a_page_is_written_beside_the_loop(browse: Browse) -> None:
 
     def view(number: int) -> TaskView:
         plain = task_view(number)
-        return replace(plain, labels=replace(plain.labels, user=Witness([("team", "video")])))
+        return structs.replace(plain, labels=replace(plain.labels, user=Witness([("team", "video")])))
 
     async with browse(FakeExporter(tasks=FakeTasks(10_001, view))) as client:
         answer = await client.get(f"{LOCAL}/sd")
