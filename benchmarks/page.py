@@ -13,7 +13,7 @@ from benchmarks.soak.record import Record
 START, END = "<!-- figures: make docs -->\n", "<!-- /figures -->\n"
 
 HEADLINES = ("whole", "scrape", "commit", "memory", "arrival")
-"""The parts of which README.md shows the last figure that has a goal."""
+"""The parts of which README.md shows the dearest figure that has a goal."""
 
 MARGIN = 3.0
 """How many times as large a ratio may become before it is a fault: machines differ, and so do their neighbours."""
@@ -50,7 +50,8 @@ def _short(report: Report) -> Iterator[str]:
     yield "| what | it costs | beside it |"
     yield "|---|---|---|"
     for part in HEADLINES:
-        figure = [each for each in report.figures.get(part, ()) if each.is_reached is not None][-1]
+        with_goals = (each for each in report.figures.get(part, ()) if each.is_reached is not None)
+        figure = max(with_goals, key=lambda each: each.cost)
         yield f"| {figure.name} | {shown(figure.cost, figure.unit)} | {_beside(figure)} |"
 
 

@@ -16,7 +16,7 @@ from pathlib import PurePath
 
 from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
 from exporter.settings.reader import MAX_VALUES, read_items
-from exporter.settings.seen import FirstSeen
+from exporter.tasks.parted import Parted
 
 MAX_IDS = 100_000
 """What one list may hold where nothing else is said; it may have as many items."""
@@ -192,9 +192,9 @@ def _text(text: str, name: str, most: int) -> Written:
 
 def _words(text: str, most: int) -> Iterator[tuple[str, int]]:
     """What stands on each line and which that is, each word once; more than ``most`` are refused, and not all read."""
-    seen, count = FirstSeen(most), 0
+    seen, count = Parted[int](), 0
     for number, line in enumerate(_lines(text), start=1):
-        if (word := line.strip()) and not word.startswith("#") and seen.at(word, number) == number:
+        if (word := line.strip()) and not word.startswith("#") and seen.setdefault(word, number) == number:
             yield word, number
             count += 1
             if count > most:

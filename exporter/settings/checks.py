@@ -13,7 +13,7 @@ from exporter.settings import durations
 from exporter.settings.errors import KeyPath, shown
 from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
 from exporter.settings.reader import Scalar
-from exporter.settings.seen import FirstSeen
+from exporter.tasks.parted import Parted
 
 Complaint = tuple[KeyPath, str]
 """Where, and what is wrong and allowed."""
@@ -54,9 +54,9 @@ def check_item(path: KeyPath, item: Mapping[str, object], declared: frozenset[st
 
 
 def _no_id_twice(path: KeyPath, ids: Sequence[object]) -> Iterator[Complaint]:
-    seen = FirstSeen(len(ids))
+    seen = Parted[int]()  # of a million ids, perhaps
     for at, value in enumerate(ids):
-        if (name := _text(value)) is not None and (first := seen.at(name, at)) != at:
+        if (name := _text(value)) is not None and (first := seen.setdefault(name, at)) != at:
             yield (*path, at), f"{shown(name)} is named twice, first at [{first}]; keep one"
 
 

@@ -45,9 +45,9 @@ class Names:
         if account is None:
             account = self._accounts[ref.account] = _Account()
         if ref.task_id:
-            account.by_task_id.put(ref.task_id, task)
+            account.by_task_id.setdefault(ref.task_id, task)
         if ref.out_task_id:
-            account.by_out_task_id.put(ref.out_task_id, task)
+            account.by_out_task_id.setdefault(ref.out_task_id, task)
 
     def remove(self, task: Entry) -> None:
         """Let an entry be found no more."""

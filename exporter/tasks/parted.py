@@ -25,14 +25,16 @@ class Parted(Generic[V]):
         """The value of a key, if there is one."""
         return self._part(key).get(key)
 
-    def put(self, key: str, value: V) -> None:
-        """Let a key that has no value have this one."""
+    def setdefault(self, key: str, value: V) -> V:
+        """The value of a key; this one from now on, if it had none."""
         part = self._part(key)
-        if key not in part:
-            part[key] = value
-            self._keys += 1
-            if self._keys > PART * len(self._parts):
-                self._grow()
+        if key in part:
+            return part[key]
+        part[key] = value
+        self._keys += 1
+        if self._keys > PART * len(self._parts):
+            self._grow()
+        return value
 
     def remove(self, key: str) -> None:
         """Let a key have no value any more."""

@@ -1,6 +1,5 @@
 """What the cadence has learnt: kept as text, the latest so many."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,18 +7,6 @@ import pytest
 from exporter.ledger.ledger import Learnt, LedgerError
 from exporter.ledger.store import SqliteLedger
 from tests.ledger.test_store import opened
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    ledger = opened(path)
-    yield ledger
-    ledger.close()
 
 
 def learnt(model: str, text: str = "{}") -> Learnt:

@@ -4,7 +4,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,18 +34,6 @@ from tests.ledger.test_store import (
 ROOT = Path(__file__).parents[2]
 
 BOOM = Series("bytespike_tasks_failed_total", labels_of(error_code="boom", group="g"))
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    ledger = opened(path)
-    yield ledger
-    ledger.close()
 
 
 def make_0_1_0(path: Path) -> None:

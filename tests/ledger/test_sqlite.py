@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,18 +18,6 @@ from exporter.tasks.item import Registration
 from tests.ledger.test_store import FINISHED, REQUESTS, T0, begun, commit, ended, opened, totals
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    ledger = opened(path)
-    yield ledger
-    ledger.close()
 
 
 # ---- one process alone ---------------------------------------------------------------------------------------------

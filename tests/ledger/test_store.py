@@ -1,7 +1,7 @@
 """What the ledger on a real SQLite file counts, knows, keeps and prunes."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,18 +23,6 @@ FINISHED = Series("bytespike_tasks_finished_total", LABELS)
 FOLLOWED = Series("bytespike_tasks_followed_total", LABELS)
 QUEUED = Series("bytespike_tasks_queue_duration_seconds", LABELS, "le:5")
 REQUESTS = Series("bytespike_api_requests_total", labels_of(account="a", endpoint="tasks/query"))
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    ledger = opened(path)
-    yield ledger
-    ledger.close()
 
 
 def opened(path: Path) -> SqliteLedger:

@@ -13,11 +13,10 @@ from exporter.tasks.parted import PART, Parted
 def test_it_keeps_what_a_plain_one_would(steps: list[tuple[bool, str, int]], parts: int) -> None:
     ours, plain = Parted[int](), {str(number): number for number in range(PART * parts)}
     for key, value in plain.items():
-        ours.put(key, value)
+        ours.setdefault(key, value)
     for comes, key, value in steps:
         if comes:
-            ours.put(key, value)
-            plain.setdefault(key, value)
+            assert ours.setdefault(key, value) == plain.setdefault(key, value)
         elif key in plain:
             ours.remove(key)
             del plain[key]
@@ -39,7 +38,7 @@ def test_no_key_has_more_made_anew_than_a_part() -> None:
         for number in range(30 * PART):
             before = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
-            ours.put(str(number), number)
+            ours.setdefault(str(number), number)
             most = max(most, tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
