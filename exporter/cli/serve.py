@@ -12,6 +12,7 @@ import click
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from exporter import lookups
 from exporter.cli import options
 from exporter.cli.exits import CannotStart
 from exporter.cli.garbage import pauses_bounded
@@ -66,7 +67,7 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
     with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
+        lookups.run(_serve(settings, config_file, listener, log, hide=secrets.add))
 
 
 async def _serve(

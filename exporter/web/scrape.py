@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from exporter.metrics.exposition import Rendered, Renderer, Wanted, standard_collectors
+from exporter.threads import in_thread
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
 
@@ -54,7 +55,7 @@ class Scrape:
     async def _page(self, wanted: Wanted) -> Rendered | Exception:
         """As of now: the snapshot is taken before anything else can happen."""
         try:
-            return await asyncio.to_thread(self._renderer.render, self._exporter.snapshot(), wanted)
+            return await in_thread(partial(self._renderer.render, self._exporter.snapshot(), wanted))
         except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
             self._log.exception("scrape_failed")
             return error

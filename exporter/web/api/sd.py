@@ -1,12 +1,13 @@
 """``/sd``: the open tasks as targets of Prometheus' HTTP service discovery, to be asked about through ``/probe``."""
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.tasks.view import TaskView
+from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.api.listing import Filters, TaskWalk
 from exporter.web.api.refusals import refusal
@@ -33,7 +34,7 @@ class ServiceDiscovery:
             raise refusal(400, f"the parameters are group and account, not {', '.join(sorted(unknown))[:100]}")
         tasks, left_out = await self._walk.open_tasks(Filters.of(request.query_params), limit=MAX_TARGETS)
         async with self._slots.slot():
-            answer = await asyncio.to_thread(_answer, tasks, request.url.netloc)
+            answer = await in_thread(partial(_answer, tasks, request.url.netloc))
         answer.headers[LEFT_OUT] = str(left_out)
         return answer
 

@@ -1,6 +1,5 @@
 """``/api/v1/tasks``: register, list, show, and stop following. Times are RFC 3339 in UTC; what is not known is null."""
 
-import asyncio
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from exporter.registration.registrar import Result
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.view import TaskView
+from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
 from exporter.web.api.parsing import is_task_id, read_registrations
@@ -46,10 +46,10 @@ class Tasks:
             body = await request.body()
             async with self._slots.slot():
                 read = partial(read_registrations, body, self._exporter.settings, now=self._exporter.clock.wall())
-                registrations = await asyncio.to_thread(read)
+                registrations = await in_thread(read)
             results = await self._exporter.registrations.register(registrations) if registrations else []
             async with self._slots.slot():
-                return await asyncio.to_thread(_registered, registrations, results)
+                return await in_thread(partial(_registered, registrations, results))
 
     async def page(self, request: Request) -> Response:
         """One page; ``next`` is null on the last one."""
@@ -58,7 +58,7 @@ class Tasks:
         page = await self._walk.page(query.filters, after=query.after, limit=query.limit)
         after = None if page.last is None else self._cursors.write(page.last)
         async with self._slots.slot():
-            return await asyncio.to_thread(_listed, page.tasks, after)
+            return await in_thread(partial(_listed, page.tasks, after))
 
     async def show(self, request: Request) -> Response:
         """One task with its history."""
