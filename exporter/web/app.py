@@ -64,7 +64,7 @@ def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[
         route("/api/v1/tasks", {"GET": some.page, "POST": some.register}, tasks.MAX_BODY_BYTES),
         route("/api/v1/tasks/{id:path}", {"GET": some.show, "DELETE": some.remove}),
         route("/api/v1/callbacks/{group}/{secret:path}", {"POST": hints.take}, callbacks.MAX_BODY_BYTES),
-        route("/sd", {"GET": ServiceDiscovery(walk, access, slots).targets}),
+        route("/sd", {"GET": ServiceDiscovery(walk, access).targets}),
         route("/probe", {"GET": Probe(exporter, access).probe}),
     ]
 

@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError, FullError
-from exporter.web.responses import as_json
+from exporter.web.responses import as_json, shortened
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -55,7 +55,7 @@ def answered(endpoint: Endpoint, log: FilteringBoundLogger) -> Endpoint:
 
 
 def _answer(refused: Refusal) -> Response:
-    response = as_json({"status": "error", "errors": list(refused.errors)}, refused.status)
+    response = as_json({"status": "error", "errors": shortened(refused.errors)}, refused.status)
     response.headers.update(refused.headers)
     return response
 

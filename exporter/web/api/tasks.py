@@ -18,7 +18,7 @@ from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
 from exporter.web.api.parsing import is_task_id, read_registrations
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
 from exporter.web.interfaces import RunningExporter
-from exporter.web.responses import RenderSlots, as_json
+from exporter.web.responses import RenderSlots, as_json, as_json_list, in_pieces
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
@@ -49,7 +49,7 @@ class Tasks:
                 registrations = await in_thread(read)
             results = await self._exporter.registrations.register(registrations) if registrations else []
             async with self._slots.slot():
-                return await in_thread(partial(_registered, registrations, results))
+                return in_pieces(await in_thread(partial(_registered, registrations, results)))
 
     async def page(self, request: Request) -> Response:
         """One page; ``next`` is null on the last one."""
@@ -58,7 +58,7 @@ class Tasks:
         page = await self._walk.page(query.filters, after=query.after, limit=query.limit)
         after = None if page.last is None else self._cursors.write(page.last)
         async with self._slots.slot():
-            return await in_thread(partial(_listed, page.tasks, after))
+            return in_pieces(await in_thread(partial(_listed, page.tasks, after)))
 
     async def show(self, request: Request) -> Response:
         """One task with its history."""
@@ -129,20 +129,20 @@ def _refuse_ambiguous(accounts: Collection[str]) -> None:
 # ---- in JSON ---------------------------------------------------------------------------------------------------------
 
 
-def _registered(registrations: Sequence[Registration], results: Sequence[Result]) -> Response:
-    tasks = [
+def _registered(registrations: Sequence[Registration], results: Sequence[Result]) -> bytes:
+    tasks = (
         {**_name(registration.ref), "group": registration.group, "result": str(result)}
         for registration, result in zip(registrations, results, strict=True)
-    ]
-    return as_json({"status": "success", "tasks": tasks})
+    )
+    return as_json_list(tasks, name="tasks", others={"status": "success"})
 
 
 def _name(ref: TaskRef) -> dict[str, object]:
     return {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
 
 
-def _listed(tasks: Sequence[TaskView], after: str | None) -> Response:
-    return as_json({"tasks": [_task(task) for task in tasks], "next": after})
+def _listed(tasks: Sequence[TaskView], after: str | None) -> bytes:
+    return as_json_list(map(_task, tasks), name="tasks", others={"next": after})
 
 
 def _task(task: TaskView) -> dict[str, object]:
