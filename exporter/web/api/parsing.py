@@ -66,11 +66,14 @@ def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[R
 def _items(body: bytes) -> list[object]:
     """The items of a body, one by one, as a list is read that stands elsewhere: a body may be megabytes."""
     try:
-        text = decode(body, file="the body").strip()
-        written = read_written(text if text.startswith("[") else f"[{text or '?'}]", Format.JSON, name="the body")
+        text = decode(body, file="").strip(" \t\r\n")
+        is_list = text.startswith("[")
+        written = read_written(text if is_list else f"[{text or '?'}]", Format.JSON, name="")
         items = list(islice(written.items, MAX_IDS + 1))
     except ConfigError as error:
-        raise refusal(400, str(error.faults[0])) from None
+        raise refusal(400, f"the body: {error.faults[0].message}") from None
+    if not is_list and len(items) > 1:
+        raise refusal(400, "the body: this is not JSON: a list of items stands in [ ]")
     if len(items) > MAX_IDS:
         raise refusal(422, f"more than {MAX_IDS} items; send them in several requests")
     if sum(map(_ids, items)) > MAX_IDS:

@@ -37,6 +37,7 @@ MALFORMED = [
     (b"{", 400, None),
     (b"{}{}", 400, None),
     (b"[],[]", 400, None),
+    (b'{"task_ids": []},{}', 400, [{"message": "the body: this is not JSON: a list of items stands in [ ]"}]),
     (b'{"task_ids": ["\xff"]}', 400, [{"message": "the body: is not UTF-8, the one encoding that is allowed"}]),
     (b"[" + b"9" * 5000 + b"]", 400, [{"message": "the body: this is not JSON: a number has too many digits"}]),
     (b"[" * 100_000, 400, [{"message": "the body: this is not a list of items: it is nested too deep"}]),
