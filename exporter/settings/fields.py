@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from exporter.settings import durations
 from exporter.settings.reader import Scalar
+from exporter.tasks.identity import leads_elsewhere
 
 MAX_NAME = 100
 MAX_VALUE = 200
@@ -157,6 +158,8 @@ def task_id(value: object) -> str:
 def _task_id(text: str) -> str:
     if len(text) > MAX_VALUE or not text.isprintable() or " " in text:
         raise ValueError(f"expected an id: printable, without spaces, {MAX_VALUE} characters at most")
+    if leads_elsewhere(text):
+        raise ValueError("must not have . or .. between slashes, nor be one of them: in a URL it would lead elsewhere")
     return text
 
 
