@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -31,8 +31,9 @@ from exporter.settings.model import Settings
 from exporter.version import revision, version
 from exporter.web.app import create_app
 from exporter.web.interfaces import RunningExporter
+from exporter.web.listening import listen
 from exporter.web.operations import log_refusal
-from exporter.web.server import WebServer, listen
+from exporter.web.server import WebServer
 
 STOP_SECONDS = 10
 """How long stopping may take in all."""
@@ -66,13 +67,13 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
     with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
+        asyncio.run(_serve(settings, config_file, [listener], log, hide=secrets.add))
 
 
 async def _serve(
     settings: Settings,
     config_file: Path,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     log: FilteringBoundLogger,
     *,
     hide: Callable[[str], None],
@@ -87,7 +88,7 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log), listener)
+    server = WebServer(create_app(exporter, log=log), listeners)
     try:
         await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
@@ -120,8 +121,9 @@ async def _run(
 
 async def _announce(server: WebServer, supervisor: Supervisor, log: FilteringBoundLogger) -> None:
     await server.started()
-    log.info("listening", address=server.address, version=version())
-    supervisor.serving(f"listening on {server.address}")
+    for address in server.addresses:
+        log.info("listening", address=address, version=version())
+    supervisor.serving(f"listening on {', '.join(server.addresses)}")
 
 
 async def _reload_when_asked(

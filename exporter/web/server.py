@@ -1,9 +1,8 @@
-"""The web server: uvicorn on a socket of ours, in our event loop, leaving signals to us."""
+"""The web server: uvicorn on sockets of ours, in our event loop, leaving signals to us."""
 
 import asyncio
-import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -11,43 +10,23 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.web.listening import address_of
+
 DRAIN_SECONDS = 2
 """How long answers under way may take once the server stops."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual scrape intervals: Prometheus then keeps its connection."""
 
-UNREAD_SECONDS = 120
-"""A connection is given up where the other end takes nothing of what was sent for so long."""
-
 CONNECTIONS = 512
 """Beyond so many at once, requests are answered with 503."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; no host means every interface, port 0 any free one. Raises OSError."""
-    if host:
-        return _listening(host, port, family=_family(host, port))
-    if socket.has_dualstack_ipv6():
-        try:
-            return _listening("", port, family=socket.AF_INET6, dualstack=True)
-        except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL:  # IPv6 is compiled in, but switched off
-                raise
-    return _listening("", port, family=socket.AF_INET)
-
-
-def address_of(listener: socket.socket) -> str:
-    """``HOST:PORT`` of a listening socket."""
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 class WebServer:
-    """One app on one listening socket."""
+    """One app on listening sockets, at least one; it closes them when it stops."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        self._listener = listener
+    def __init__(self, app: ASGIApp, listeners: Sequence[socket.socket]) -> None:
+        self._listeners = tuple(listeners)
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -66,17 +45,17 @@ class WebServer:
         )
 
     @property
-    def address(self) -> str:
-        """``HOST:PORT`` where it listens."""
-        return address_of(self._listener)
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, each as ``address_of`` says it."""
+        return tuple(address_of(listener) for listener in self._listeners)
 
     async def serve(self) -> None:
         """Answer requests until ``stop`` is called and what was under way has been answered."""
         await run_in_threadpool(bool)  # Starlette imports its part for asyncio at its first use: 40 ms, better now
-        await self._server.serve([self._listener])
+        await self._server.serve(list(self._listeners))
 
     async def started(self) -> None:
-        """Return once requests are answered."""
+        """Return once requests are answered, on every socket."""
         await self._server.has_started.wait()
 
     def stop(self) -> None:
@@ -119,16 +98,3 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _family(host: str, port: int) -> socket.AddressFamily:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-
-
-def _listening(host: str, port: int, *, family: socket.AddressFamily, dualstack: bool = False) -> socket.socket:
-    listener = socket.create_server((host, port), family=family, dualstack_ipv6=dualstack, backlog=CONNECTIONS)
-    # asyncio sets this only on sockets that name their protocol; without it an answer may wait 40 ms for an ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # closed by us, it would still wait for its last bytes to be read
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
-    return listener
