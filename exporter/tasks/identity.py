@@ -20,7 +20,7 @@ BASE32 = str.maketrans("ABCDEFGHJKMNPQRSTVWXYZ", "ABCDEFGHIJKLMNOPQRSTUV")
 _SEPARATOR = re.compile(r"[/\\]")
 
 UNQUOTED = 4
-"""So often an id is unquoted in search of dots: a proxy and a server may each do it once, and be told to do it again."""
+"""So often an id is unquoted in search of dots: a proxy and a server may do it once each, and more by mistake."""
 
 IdKey = tuple[str, str, str]
 """Account, kind of id, id."""
