@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -26,6 +26,7 @@ from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.checks import warnings
+from exporter.settings.confidential import sources_of
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.version import revision, version
@@ -64,10 +65,11 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     configure(level=log_level, log_format=log_format, secrets=secrets)
     settings = load(config_file)
     log: FilteringBoundLogger = structlog.get_logger()
+    sources_of(settings, secrets, os.environ)  # known before anything is said
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
     with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, [listener], log, hide=secrets.add))
+        asyncio.run(_serve(settings, config_file, [listener], log, secrets=secrets))
 
 
 async def _serve(
@@ -76,7 +78,7 @@ async def _serve(
     listeners: Sequence[socket.socket],
     log: FilteringBoundLogger,
     *,
-    hide: Callable[[str], None],
+    secrets: Secrets,
 ) -> None:
     signals = Signals(deadline=STOP_SECONDS)
     signals.install()
@@ -84,7 +86,7 @@ async def _serve(
         settings,
         config_file=config_file,
         build=BuildView(version(), revision(), platform.python_version()),
-        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
+        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
         log=log,
     )
     await exporter.start()

@@ -17,10 +17,12 @@ from exporter.metrics.events import (
     count_overflow,
     count_queue,
     count_refresh_failure,
+    count_refused_credentials,
     count_request,
     local_latencies,
     local_poll_lags,
 )
+from exporter.metrics.families.own import Credential
 from exporter.metrics.limits import LabelLimits, Limit
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome
@@ -159,3 +161,7 @@ class ExporterAccounting:
         """Labels became ``other``, so many by each limit."""
         for limit, number in refusals.items():
             self._meter(count_overflow(limit, number))
+
+    def credentials_refused(self, kind: Credential) -> None:
+        """A request brought wrong credentials."""
+        self._meter(count_refused_credentials(kind))

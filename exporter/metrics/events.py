@@ -115,6 +115,11 @@ def count_overflow(limit: Limit, refusals: int = 1) -> Increments:
     return increments
 
 
+def count_refused_credentials(kind: own.Credential) -> Increments:
+    """A request whose token, callback secret or password was wrong."""
+    return _one(own.CREDENTIALS_REFUSED, labels_of(kind=str(kind)))
+
+
 def _count_failure(counted: Counted, labels: TaskLabels, outcome: Outcome, error_code: str | None) -> None:
     if outcome.status is not Status.FAILED:
         return

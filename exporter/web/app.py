@@ -10,13 +10,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
+from exporter.summed import SummedLog
 from exporter.web.api import callbacks, tasks
 from exporter.web.api.access import Access, SecretFiles
 from exporter.web.api.callbacks import Callbacks
 from exporter.web.api.listing import TaskWalk
-from exporter.web.api.refusals import Endpoint, answered
+from exporter.web.api.refusals import Endpoint, Refusal, answered
 from exporter.web.api.sd import ServiceDiscovery
 from exporter.web.api.tasks import Tasks
+from exporter.web.guesses import Guesses
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import Health, Reload
 from exporter.web.pages import Pages
@@ -30,7 +32,10 @@ MAX_BODY_BYTES = 1 << 16
 def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: RenderSlots | None = None) -> Starlette:
     """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered."""
     slots = slots or RenderSlots()
-    pages, health = Pages(exporter, slots), Health(exporter)
+    secrets = SecretFiles(exporter.clock, exporter.secrets.hide)
+    guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))
+    access = Access(exporter, secrets, guesses, log)
+    pages, health = Pages(exporter, access, slots), Health(exporter)
     app = Starlette(
         routes=[
             Route("/", pages.landing),
@@ -38,26 +43,26 @@ def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: R
             Route("/metrics", Scrape(exporter, slots, log).metrics),
             *(Route(path, health.healthy) for path in ("/-/healthy", "/healthz", "/livez")),
             *(Route(path, health.ready) for path in ("/-/ready", "/readyz")),
-            Route("/-/reload", Reload(exporter, log).reload, methods=["POST", "PUT"]),
-            *api_routes(exporter, log=log),
+            Route("/-/reload", Reload(exporter, access, log).reload, methods=["POST", "PUT"]),
+            *api_routes(exporter, access, Callbacks(exporter, secrets, guesses), log=log),
         ],
-        exception_handlers={HTTPException: _refused, BusyError: _busy, ClientDisconnect: _gone},
+        exception_handlers={HTTPException: _refused, Refusal: _not_for_you, BusyError: _busy, ClientDisconnect: _gone},
         max_body_size=MAX_BODY_BYTES,
     )
     app.router.redirect_slashes = False  # a scrape of /metrics/ is a mistake that should show
     return app
 
 
-def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[Route]:
+def api_routes(
+    exporter: RunningExporter, access: Access, hints: Callbacks, *, log: FilteringBoundLogger
+) -> list[Route]:
     """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
-    secrets = SecretFiles(exporter.clock)
-    access = Access(exporter, secrets, log)
     walk = TaskWalk(exporter.tasks)
     slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
-    some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)
+    some = Tasks(exporter, walk, access, slots)
 
     def route(path: str, endpoints: Mapping[str, Endpoint], max_body_size: int | None = None) -> Route:
-        endpoint = answered(_by_method(endpoints), log)
+        endpoint = answered(_by_method(endpoints), log, exporter.secrets.mask)
         return Route(path, endpoint, methods=list(endpoints), max_body_size=max_body_size)
 
     return [
@@ -79,6 +84,11 @@ def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
 async def _refused(_request: Request, error: Exception) -> Response:
     refusal = cast("HTTPException", error)
     return text(refusal.detail, refusal.status_code, refusal.headers)
+
+
+async def _not_for_you(_request: Request, error: Exception) -> Response:
+    refused = cast("Refusal", error)
+    return text("\n".join(str(each["message"]) for each in refused.errors), refused.status, refused.headers)
 
 
 async def _busy(_request: Request, _error: Exception) -> Response:

@@ -18,7 +18,7 @@ def browse() -> Browse:
     @asynccontextmanager
     async def browse(exporter: RunningExporter, slots: RenderSlots | None = None) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(exporter, log=structlog.get_logger(), slots=slots)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter.test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:9877") as client:
             yield client
 
     return browse

@@ -45,7 +45,9 @@ class Tasks:
         with self._registering.slot():
             body = await request.body()
             async with self._slots.slot():
-                read = partial(read_registrations, body, self._exporter.settings, now=self._exporter.clock.wall())
+                exporter = self._exporter
+                now, secrets = exporter.clock.wall(), exporter.secrets
+                read = partial(read_registrations, body, exporter.settings, now=now, secrets=secrets)
                 registrations = await asyncio.to_thread(read)
             results = await self._exporter.registrations.register(registrations) if registrations else []
             async with self._slots.slot():
