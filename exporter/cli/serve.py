@@ -29,10 +29,11 @@ from exporter.settings.checks import warnings
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.version import revision, version
-from exporter.web.app import create_app
+from exporter.web.app import VITAL, create_app
 from exporter.web.interfaces import RunningExporter
 from exporter.web.listening import listen
 from exporter.web.operations import log_refusal
+from exporter.web.places import capacity
 from exporter.web.server import WebServer
 
 STOP_SECONDS = 10
@@ -88,7 +89,15 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log), listeners)
+    server = WebServer(
+        create_app(exporter, log=log),
+        listeners,
+        vital=VITAL,
+        measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),
+        traffic=exporter.traffic,
+        log=log,
+        clock=exporter.clock,
+    )
     try:
         await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:

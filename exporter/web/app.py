@@ -26,6 +26,13 @@ from exporter.web.scrape import Scrape
 
 MAX_BODY_BYTES = 1 << 16
 
+METRICS = "/metrics"
+HEALTHY = ("/-/healthy", "/healthz", "/livez")
+READY = ("/-/ready", "/readyz")
+
+VITAL = (METRICS, *HEALTHY, *READY)
+"""The paths that are answered even where there are too many connections for all others."""
+
 
 def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: RenderSlots | None = None) -> Starlette:
     """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered."""
@@ -35,9 +42,9 @@ def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: R
         routes=[
             Route("/", pages.landing),
             Route("/config", pages.config),
-            Route("/metrics", Scrape(exporter, slots, log).metrics),
-            *(Route(path, health.healthy) for path in ("/-/healthy", "/healthz", "/livez")),
-            *(Route(path, health.ready) for path in ("/-/ready", "/readyz")),
+            Route(METRICS, Scrape(exporter, slots, log).metrics),
+            *(Route(path, health.healthy) for path in HEALTHY),
+            *(Route(path, health.ready) for path in READY),
             Route("/-/reload", Reload(exporter, log).reload, methods=["POST", "PUT"]),
             *api_routes(exporter, log=log),
         ],
