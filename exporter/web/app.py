@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
+from exporter.summed import SummedLog
 from exporter.web.api import callbacks, tasks
 from exporter.web.api.access import Access, SecretFiles
 from exporter.web.api.callbacks import Callbacks
@@ -36,13 +37,13 @@ VITAL = (METRICS, *HEALTHY, *READY)
 
 def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: RenderSlots | None = None) -> Starlette:
     """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered."""
-    slots = slots or RenderSlots()
+    slots, summed = slots or RenderSlots(), SummedLog(log, exporter.clock)
     pages, health = Pages(exporter, slots), Health(exporter)
     app = Starlette(
         routes=[
             Route("/", pages.landing),
             Route("/config", pages.config),
-            Route(METRICS, Scrape(exporter, slots, log).metrics),
+            Route(METRICS, Scrape(exporter, slots, summed).metrics),
             *(Route(path, health.healthy) for path in HEALTHY),
             *(Route(path, health.ready) for path in READY),
             Route("/-/reload", Reload(exporter, log).reload, methods=["POST", "PUT"]),
@@ -57,14 +58,14 @@ def create_app(exporter: RunningExporter, *, log: FilteringBoundLogger, slots: R
 
 def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger) -> list[Route]:
     """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
-    secrets = SecretFiles(exporter.clock)
+    secrets, summed = SecretFiles(exporter.clock), SummedLog(log, exporter.clock)
     access = Access(exporter, secrets, log)
     walk = TaskWalk(exporter.tasks)
     slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
     some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)
 
     def route(path: str, endpoints: Mapping[str, Endpoint], max_body_size: int | None = None) -> Route:
-        endpoint = answered(_by_method(endpoints), log)
+        endpoint = answered(_by_method(endpoints), summed)
         return Route(path, endpoint, methods=list(endpoints), max_body_size=max_body_size)
 
     return [
