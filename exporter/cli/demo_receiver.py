@@ -7,8 +7,9 @@ import socket
 
 import click
 
+from exporter.cli.addresses import ListenAddress
 from exporter.cli.exits import CannotStart
-from exporter.cli.options import ListenAddress, Parsed
+from exporter.cli.options import Parsed
 from exporter.demo.receiver import RECEIVER_PORT, receiving
 from exporter.web.listening import address_of, listen
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from exporter.web import listening, server
+from exporter.web import listening
 from exporter.web.listening import address_of, listen
 from exporter.web.server import WebServer
 
@@ -64,36 +64,6 @@ async def test_it_answers_on_each_of_its_sockets_and_closes_them_all() -> None:
     web.stop()
     await running
     assert [listener.fileno() for listener in listeners] == [-1, -1]
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHo"], ids=["nothing", "half a request"])
-async def test_who_connects_and_does_not_ask_is_not_waited_for_without_end(
-    monkeypatch: pytest.MonkeyPatch, sent: bytes
-) -> None:
-    """Five hundred such connections would turn everybody else away."""
-    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
-    web, running, address = await serving(Starlette(routes=[Route("/", hello)]))
-    reader, writer = await asyncio.open_connection(*address)
-    writer.write(sent)
-    async with asyncio.timeout(10):
-        assert await reader.read() == b""
-    writer.close()
-    web.stop()
-    await running
-
-
-async def test_an_answer_may_take_longer_than_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
-
-    async def slow(_request: Request) -> Response:
-        await asyncio.sleep(0.2)
-        return PlainTextResponse("done")
-
-    web, running, (host, port) = await serving(Starlette(routes=[Route("/", slow)]))
-    async with httpx.AsyncClient() as client:
-        assert (await client.get(f"http://{host}:{port}/")).text == "done"
-    web.stop()
-    await running
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from exporter.metrics.family import Counter, Gauge, Histogram, Info, Scope, Stability, each
 from exporter.metrics.limits import Limit
+from exporter.metrics.traffic import Ending
 
 
 class Credential(StrEnum):
@@ -144,6 +145,29 @@ CREDENTIALS_REFUSED = Counter(
     labels=("kind",),
     starts=each(Credential),
     help="Requests with a wrong token, callback secret or password, by kind; counted by the exporter.",
+)
+
+HTTP_CONNECTIONS = Gauge(
+    "bytespike_exporter_http_connections",
+    scope=Scope.EXPORTER,
+    unit="connections",
+    help="Connections to the exporter's web server that are open; from the server.",
+)
+
+HTTP_CONNECTIONS_LIMIT = Gauge(
+    "bytespike_exporter_http_connections_limit",
+    scope=Scope.EXPORTER,
+    unit="connections",
+    help="Connections that may be open before the idle ones make room, by descriptors; from the server.",
+)
+
+HTTP_CONNECTIONS_CLOSED = Counter(
+    "bytespike_exporter_http_connections_closed_total",
+    scope=Scope.EXPORTER,
+    labels=("reason",),
+    unit="connections",
+    starts=each(Ending),
+    help="Connections that the exporter closed on their other end, by reason; counted by the exporter.",
 )
 
 RELOAD_SUCCESSFUL = Gauge(

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.hosts import hostname, is_loopback
 from exporter.metrics.families.own import Credential
 from exporter.secrets import SecretSource
+from exporter.summed import SummedLog
 from exporter.threads import in_thread
 from exporter.web.api.refusals import refusal
 from exporter.web.guesses import Guesses
@@ -39,9 +39,7 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "v
 class Access:
     """The guard of everything that is not for everybody."""
 
-    def __init__(
-        self, exporter: RunningExporter, secrets: "SecretFiles", guesses: Guesses, log: FilteringBoundLogger
-    ) -> None:
+    def __init__(self, exporter: RunningExporter, secrets: "SecretFiles", guesses: Guesses, log: SummedLog) -> None:
         self._exporter = exporter
         self._secrets = secrets
         self._guesses = guesses
@@ -71,7 +69,7 @@ class Access:
             return
         fault = await self._secrets.fault(token_file)
         if fault is not None:
-            self._log.error("api_token_missing", fault=fault)
+            self._log.error("api_token_missing", "token", fault=fault)
             raise refusal(503, "the token that guards this cannot be read: see the exporter's log")
         if scheme:  # whoever brings nothing guesses nothing
             await self._guesses.refused(Credential.TOKEN, address_of(request))
