@@ -57,9 +57,9 @@ class Defaults:
     secrets: KnownSecrets = field(default=NoSecrets(), compare=False)
 
     @classmethod
-    def of(cls, group: GroupSettings, declared: Sequence[str], secrets: KnownSecrets) -> Self:
+    def of(cls, group: GroupSettings, declared: Sequence[str], secrets: KnownSecrets | None = None) -> Self:
         """Those of a group; ``declared`` are the names in ``global.labels``."""
-        return cls(group.model, group.labels, frozenset(declared), secrets)
+        return cls(group.model, group.labels, frozenset(declared), secrets or NoSecrets())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ListParser:
     @classmethod
     def of(cls, group: GroupSettings, declared: Sequence[str], secrets: KnownSecrets | None = None) -> Self:
         """That of a group; ``declared`` are the names in ``global.labels``."""
-        return cls(group.account, group.name, Defaults.of(group, declared, secrets or NoSecrets()))
+        return cls(group.account, group.name, Defaults.of(group, declared, secrets))
 
     def parse(self, content: bytes, form: Format, *, name: str) -> tuple[Item, ...]:
         """The items of a list, as ``parse_list``."""
