@@ -11,17 +11,21 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
     count_answers,
+    count_connections_closed,
     count_followed,
     count_no_requests,
     count_outcome,
     count_overflow,
     count_queue,
     count_refresh_failure,
+    count_refused_credentials,
     count_request,
     local_latencies,
     local_poll_lags,
 )
+from exporter.metrics.families.own import Credential
 from exporter.metrics.limits import LabelLimits, Limit
+from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome
 from exporter.tasks.tracker import Change, ChangeKind
@@ -159,3 +163,12 @@ class ExporterAccounting:
         """Labels became ``other``, so many by each limit."""
         for limit, number in refusals.items():
             self._meter(count_overflow(limit, number))
+
+    def credentials_refused(self, kind: Credential) -> None:
+        """A request brought wrong credentials."""
+        self._meter(count_refused_credentials(kind))
+
+    def connections_closed(self, endings: Mapping[Ending, int]) -> None:
+        """The web server closed connections on their other end, so many for each reason."""
+        for reason, number in endings.items():
+            self._meter(count_connections_closed(reason, number))

@@ -36,6 +36,11 @@ class Wanted:
     accept_encoding: str = ""
     names: tuple[str, ...] = ()
 
+    @property
+    def page(self) -> tuple[str, bool, frozenset[str]]:
+        """What is equal for all who get the same page, in whatever words they ask for it."""
+        return chosen_format(self.accept).content_type, takes_gzip(self.accept_encoding), frozenset(self.names)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -18,8 +18,10 @@ from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
 from exporter.threads import in_thread
+from exporter.web.api.access import Access
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, html, text
+from exporter.web.site import Site
 from exporter.web.trends import Trends, trends
 from exporter.web.wording import Moment, Mood, State, as_utc, moment, moment_at
 
@@ -29,8 +31,9 @@ MODELS_SHOWN = 4
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: RunningExporter, slots: RenderSlots) -> None:
+    def __init__(self, exporter: RunningExporter, access: Access, slots: RenderSlots, site: Site) -> None:
         self._exporter = exporter
+        self._access = access
         self._slots = slots
         loader = PackageLoader("exporter.web")
         environment = Environment(
@@ -38,6 +41,7 @@ class Pages:
         )
         style = environment.get_template("style.css").render()
         environment.globals["style"] = style
+        environment.globals["site"] = site
         self._style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self._landing = environment.get_template("landing.html")
         self._config = environment.get_template("config.html")
@@ -59,8 +63,9 @@ class Pages:
 
     async def config(self, request: Request) -> Response:
         """The configuration in force, without secrets."""
+        await self._access.check(request)
         async with self._slots.slot():
-            shown = await in_thread(partial(as_yaml, self._exporter.settings))
+            shown = self._exporter.secrets.mask(await in_thread(partial(as_yaml, self._exporter.settings)))
             if "text/html" not in request.headers.get("accept", ""):
                 return text(shown.rstrip("\n"), headers={"Vary": "Accept"})
             page = await in_thread(partial(self._config.render, yaml=shown))
