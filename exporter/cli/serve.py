@@ -12,6 +12,7 @@ import click
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from exporter import lookups
 from exporter.cli import options
 from exporter.cli.activation import handed_over as sockets_of_systemd
 from exporter.cli.addresses import Address, listening
@@ -78,7 +79,7 @@ def command(
         log.warning("config_warning", warning=warning)
     bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
     with pauses_bounded(), short_turns(), bound as listeners:
-        asyncio.run(_serve(settings, config_file, listeners, site, log, hide=secrets.add))
+        lookups.run(_serve(settings, config_file, listeners, site, log, hide=secrets.add))
 
 
 async def _serve(

@@ -94,8 +94,7 @@ class Account:
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
     holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise
-    DispatcherError, where the environment names certificates or a proxy that cannot be used: ``open`` does it in a
-    thread.
+    DispatcherError where no certificates can be read: ``open`` does it in a thread.
     """
 
     def __init__(
@@ -417,6 +416,7 @@ class Account:
             wall=self._clock.wall,
             transport=self._transport,
             again=self._again,
+            environ=self._environ,
         )
 
 

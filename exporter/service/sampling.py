@@ -1,7 +1,7 @@
 """The loop that keeps the last hour in memory, for the landing page."""
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
@@ -9,6 +9,7 @@ from exporter.clock import Clock
 from exporter.metrics.history import INTERVAL, History, Recent
 from exporter.metrics.readings import read
 from exporter.metrics.snapshot import Snapshot
+from exporter.threads import in_thread
 
 
 class Sampling:
@@ -39,7 +40,7 @@ class Sampling:
     async def _sample(self) -> None:
         try:
             taken_at = self._clock.monotonic()
-            reading = await asyncio.to_thread(read, self._snapshot())
+            reading = await in_thread(partial(read, self._snapshot()))
             self._history.add(reading, monotonic=taken_at)
         except Exception:  # noqa: BLE001 - a picture is not worth the exporter's life
             self._log.exception("sample_failed")

@@ -34,7 +34,9 @@ class Sources:
         self._loops = loops
         self._clock = dependencies.clock
         self._log = log
-        self._dependencies = SourceDependencies(dependencies.clock, dependencies.random, log, dependencies.transport)
+        self._dependencies = SourceDependencies(
+            dependencies.clock, dependencies.random, log, dependencies.transport, environ=dependencies.environ
+        )
         self._accounts: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+from exporter.outbound import Outbound
 from exporter.settings import durations
 from exporter.settings.errors import KeyPath, shown
 from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
@@ -150,7 +151,7 @@ def _text(value: object) -> str | None:
 
 def warnings(settings: Settings, env: Mapping[str, str]) -> list[str]:
     """Everything worth a warning. It looks at files, so it blocks."""
-    return [*check_secrets(settings, env), *not_streamed(settings)]
+    return [*check_secrets(settings, env), *not_streamed(settings), *Outbound.of(env).warnings]
 
 
 def check_secrets(settings: Settings, env: Mapping[str, str]) -> list[str]:

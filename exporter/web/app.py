@@ -78,7 +78,7 @@ def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger, site: Si
         route("/api/v1/tasks", {"GET": some.page, "POST": some.register}, tasks.MAX_BODY_BYTES),
         route("/api/v1/tasks/{id:path}", {"GET": some.show, "DELETE": some.remove}),
         route("/api/v1/callbacks/{group}/{secret:path}", {"POST": hints.take}, callbacks.MAX_BODY_BYTES),
-        route("/sd", {"GET": ServiceDiscovery(walk, access, slots, site).targets}),
+        route("/sd", {"GET": ServiceDiscovery(walk, access, site).targets}),
         route("/probe", {"GET": Probe(exporter, access).probe}),
     ]
 

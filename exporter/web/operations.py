@@ -12,7 +12,7 @@ from exporter.errors import ExporterError
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError
 from exporter.web.interfaces import RunningExporter
-from exporter.web.responses import as_json, text
+from exporter.web.responses import MOST_FAULTS, as_json, text
 
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
@@ -52,7 +52,7 @@ class Reload:
             difference = await self._exporter.reload(dry_run=dry_run)
         except ConfigError as error:
             log_refusal(self._log, error)
-            return _refused(400, [asdict(fault) for fault in error.faults], dry_run=dry_run)
+            return _refused(400, _faults(error), dry_run=dry_run)
         except LedgerError as error:
             log_refusal(self._log, error)
             return _refused(503, [{"message": str(error)}], dry_run=dry_run)
@@ -63,12 +63,14 @@ class Reload:
 
 
 def log_refusal(log: FilteringBoundLogger, error: ExporterError) -> None:
-    """Why a reload was refused, one line a fault."""
+    """Why a reload was refused, one line a fault; there may be as many as there are tasks."""
     if not isinstance(error, ConfigError):
         log.error("config_reload_refused", error=str(error))
         return
-    for fault in error.faults:
+    for fault in error.faults[:MOST_FAULTS]:
         log.error("config_reload_refused", file=fault.file, line=fault.line, key=fault.key, error=fault.message)
+    if (more := len(error.faults) - MOST_FAULTS) > 0:
+        log.error("config_reload_refused", error=f"and {more} more: check-config names them all")
 
 
 def refuse_cross_site(request: Request) -> None:
@@ -89,6 +91,12 @@ def _dry_run(request: Request) -> bool:
     if set(request.query_params) - {"dry_run"} or len(values) > 1 or any(value not in FLAGS for value in values):
         raise HTTPException(400, "the only parameter is dry_run, and it is 0 or 1")
     return any(FLAGS[value] for value in values)
+
+
+def _faults(error: ConfigError) -> list[dict[str, object]]:
+    first: list[dict[str, object]] = [asdict(fault) for fault in error.faults[:MOST_FAULTS]]
+    more = len(error.faults) - len(first)
+    return [*first, {"message": f"and {more} more: check-config names them all"}] if more else first
 
 
 def _refused(status: int, errors: list[dict[str, object]], *, dry_run: bool) -> Response:

@@ -1,11 +1,11 @@
 """``/`` and ``/config``: pages for people, and the configuration as plain YAML for everything else."""
 
-import asyncio
 import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapsh
 from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
+from exporter.threads import in_thread
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, html, text
 from exporter.web.site import Site
@@ -47,7 +48,7 @@ class Pages:
         """What runs, and how it does."""
         async with self._slots.slot():
             exporter = self._exporter
-            page = await asyncio.to_thread(
+            seen = partial(
                 landing,
                 exporter.snapshot(),
                 exporter.settings.task_groups,
@@ -55,15 +56,17 @@ class Pages:
                 faults=exporter.faults,
                 unready=exporter.unready,
             )
-            return html(await asyncio.to_thread(self._landing.render, page=page), style_hash=self._style_hash)
+            page = await in_thread(lambda: self._landing.render(page=seen()))
+            return html(page, style_hash=self._style_hash)
 
     async def config(self, request: Request) -> Response:
         """The configuration in force, without secrets."""
         async with self._slots.slot():
-            shown = await asyncio.to_thread(as_yaml, self._exporter.settings)
+            shown = await in_thread(partial(as_yaml, self._exporter.settings))
             if "text/html" not in request.headers.get("accept", ""):
                 return text(shown.rstrip("\n"), headers={"Vary": "Accept"})
-            return html(await asyncio.to_thread(self._config.render, yaml=shown), style_hash=self._style_hash)
+            page = await in_thread(partial(self._config.render, yaml=shown))
+            return html(page, style_hash=self._style_hash)
 
 
 # ---- what the landing page says, in words ---------------------------------------------------------------------------

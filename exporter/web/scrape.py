@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.metrics.exposition import Rendered, Renderer, Wanted, standard_collectors
 from exporter.summed import SummedLog
+from exporter.threads import in_thread
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
 
@@ -30,6 +31,14 @@ MOST_PAGES = 8
 """So many pages are held for those who still read them. With 100,000 tasks, ages alone make 15 MB of each."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Requests for one page; ``wanted`` is what the first of them has asked for."""
+
+    page: Hashable
+    wanted: Wanted = field(compare=False)
+
+
 class Scrape:
     """Answers scrapes. Those that wait for the same page share it."""
 
@@ -43,8 +52,8 @@ class Scrape:
 
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
-        wanted = _wanted(request).canonical()
-        page = await self._pages.get(wanted, slots=None if wanted.names else self._whole)
+        wanted = _wanted(request)
+        page = await self._pages.get(_Alike(wanted.page, wanted), slots=None if wanted.names else self._whole)
         if isinstance(page, Exception):
             return text(f"the metrics cannot be rendered ({type(page).__name__}): see the exporter's log", 500)
 
@@ -54,10 +63,10 @@ class Scrape:
 
         return PageResponse(page, readers=self._readers, before_end=before_end)
 
-    async def _page(self, wanted: Wanted) -> Rendered | Exception:
+    async def _page(self, alike: _Alike) -> Rendered | Exception:
         """As of now: the snapshot is taken before anything else can happen."""
         try:
-            return await asyncio.to_thread(self._renderer.render, self._exporter.snapshot(), wanted)
+            return await in_thread(partial(self._renderer.render, self._exporter.snapshot(), alike.wanted))
         except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
             self._log.error("scrape_failed", type(error).__name__, exc_info=error)
             return error

@@ -89,6 +89,17 @@ async def test_a_refusal_says_why(
     assert [line.get("error") for line in logs] == logged
 
 
+async def test_of_thousands_of_faults_the_first_are_told(browse: Browse) -> None:
+    many = ConfigError([Fault("exporter.yml", line, "key", "x" * 200) for line in range(20_000)])
+    with capture_logs() as logs:
+        async with browse(FakeExporter(refusal=many)) as client:
+            answer = await client.post("/-/reload")
+    errors = answer.json()["errors"]
+    assert [error.get("line") for error in errors] == [*range(100), None]
+    assert errors[-1] == {"message": "and 19900 more: check-config names them all"}
+    assert len(logs) == 101
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError, FullError
 from exporter.summed import SummedLog
-from exporter.web.responses import as_json
+from exporter.web.responses import as_json, shortened
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -55,7 +55,7 @@ def answered(endpoint: Endpoint, summed: SummedLog) -> Endpoint:
 
 
 def _answer(refused: Refusal) -> Response:
-    response = as_json({"status": "error", "errors": list(refused.errors)}, refused.status)
+    response = as_json({"status": "error", "errors": shortened(refused.errors)}, refused.status)
     response.headers.update(refused.headers)
     return response
 

@@ -1,16 +1,14 @@
 """``/sd``: the open tasks as targets of Prometheus' HTTP service discovery, to be asked about through ``/probe``."""
 
-import asyncio
-from collections.abc import Sequence
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.tasks.view import TaskView
+from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.api.listing import Filters, TaskWalk
 from exporter.web.api.refusals import refusal
-from exporter.web.responses import RenderSlots, as_json
+from exporter.web.responses import RenderSlots, Shared, as_json_list, in_pieces
 from exporter.web.site import PROBE, Site
 
 MAX_TARGETS = 10_000
@@ -19,26 +17,33 @@ MAX_TARGETS = 10_000
 LEFT_OUT = "X-Bytespike-Left-Out"
 
 
+MAX_KINDS = 100
+"""So many different lists may be waited for; the same one is made once for all that wait for it."""
+
+
 class ServiceDiscovery:
     """Says what there is to be probed."""
 
-    def __init__(self, walk: TaskWalk, access: Access, slots: RenderSlots, site: Site) -> None:
+    def __init__(self, walk: TaskWalk, access: Access, site: Site) -> None:
         self._walk = walk
         self._access = access
-        self._slots = slots
         self._site = site
+        self._lists = Shared(self._list, RenderSlots(at_once=1, waiting=MAX_KINDS))
 
     async def targets(self, request: Request) -> Response:
         """Each task is a target group of one target, this exporter, as it was addressed."""
         await self._access.check_if_guarded(request)
         if unknown := set(request.query_params) - {"group", "account"}:
             raise refusal(400, f"the parameters are group and account, not {', '.join(sorted(unknown))[:100]}")
-        tasks, left_out = await self._walk.open_tasks(Filters.of(request.query_params), limit=MAX_TARGETS)
-        netloc = request.url.netloc
-        async with self._slots.slot():
-            answer = await asyncio.to_thread(_answer, tasks, netloc, self._site.probe_path(netloc))
-        answer.headers[LEFT_OUT] = str(left_out)
-        return answer
+        body, left_out = await self._lists.get((Filters.of(request.query_params), request.url.netloc))
+        return in_pieces(body, {LEFT_OUT: str(left_out)})
+
+    async def _list(self, wanted: tuple[Filters, str]) -> tuple[bytes, int]:
+        """The answer to one question, and how many it leaves out."""
+        filters, address = wanted
+        path = self._site.probe_path(address)
+        tasks, left_out = await self._walk.open_tasks(filters, limit=MAX_TARGETS)
+        return await in_thread(lambda: as_json_list(target_group(task, address, path) for task in tasks)), left_out
 
 
 def target_group(task: TaskView, address: str, path: str) -> dict[str, object]:
@@ -59,7 +64,3 @@ def target_group(task: TaskView, address: str, path: str) -> dict[str, object]:
             **{f"__meta_bytespike_label_{key}": value for key, value in labels.user},
         },
     }
-
-
-def _answer(tasks: Sequence[TaskView], address: str, path: str) -> Response:
-    return as_json([target_group(task, address, path) for task in tasks])
