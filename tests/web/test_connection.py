@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from exporter.metrics.traffic import Ending, Traffic
@@ -136,16 +137,22 @@ async def test_an_idle_connection_is_closed_without_a_word_and_without_being_cou
 
 
 def endless(ended: asyncio.Event) -> Starlette:
-    async def answer(_request: Request) -> Response:
-        async def pieces() -> AsyncIterator[bytes]:
+    """An answer that never ends by itself, and one of 16 MiB at once."""
+
+    class Told(StreamingResponse):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                while True:
-                    yield bytes(1 << 16)
-                    await asyncio.sleep(0)
+                await super().__call__(scope, receive, send)
             finally:
                 ended.set()
 
-        return StreamingResponse(pieces())
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 16)
+            await asyncio.sleep(0)
+
+    async def answer(_request: Request) -> Response:
+        return Told(pieces())
 
     async def big(_request: Request) -> Response:
         return Response(bytes(16 << 20))

@@ -44,8 +44,8 @@ class ServiceDiscovery:
     async def _list(self, wanted: tuple[Filters, str]) -> tuple[bytes, int]:
         """The answer to one question, and how many it leaves out."""
         filters, address = wanted
-        tasks, left_out = await self._walk.open_tasks(filters, limit=MAX_TARGETS)
         path = self._site.probe_path(address)
+        tasks, left_out = await self._walk.open_tasks(filters, limit=MAX_TARGETS)
         body = await in_thread(lambda: as_json_list(target_group(task, address, path) for task in tasks))
         return body, left_out
 
