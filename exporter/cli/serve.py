@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.cli import options
 from exporter.cli.activation import handed_over as sockets_of_systemd
 from exporter.cli.addresses import Address, listening
+from exporter.cli.exits import ExitCode
 from exporter.cli.garbage import pauses_bounded
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
@@ -77,7 +78,9 @@ def command(
         log.warning("config_warning", warning=warning)
     bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
     with pauses_bounded(), short_turns(), bound as listeners:
-        asyncio.run(_serve(settings, config_file, listeners, site, log, hide=secrets.add))
+        has_run = asyncio.run(_serve(settings, config_file, listeners, site, log, hide=secrets.add))
+    if not has_run:
+        os._exit(ExitCode.OK)  # a ledger that is opened still may take minutes, and bears being left at any instant
 
 
 async def _serve(
@@ -88,7 +91,8 @@ async def _serve(
     log: FilteringBoundLogger,
     *,
     hide: Callable[[str], None],
-) -> None:
+) -> bool:
+    """Serve until a signal asks to stop; False where that was before it could begin."""
     signals = Signals(deadline=STOP_SECONDS)
     signals.install()
     exporter = Exporter(
@@ -98,13 +102,27 @@ async def _serve(
         dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
         log=log,
     )
-    await exporter.start()
+    if not await _started(exporter, signals):
+        log.info("stopped", phase="starting")
+        return False
     server = WebServer(create_app(exporter, log=log, site=site), listeners)
     try:
         await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")
+    return True
+
+
+async def _started(exporter: Exporter, signals: Signals) -> bool:
+    """Start the exporter, unless a signal asks to stop before that is done."""
+    starting, asked = asyncio.create_task(exporter.start()), asyncio.create_task(signals.stop.wait())
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not starting.done():
+        return False
+    await starting
+    return True
 
 
 async def _run(
