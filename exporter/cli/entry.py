@@ -25,13 +25,19 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 STANDARD_DESCRIPTORS = (0, 1, 2)
 
+CRASHED = 70
+"""As ``ExitCode.CRASHED``, which is not imported yet."""
+
 
 def main() -> None:
     """The console script."""
     open_standard_descriptors()
     follow_signals(command_of(sys.argv[1:]))
-    from exporter.cli.main import main as run
-
+    try:
+        from exporter.cli.main import main as run
+    except Exception:  # noqa: BLE001 - it is shown whole, and does not end as a faulty configuration does
+        sys.excepthook(*sys.exc_info())
+        sys.exit(CRASHED)
     run()
 
 

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import click
@@ -45,7 +46,7 @@ def end(error: BaseException, *, as_json: bool) -> NoReturn:
 def wants_json(arguments: Sequence[str], environ: Mapping[str, str], *, variable: str) -> bool:
     """Whether the log's format is to be JSON, even where the rest of the command line cannot be understood."""
     wanted = environ.get(variable, "")
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         name, has_value, value = argument.partition("=")
         if name == FLAG:
             wanted = value if has_value else following

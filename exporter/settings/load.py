@@ -28,11 +28,18 @@ def parse(text: str, *, file: str, base: Path) -> Settings:
     """The settings of a text; ``file`` names it in faults, relative paths start at ``base``."""
     document = read(text, file=file)
     wrong: list[Complaint] = []
-    settings = validated(_SETTINGS, Settings, document.root, wrong, base=base.absolute())
+    settings = validated(_SETTINGS, Settings, document.root, wrong, base=_absolute(base, file))
     wrong += check(document.root)
     if settings is None or wrong or document.faults:
         raise ConfigError(in_order([*document.faults, *(document.fault(*complaint) for complaint in wrong)]))
     return _inherited(settings, document.root)
+
+
+def _absolute(base: Path, file: str) -> Path:
+    try:
+        return base.absolute()
+    except OSError:
+        raise ConfigError([Fault(file, 0, "", "cannot be read: the working directory is gone")]) from None
 
 
 def _text(path: Path) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.entry import command_of
+from exporter.cli.entry import CRASHED, command_of
+from exporter.cli.exits import ExitCode
 from tests.support.processes import PROJECT, START_SECONDS, launch_exporter
 
 pytestmark = pytest.mark.e2e
@@ -83,6 +84,12 @@ def test_nothing_heavy_is_imported_before() -> None:
     loaded = run(light, cwd=PROJECT).stdout.split()
     assert len(loaded) < 20, loaded
     assert not {"click", "asyncio", "logging", "typing", "re"} & set(loaded)
+
+
+def test_a_program_that_cannot_be_imported_does_not_end_as_a_faulty_configuration_does(tmp_path: Path) -> None:
+    """Nobody would start it again."""
+    broken = "import sys; sys.modules['click'] = None; from exporter.cli.entry import main; main()"
+    assert run(broken, cwd=tmp_path).returncode == CRASHED == ExitCode.CRASHED
 
 
 @pytest.mark.parametrize("instant", INSTANTS)
