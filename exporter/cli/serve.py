@@ -68,7 +68,7 @@ def command(
     SIGTERM and SIGINT stop it within 10 seconds, a second one at once; SIGHUP reads the configuration again.
 
     Exit codes: 0 it was stopped, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 4 the
-    web server ended by itself, 70 it crashed.
+    web server ended by itself, 70 it crashed. With --log.format=json the reason is a line of the log.
     """
     secrets = Secrets()
     configure(level=log_level, log_format=log_format, secrets=secrets)
