@@ -46,7 +46,7 @@ class SqliteFile:
     def __init__(self, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._url = make_url(url)
         self._busy_timeout = busy_timeout
-        self._path = _absolute(Path(self._url.database or ""))
+        self._path = _absolute(Path(os.fsdecode((self._url.database or "").encode())))  # whatever the locale
         self._held: _HeldFile | None = None
         self._engine: Engine | None = None
         self._connection: Connection | None = None

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support.processes import PROJECT
+from tests.support.processes import PROJECT, START_SECONDS, start_exporter
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 LATIN = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
@@ -148,3 +149,22 @@ def test_a_working_directory_that_is_not_to_be_written_to(here: Path) -> None:
     assert done.returncode == 3
     assert done.stderr.startswith("Error: ledger data/ledger.db: ")
     assert "Traceback" not in done.stderr
+
+
+ABROAD = """\
+accounts: [{name: a, base_url: 'http://127.0.0.1:1', api_key_file: schlüssel}]
+task_groups: [{name: g, file_sd_configs: [{files: ['tä/*.yml']}]}]
+ledger: {url: 'sqlite:///dätä/ledger.db'}
+"""
+
+
+def test_files_that_the_configuration_names_are_found_in_any_locale(tmp_path: Path) -> None:
+    (tmp_path / "exporter.yml").write_text(ABROAD, encoding="utf-8")
+    (tmp_path / "schlüssel").write_text("sk-byts-0123456789")
+    with start_exporter(tmp_path / "exporter.yml", env=ASCII) as exporter:
+        shown = httpx.get(f"{exporter.url}/config").text
+        assert "/schlüssel" in shown
+        assert "/tä/*.yml" in shown
+        assert exporter.events("config_warning") == []
+        assert exporter.stop(seconds=START_SECONDS) == 0
+    assert (tmp_path / "dätä/ledger.db").is_file()
