@@ -42,4 +42,5 @@ EXPOSE 9877
 # http.client heeds no proxy variable
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 9877, timeout=3); c.request('GET', '/-/healthy'); sys.exit(c.getresponse().status != 200)"]
 
-ENTRYPOINT ["bytespike-exporter"]
+# signals that come before Python runs wait for it: to the first process of a container they would do nothing
+ENTRYPOINT ["env", "--block-signal=TERM,INT,HUP", "bytespike-exporter"]

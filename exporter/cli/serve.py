@@ -71,7 +71,7 @@ def command(
     SIGTERM and SIGINT stop it within 10 seconds, a second one at once; SIGHUP reads the configuration again.
 
     Exit codes: 0 it was stopped, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 4 the
-    web server ended by itself, 70 it crashed.
+    web server ended by itself, 70 it crashed. With --log.format=json the reason is a line of the log.
     """
     secrets = Secrets()
     configure(level=log_level, log_format=log_format, secrets=secrets)
@@ -83,12 +83,14 @@ def command(
     bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
     with pauses_bounded(), short_turns(), bound as listeners:
         try:
-            lookups.run(_serve(settings, config_file, listeners, site, log, secrets=secrets))
+            has_run = lookups.run(_serve(settings, config_file, listeners, site, log, secrets=secrets))
         except (ExporterError, click.ClickException):
             raise
         except Exception:  # a traceback may quote a secret: it goes where they are known
             log.exception("crashed")
             raise SystemExit(ExitCode.CRASHED) from None
+    if not has_run:
+        os._exit(ExitCode.OK)  # a ledger that is opened still may take minutes, and bears being left at any instant
 
 
 async def _serve(
@@ -99,7 +101,8 @@ async def _serve(
     log: FilteringBoundLogger,
     *,
     secrets: Secrets,
-) -> None:
+) -> bool:
+    """Serve until a signal asks to stop; False where that was before it could begin."""
     signals = Signals(deadline=STOP_SECONDS)
     signals.install()
     exporter = Exporter(
@@ -109,7 +112,9 @@ async def _serve(
         dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
         log=log,
     )
-    await exporter.start()
+    if not await _started(exporter, signals):
+        log.info("stopped", phase="starting")
+        return False
     server = WebServer(
         create_app(exporter, log=log, site=site),
         listeners,
@@ -124,6 +129,18 @@ async def _serve(
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")
+    return True
+
+
+async def _started(exporter: Exporter, signals: Signals) -> bool:
+    """Start the exporter, unless a signal asks to stop before that is done."""
+    starting, asked = asyncio.create_task(exporter.start()), asyncio.create_task(signals.stop.wait())
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not starting.done():
+        return False
+    await starting
+    return True
 
 
 async def _run(

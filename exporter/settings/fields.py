@@ -9,6 +9,7 @@ held absolute. Relative paths start at the validation context, which is a ``path
 
 import glob
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -185,7 +186,12 @@ def _variable(text: str) -> str:
 def _file(text: str) -> str:
     if not text.isprintable():
         raise ValueError("expected the path of a file, without control characters")
-    return text
+    return os.fsdecode(text.encode())  # the bytes that the file says, whatever the locale takes names for
+
+
+def path_text(path: Path | str) -> str:
+    """A path fit to be written: names of files may be no text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _moment(text: str) -> float:
@@ -332,8 +338,8 @@ LabelName = Annotated[str, _Text(_label_name, _LABEL, MAX_NAME)]
 LabelValue = Annotated[str, _Text(_label_value, longest=MAX_VALUE)]
 TaskId = Annotated[str, _Text(_task_id, r"^\S+$", MAX_VALUE)]
 Variable = Annotated[str, _Text(_variable, _VARIABLE, MAX_NAME)]
-File = Annotated[Path, _Text(_file, resolve=Path.joinpath), Written(str)]
-Glob = Annotated[str, _Text(_file, resolve=_glob)]
+File = Annotated[Path, _Text(_file, resolve=Path.joinpath), Written(path_text)]
+Glob = Annotated[str, _Text(_file, resolve=_glob), Written(path_text)]
 Url = Annotated[str, _Text(_url, "^https?://[^@]+$"), Written(_without_query)]
 BaseUrl = Annotated[str, _Text(_base_url, "^https?://[^@?#]+$")]
 LedgerUrl = Annotated[str, _Text(_ledger_url, _SQLITE)]

@@ -33,14 +33,22 @@ def parse(text: str, *, file: str, base: Path, environ: Mapping[str, str] = NO_V
     """
     document = read(text, file=file)
     wrong: list[Complaint] = []
-    secrets = known_secrets(document.root, base.absolute(), environ)
+    base = _absolute(base, file)
+    secrets = known_secrets(document.root, base, environ)
     wrong += misplaced(document.root, secrets)
-    settings = validated(_SETTINGS, Settings, document.root, wrong, base=base.absolute())
+    settings = validated(_SETTINGS, Settings, document.root, wrong, base=base)
     wrong += check(document.root)
     if settings is None or wrong or document.faults:
         faults = [*document.faults, *(document.fault(*complaint) for complaint in wrong)]
         raise ConfigError([fault.without(secrets.mask) for fault in in_order(faults)])
     return _inherited(settings, document.root)
+
+
+def _absolute(base: Path, file: str) -> Path:
+    try:
+        return base.absolute()
+    except OSError:
+        raise ConfigError([Fault(file, 0, "", "cannot be read: the working directory is gone")]) from None
 
 
 def _text(path: Path) -> str:

@@ -74,18 +74,22 @@ def _external(text: str) -> str:
     if not text:
         return ""
     flag = "--web.external-url"
-    try:
-        url = urlsplit(text)
-        is_whole = url.scheme in ("http", "https") and bool(url.hostname) and "@" not in url.netloc and url.port != 0
-    except ValueError:
-        is_whole = False
-    is_path = text.startswith("/") and not text.startswith("//")
+    is_whole, is_path = _is_whole(text), text.startswith("/") and not text.startswith("//")
     if not (is_whole or is_path) or "?" in text or "#" in text or not text.isascii() or not text.isprintable():
         raise ValueError(
             f"{flag}: expected a URL such as https://host/exporter, or its path alone, without user, query or fragment"
         )
-    path = _path(flag, f"/{urlsplit(text).path.strip('/')}")
+    url = urlsplit(text)
+    path = _path(flag, f"/{url.path.strip('/')}")
     return f"{url.scheme}://{url.netloc}{path}" if is_whole else path
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        return False
 
 
 def _path(flag: str, text: str) -> str:

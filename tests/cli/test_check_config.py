@@ -77,6 +77,35 @@ def test_a_missing_file() -> None:
     assert result.stderr == "nowhere.yml: cannot be read: No such file or directory\n"
 
 
+def test_standard_input() -> None:
+    result = CliRunner().invoke(cli, ["check-config", "-"], input=GOOD, env={"KEY": ""})
+
+    assert (result.exit_code, result.stdout) == (0, "standard input: 1 account, 2 task groups, 3 tasks: ok\n")
+    assert result.stderr.startswith("standard input: warning: account default: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (b"acounts: []\n", "standard input:1: acounts: unknown key; did you mean accounts?"),
+        (b"", "standard input:1: the file is empty"),
+        (b"a: \xff\n", "standard input:1: is not UTF-8"),
+    ],
+)
+def test_mistakes_on_standard_input(given: bytes, fault: str) -> None:
+    result = CliRunner().invoke(cli, ["check-config", "-"], input=given)
+
+    assert result.exit_code == 1
+    assert fault in result.stderr
+
+
+def test_relative_paths_on_standard_input_start_where_one_is(here: Path) -> None:
+    (here / "key").write_text("sk-byts-0123456789")
+    text = GOOD.replace("api_key_env: KEY", "api_key_file: key")
+
+    assert CliRunner().invoke(cli, ["check-config", "-"], input=text).stderr == ""
+
+
 def test_the_estimate() -> None:
     lines = [" ".join(line.split()) for line in check(GOOD, "--estimate").stdout.splitlines()]
 

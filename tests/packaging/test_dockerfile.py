@@ -67,7 +67,9 @@ def test_everything_installed_is_hashed_or_built_here() -> None:
 
 def test_the_final_image_runs_the_command_of_the_project_and_not_as_root() -> None:
     scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert json.loads(only("ENTRYPOINT")) == list(scripts)
+    *waits, program = json.loads(only("ENTRYPOINT"))
+    assert waits == ["env", "--block-signal=TERM,INT,HUP"], "tests/cli/test_entry.py shows what for"
+    assert [program] == list(scripts)
     user, _, group = only("USER").partition(":")
     assert int(user) > 0
     assert int(group) > 0

@@ -33,6 +33,7 @@ def openapi() -> Schema:
             "version": "1",
             "description": "Register tasks while the exporter runs. docs/api.md says how.",
         },
+        "servers": [{"url": "/", "description": "What --web.route-prefix says comes before every path."}],
         "paths": {
             "/api/v1/tasks": {"get": _list(), "post": _register()},
             "/api/v1/tasks/{id}": {"get": _show(), "delete": _remove()},
