@@ -11,6 +11,7 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
     count_answers,
+    count_clock_step,
     count_followed,
     count_no_requests,
     count_outcome,
@@ -159,3 +160,7 @@ class ExporterAccounting:
         """Labels became ``other``, so many by each limit."""
         for limit, number in refusals.items():
             self._meter(count_overflow(limit, number))
+
+    def clock_stepped(self) -> None:
+        """The wall clock was set to another time."""
+        self._meter(count_clock_step())

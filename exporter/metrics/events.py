@@ -115,6 +115,11 @@ def count_overflow(limit: Limit, refusals: int = 1) -> Increments:
     return increments
 
 
+def count_clock_step() -> Increments:
+    """A step of the wall clock."""
+    return _one(own.CLOCK_STEPS, ())
+
+
 def _count_failure(counted: Counted, labels: TaskLabels, outcome: Outcome, error_code: str | None) -> None:
     if outcome.status is not Status.FAILED:
         return

@@ -127,6 +127,13 @@ DUPLICATE_TASKS = Gauge(
     help="Followed tasks that are named more than once, by two sources or under both ids; from the exporter.",
 )
 
+CLOCK_STEPS = Counter(
+    "bytespike_exporter_clock_steps_total",
+    scope=Scope.EXPORTER,
+    starts=((),),
+    help="Steps of the wall clock; what was open across one is in no histogram of durations; seen by the exporter.",
+)
+
 RELOAD_SUCCESSFUL = Gauge(
     "bytespike_exporter_config_last_reload_successful",
     scope=Scope.EXPORTER,
