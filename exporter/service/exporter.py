@@ -274,6 +274,8 @@ class Exporter:
         self._writer.mark(series)
 
     def _clock_stepped(self, step: ClockStep) -> None:
+        self.accounts.clock_stepped(step.by)
+        self._sources.clock_stepped(step.by)
         loaded_at = self._config.last_reload_success_at
         self._config = replace(self._config, last_reload_success_at=loaded_at + step.by)
 
