@@ -276,6 +276,7 @@ class Exporter:
     def _clock_stepped(self, step: ClockStep) -> None:
         self.accounts.clock_stepped(step.by)
         self._sources.clock_stepped(step.by)
+        self._learning.clock_stepped(step.by)
         loaded_at = self._config.last_reload_success_at
         self._config = replace(self._config, last_reload_success_at=loaded_at + step.by)
 
