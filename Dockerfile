@@ -1,5 +1,6 @@
-# The build stage makes one virtual environment; the final image takes that and nothing else.
-FROM python:3.13-slim-bookworm AS build
+# The build stage makes one virtual environment; the final image takes that and nothing else. Both begin from one image,
+# whose digest the update bot renews.
+FROM python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8 AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
@@ -15,7 +16,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip --python /opt/exporter/bin/python install --no-deps --no-index /wheels/*.whl
 
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
 
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="bytespike-exporter" \

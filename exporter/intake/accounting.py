@@ -11,6 +11,7 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
     count_answers,
+    count_clock_step,
     count_connections_closed,
     count_followed,
     count_no_requests,
@@ -172,3 +173,7 @@ class ExporterAccounting:
         """The web server closed connections on their other end, so many for each reason."""
         for reason, number in endings.items():
             self._meter(count_connections_closed(reason, number))
+
+    def clock_stepped(self) -> None:
+        """The wall clock was set to another time."""
+        self._meter(count_clock_step())

@@ -128,6 +128,11 @@ def count_connections_closed(reason: Ending, number: int) -> Increments:
     return increments
 
 
+def count_clock_step() -> Increments:
+    """A step of the wall clock."""
+    return _one(own.CLOCK_STEPS, ())
+
+
 def _count_failure(counted: Counted, labels: TaskLabels, outcome: Outcome, error_code: str | None) -> None:
     if outcome.status is not Status.FAILED:
         return

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter.accounting.series import Series
+from exporter.clock import SystemClock
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.collector import SnapshotCollector
 from exporter.metrics.family import Family, Histogram
 from exporter.metrics.negotiation import Encoder, chosen_format, takes_gzip
 from exporter.metrics.packing import Piece, gzipped
 from exporter.metrics.page import PageWriter
+from exporter.metrics.process import ProcessSeries
 from exporter.metrics.snapshot import Snapshot
 
 _HISTOGRAMS = frozenset(family.name for family in FAMILIES if isinstance(family, Histogram))
@@ -69,7 +70,7 @@ class Rendered:
 def standard_collectors() -> tuple[Collector, ...]:
     """What every Python exporter shows of its process, its platform and its garbage collector."""
     return (
-        ProcessCollector(registry=None),
+        ProcessSeries(SystemClock()),
         PlatformCollector(registry=None),
         GCCollector(registry=CollectorRegistry()),
     )

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.accounting.series import Series
 from exporter.accounting.totals import Joined, Meters, Totals
+from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.intake import Intake
 from exporter.ledger.ledger import Ledger
@@ -26,6 +27,7 @@ from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retirement
 from exporter.service.accounts import Accounts
+from exporter.service.clock_steps import ClockSteps
 from exporter.service.dependencies import Dependencies
 from exporter.service.keyring import Keyring
 from exporter.service.loops import Loops
@@ -65,8 +67,8 @@ class Exporter:
         log: FilteringBoundLogger,
         ledger: Ledger | None = None,
     ) -> None:
-        clock = dependencies.clock
-        self.clock = clock
+        self.clock = clock = WatchedClock(dependencies.clock)
+        dependencies = replace(dependencies, clock=clock)
         self._config_file = config_file
         self._build = build
         self._log = log
@@ -86,6 +88,7 @@ class Exporter:
         self._accounting = ExporterAccounting(self._writer.meter)
         self._meters.flush_from(self._accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
+        self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self._accounting, log=log)
         self._loops = Loops(log)
         self._learning = Learning()
         self.accounts = Accounts(
@@ -150,6 +153,7 @@ class Exporter:
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=clock.wall())
         self._beat_at = clock.monotonic()
+        clock.subscribe(self._clock_stepped)
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
@@ -167,6 +171,7 @@ class Exporter:
         self._loops.start("ledger", self._writer.run())
         self._loops.start("registrations", self.registrations.run())
         self._loops.start("retirement", self._retirement.run())
+        self._loops.start("clock steps", self._steps.run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._pruning.run())
         self._loops.start("learnt", self._remembering.run())
@@ -284,6 +289,13 @@ class Exporter:
     def credentials_refused(self, kind: Credential) -> None:
         """A request brought wrong credentials."""
         self._accounting.credentials_refused(kind)
+
+    def _clock_stepped(self, step: ClockStep) -> None:
+        self.accounts.clock_stepped(step.by)
+        self._sources.clock_stepped(step.by)
+        self._learning.clock_stepped(step.by)
+        loaded_at = self._config.last_reload_success_at
+        self._config = replace(self._config, last_reload_success_at=loaded_at + step.by)
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class Sampling:
     @property
     def recent(self) -> Recent:
         """What is remembered at this instant."""
-        return self._history.recent(wall=self._clock.wall(), monotonic=self._clock.monotonic())
+        return self._history.recent(now=self._clock.steady())
 
     async def run(self) -> None:
         """Take a sample at once and then one an interval; those that are missed are not made up for."""
@@ -39,8 +39,8 @@ class Sampling:
 
     async def _sample(self) -> None:
         try:
-            taken_at = self._clock.monotonic()
+            taken_at = self._clock.steady()
             reading = await in_thread(partial(read, self._snapshot()))
-            self._history.add(reading, monotonic=taken_at)
+            self._history.add(reading, now=taken_at)
         except Exception:  # noqa: BLE001 - a picture is not worth the exporter's life
             self._log.exception("sample_failed")

@@ -83,6 +83,12 @@ class Sources:
             for source in configured_sources(group, settings.globals.labels, self._secrets)
         }
 
+    def clock_stepped(self, by: float) -> None:
+        """Date what they show by the clock as it goes now."""
+        for running in self._running.values():
+            if running.last_refresh_at is not None:
+                running.last_refresh_at += by
+
     def _start(self, source: Source) -> None:
         self._running[source.name] = running = _Running(source, self._intake, self._accounting, self._clock, self._log)
         self._loops.start(_loop(source.name), source.run(running, self._dependencies))

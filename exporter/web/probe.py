@@ -1,7 +1,7 @@
 """``/probe``: one task, asked about now, within the limits of its account.
 
 What a probe learns is shown and forgotten: it neither counts nor changes anything that is followed, so that a scrape
-of a probe can never disturb the books.
+of a probe can never disturb the books. What the API says of the account, though, holds for its polls too.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from exporter.web.responses import text
 from exporter.web.scrape import PageResponse
 
 AT_ONCE = 4
-"""So many probes at once: they share the account's budget with the polls."""
+"""So many probes at once, of all accounts."""
 
 TIMEOUT = 10.0
 """Seconds that a probe may take where the scrape does not say how long it waits."""
@@ -42,6 +42,9 @@ LONGEST = 60.0
 
 MARGIN = 0.5
 """Seconds before the scrape's own timeout at which a probe gives up, so that its answer still arrives."""
+
+
+LATER = {"Retry-After": "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,13 @@ class Probe:
             return ProbeResult(ref, None, 0.0, fault=f"the account is held back: {held.reason}")
         try:
             async with asyncio.timeout(seconds):
-                async with account.permit() as permit:
+                async with account.permit_aside() as permit:
                     sent_at = clock.monotonic() - began
                     answer = await permit.query(ref)
         except TimeoutError:
-            waited_for = "an answer" if sent_at is not None else "its turn"
-            fault = f"{seconds:g} s were not enough for {waited_for}"
+            if sent_at is None:
+                raise refusal(503, f"polls go first: no turn within {seconds:g} s", headers=LATER) from None
+            fault = f"{seconds:g} s were not enough for an answer"
             return ProbeResult(ref, sent_at, clock.monotonic() - began, fault=fault)
         except DispatcherError as error:
             return ProbeResult(ref, sent_at, clock.monotonic() - began, fault=str(error))

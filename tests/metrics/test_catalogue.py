@@ -81,6 +81,7 @@ CONTRACT = {
     "bytespike_exporter_http_connections": ("gauge", ""),
     "bytespike_exporter_http_connections_limit": ("gauge", ""),
     "bytespike_exporter_http_connections_closed_total": ("counter", "reason"),
+    "bytespike_exporter_clock_steps_total": ("counter", ""),
     "bytespike_exporter_config_last_reload_successful": ("gauge", ""),
     "bytespike_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ""),
     "bytespike_exporter_build_info": ("info", "version revision python_version"),

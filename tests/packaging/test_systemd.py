@@ -114,6 +114,11 @@ def test_it_has_the_time_that_it_takes_to_stop() -> None:
     assert int(limit.removesuffix("s")) > serve.STOP_SECONDS
 
 
-def test_proc_stays_whole() -> None:
-    """process_start_time_seconds is computed from /proc/stat, which ``ProcSubset=pid`` would hide."""
-    assert setting("ProcSubset") == []
+def test_it_sees_processes_alone_and_no_other_ones() -> None:
+    """The exporter does without /proc/stat: tests/metrics/test_process.py."""
+    assert (setting("ProcSubset"), setting("ProtectProc")) == (["pid"], ["invisible"])
+
+
+def test_descriptors_are_enough_for_what_it_may_hold_and_not_without_end() -> None:
+    [limit] = setting("LimitNOFILE")
+    assert 4096 <= int(limit) <= 65536

@@ -170,6 +170,13 @@ HTTP_CONNECTIONS_CLOSED = Counter(
     help="Connections that the exporter closed on their other end, by reason; counted by the exporter.",
 )
 
+CLOCK_STEPS = Counter(
+    "bytespike_exporter_clock_steps_total",
+    scope=Scope.EXPORTER,
+    starts=((),),
+    help="Steps of the wall clock; what was open across one is in no histogram of durations; seen by the exporter.",
+)
+
 RELOAD_SUCCESSFUL = Gauge(
     "bytespike_exporter_config_last_reload_successful",
     scope=Scope.EXPORTER,
