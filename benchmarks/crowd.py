@@ -168,7 +168,7 @@ def figures() -> Iterator[Figure]:
         cost=1 / beside.polls,
         peer_name="time for a poll without them",
         peer=1 / alone.polls,
-        goal=Goal(share=1.1),
+        goal=Goal(share=1.25),
     )
     yield Figure(
         name=f"memory after {CROWD:,} hostile connections",
@@ -176,7 +176,7 @@ def figures() -> Iterator[Figure]:
         peer_name="memory before them",
         peer=memory,
         unit=Unit.BYTES,
-        goal=Goal(share=1.25),
+        goal=Goal(share=1.5),
     )
 
 

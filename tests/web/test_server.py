@@ -1,15 +1,12 @@
 import asyncio
-import socket
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.web import listening
 from exporter.web.listening import address_of, listen
 from exporter.web.server import WebServer
 
@@ -64,29 +61,3 @@ async def test_it_answers_on_each_of_its_sockets_and_closes_them_all() -> None:
     web.stop()
     await running
     assert [listener.fileno() for listener in listeners] == [-1, -1]
-
-
-@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
-async def test_who_reads_nothing_of_an_answer_does_not_keep_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is closed after a while, but a closed one still waits for what was sent to be read."""
-    monkeypatch.setattr(listening, "UNREAD_SECONDS", 1)
-    gone = asyncio.Event()
-
-    async def long(_request: Request) -> Response:
-        async def body() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield bytes(1 << 16)
-                    await asyncio.sleep(0)
-            finally:
-                gone.set()
-
-        return StreamingResponse(body())
-
-    web, running, (host, port) = await serving(Starlette(routes=[Route("/", long)]))
-    with socket.create_connection((host, port)) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(20):
-            await gone.wait()
-    web.stop()
-    await running
