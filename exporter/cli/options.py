@@ -113,6 +113,20 @@ def listen_address(command: Command) -> Command:
     )(command)
 
 
+def web_config_file(command: Command) -> Command:
+    """``--web.config.file`` as ``web_config_file: Path | None``."""
+    return click.option(
+        "--web.config.file",
+        "web_config_file",
+        type=click.Path(path_type=Path),
+        default=None,
+        callback=lambda _ctx, _param, value: value if value and str(value) else None,
+        envvar=f"{PREFIX}WEB_CONFIG_FILE",
+        show_envvar=True,
+        help="A file that turns on TLS, users and more, as in every Prometheus exporter.",
+    )(command)
+
+
 def _listen_address(_ctx: click.Context, _param: click.Parameter, value: str) -> ListenAddress:
     try:
         return ListenAddress.parse(value)

@@ -5,8 +5,10 @@ import os
 import platform
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import click
 import structlog
@@ -34,6 +36,9 @@ from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import log_refusal
 from exporter.web.server import WebServer, listen
 
+if TYPE_CHECKING:  # loaded where it is wanted
+    from exporter.web.toolkit.web_config import WebConfig
+
 STOP_SECONDS = 10
 """How long stopping may take in all."""
 
@@ -50,8 +55,16 @@ class ServerDied(click.ClickException):
 @click.command("serve")
 @options.config_file
 @options.listen_address
+@options.web_config_file
 @options.log_options
-def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogLevel, log_format: LogFormat) -> None:
+def command(
+    *,
+    config_file: Path,
+    listen_address: ListenAddress,
+    web_config_file: Path | None,
+    log_level: LogLevel,
+    log_format: LogFormat,
+) -> None:
     """Poll the configured tasks and serve /metrics.
 
     SIGTERM and SIGINT stop it within 10 seconds, a second one at once; SIGHUP reads the configuration again.
@@ -65,8 +78,9 @@ def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogL
     log: FilteringBoundLogger = structlog.get_logger()
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
+    web = _web_config(web_config_file, log)
     with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
+        asyncio.run(_serve(settings, config_file, listener, log, web=web, hide=secrets.add))
 
 
 async def _serve(
@@ -75,6 +89,7 @@ async def _serve(
     listener: socket.socket,
     log: FilteringBoundLogger,
     *,
+    web: "WebConfig | None",
     hide: Callable[[str], None],
 ) -> None:
     signals = Signals(deadline=STOP_SECONDS)
@@ -87,9 +102,11 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    server = WebServer(create_app(exporter, log=log), listener)
+    app = create_app(exporter, log=log)
+    server = WebServer(web.guard(app) if web else app, listener, tls=web.tls if web else None)
     try:
-        await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
+        with web.watched() if web else nullcontext():
+            await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")
@@ -151,6 +168,16 @@ async def _reloaded(exporter: RunningExporter, log: FilteringBoundLogger) -> str
 async def _reason(ended: asyncio.Task[None]) -> str:
     [error] = await asyncio.gather(ended, return_exceptions=True)
     return f"{type(error).__name__}: {error}" if error else "no reason given"
+
+
+def _web_config(path: Path | None, log: FilteringBoundLogger) -> "WebConfig | None":
+    if path is None:
+        return None
+    from exporter.web.toolkit.web_config import WebConfig
+
+    web = WebConfig(path, log=log)
+    log.info("web_config_read", file=str(path))
+    return web
 
 
 def _bound(address: ListenAddress) -> socket.socket:

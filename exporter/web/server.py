@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,9 +45,9 @@ def address_of(listener: socket.socket) -> str:
 
 
 class WebServer:
-    """One app on one listening socket."""
+    """One app on one listening socket; with ``tls`` its connections are encrypted."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
@@ -62,6 +63,7 @@ class WebServer:
                 limit_concurrency=CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             )
         )
 
