@@ -13,6 +13,9 @@ from OpenSSL import SSL
 RECORD = 16 * 1024
 """Bytes in one record of TLS, at most."""
 
+HEADER = 5
+"""Bytes by which TLS and HTTP are told apart."""
+
 _HTTP = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
 """How requests begin that are not encrypted."""
 
@@ -21,6 +24,9 @@ _NOT_TLS = (
     f"HTTP/1.0 400 Bad Request\r\nConnection: close\r\nContent-Length: {len(_SENT)}\r\n"
     f"Content-Type: text/plain; charset=utf-8\r\n\r\n{_SENT}"
 ).encode()
+
+_INTERNAL_ERROR = bytes((21, 3, 1, 0, 2, 2, 80))
+"""The alert by which a Go exporter refuses connections while its web configuration is wrong."""
 
 
 class CurrentContext(ssl.SSLContext):
@@ -48,37 +54,39 @@ class _Connection:
     def __init__(self, context: SSL.Context | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
-        self._is_refused = False
         self._first = b""
-        self._tls = SSL.Connection(context, None) if context else None
+        self._tls = SSL.Connection(context, None) if context else None  # None: it is refused
         if self._tls:
             self._tls.set_accept_state()
 
     def do_handshake(self) -> None:
         """Go on as far as the bytes reach; ssl.SSLWantReadError where they do not."""
-        if self._is_refused:
-            return
-        if len(self._first) < len(_HTTP[0]):
-            self._first += self._incoming.read(len(_HTTP[0]) - len(self._first))
-            if len(self._first) < len(_HTTP[0]):
-                raise ssl.SSLWantReadError
-            if self._first in _HTTP:
-                return self._refuse(_NOT_TLS)
-            if self._tls:
-                self._tls.bio_write(self._first)
+        if len(self._first) < HEADER:
+            self._begin()
         if self._tls is None:
-            return self._refuse(_INTERNAL_ERROR)
+            return
         self._take()
         try:
             self._tls.do_handshake()
         except SSL.WantReadError:
-            self._give()
             raise ssl.SSLWantReadError from None
         except SSL.Error:
             self._give()
-            self._refuse(b"")
-        else:
+            self._refuse()
+        finally:
             self._give()
+
+    def _begin(self) -> None:
+        """Tell TLS from HTTP, which is told so in words of its own."""
+        self._first += self._incoming.read(HEADER - len(self._first))
+        if len(self._first) < HEADER:
+            raise ssl.SSLWantReadError
+        if self._first in _HTTP:
+            self._refuse(_NOT_TLS)
+        elif self._tls is None:
+            self._refuse(_INTERNAL_ERROR)
+        else:
+            self._tls.bio_write(self._first)
 
     def read(self, size: int, buffer: "memoryview | bytearray | None" = None) -> Any:
         """Bytes of the other end, none where it sends no more; with a ``buffer``, how many are in it now."""
@@ -90,7 +98,7 @@ class _Connection:
 
     def write(self, data: Any) -> int:
         """Send all of it."""
-        if self._is_refused or self._tls is None:
+        if self._tls is None:
             return len(data)
         try:
             sent = self._tls.send(data) if len(data) else 0
@@ -101,7 +109,7 @@ class _Connection:
 
     def unwrap(self) -> None:
         """Say that no more comes; nobody waits for the other end to say the same."""
-        if self._is_refused or self._tls is None:
+        if self._tls is None:
             return
         try:
             self._tls.shutdown()
@@ -116,7 +124,7 @@ class _Connection:
 
     def cipher(self) -> tuple[str, str, int] | None:
         """Name, version and bits of what is spoken."""
-        if self._is_refused or self._tls is None:
+        if self._tls is None:
             return None
         name, version, bits = self._tls.get_cipher_name(), self._tls.get_cipher_version(), self._tls.get_cipher_bits()
         return (name, version, bits) if name and version and bits else None
@@ -125,7 +133,7 @@ class _Connection:
         """None is ever spoken."""
 
     def _read(self, size: int) -> bytes:
-        if self._is_refused or self._tls is None:
+        if self._tls is None:
             return b""
         self._take()
         try:
@@ -137,8 +145,8 @@ class _Connection:
         finally:
             self._give()
 
-    def _refuse(self, last: bytes) -> None:
-        self._is_refused = True
+    def _refuse(self, last: bytes = b"") -> None:
+        self._tls = None
         self._incoming.read()
         self._outgoing.write(last)
 
@@ -154,10 +162,6 @@ class _Connection:
                 self._outgoing.write(self._tls.bio_read(4 * RECORD))
         except SSL.WantReadError:
             return
-
-
-_INTERNAL_ERROR = bytes((21, 3, 1, 0, 2, 2, 80))
-"""The alert by which a Go exporter refuses connections while its web configuration is wrong."""
 
 
 def _as_ssl(error: SSL.Error) -> ssl.SSLError:

@@ -1,7 +1,7 @@
 """Stands before the app: what the toolkit does with every request, whatever its path and in the same order.
 
-A wrong web configuration is 500, too many requests are 429, the headers are set, and users show their passwords. No path
-is left out, those of the probes neither.
+A wrong web configuration is 500, too many requests are 429, the headers are set, and users show their passwords. No
+path is left out, those of the probes neither.
 """
 
 import base64
@@ -40,22 +40,24 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         settings = self._current()
+        answer: ASGIApp
         if settings is None:
-            return await _error(500, "Internal Server Error")(scope, receive, send)
-        if self._limit and not self._limit.allows():
-            return await _error(429, "Too Many Requests")(scope, receive, send)
-        if settings.http_server_config.headers:
-            send = _with_headers(send, _as_bytes(settings.http_server_config.headers))
-        if settings.basic_auth_users:
-            refusal = await self._refusal(scope, settings.basic_auth_users)
-            if refusal is not None:
-                return await refusal(scope, receive, send)
-        await self._app(scope, receive, send)
+            answer = _error(500, "Internal Server Error")
+        elif self._limit and not self._limit.allows():
+            answer = _error(429, "Too Many Requests")
+        else:
+            if settings.http_server_config.headers:
+                send = _with_headers(send, _as_bytes(settings.http_server_config.headers))
+            answer = await self._refusal(scope, settings.basic_auth_users) or self._app
+        await answer(scope, receive, send)
 
     async def _refusal(self, scope: Scope, users: Mapping[str, str]) -> Response | None:
-        """What somebody is told who is none of the users; None to one who is."""
+        """What somebody is told who is none of the users; None to one who is, and to all where there are none."""
+        if not users:
+            return None
         try:
             given = basic_auth(scope["headers"])
             if given is not None and await self._passwords.is_right(users, *given):

@@ -1,7 +1,7 @@
 """What a web configuration may say, and reading one: every mistake with its line, or the settings.
 
-Keys, values and what is refused are those of the toolkit's ``web/tls_config.go`` and ``web/handler.go``. Its YAML library
-is laxer than ours is for the exporter's own file: a key may lack its value, ``yes`` is true, and any scalar is text.
+Keys, values and what is refused are those of the toolkit's ``web/tls_config.go`` and ``web/handler.go``. Its YAML
+library is laxer than ours is for the exporter's own file: a key may lack its value, and ``yes`` is true.
 """
 
 import re

@@ -59,14 +59,13 @@ def _use_certificate(made: SSL.Context, file: WebFile) -> None:
     for key in ("cert", "key"):
         if not getattr(settings, key) and not getattr(settings, f"{key}_file"):
             raise ConfigError([file.fault(key, f"is needed for TLS: {key}, or {key}_file")])
-    cert_key, cert = _material(file, "cert")
-    key_key, key = _material(file, "key")
-    chain = _certificates(cert)
+    cert_at, cert = _material(file, "cert")
+    key_at, pem = _material(file, "key")
+    chain, private = _certificates(cert), _private_key(pem)
     if not chain:
-        raise ConfigError([file.fault(cert_key, "holds no certificate (PEM)")])
-    private = _private_key(key)
+        raise ConfigError([file.fault(cert_at, "holds no certificate (PEM)")])
     if private is None:
-        raise ConfigError([file.fault(key_key, "holds no key that can be used (PEM, without a passphrase)")])
+        raise ConfigError([file.fault(key_at, "holds no key that can be used (PEM, without a passphrase)")])
     try:
         made.use_certificate(chain[0])
         for each in chain[1:]:
@@ -74,7 +73,7 @@ def _use_certificate(made: SSL.Context, file: WebFile) -> None:
         made.use_privatekey(private)  # type: ignore[arg-type] # of a kind that it cannot use, it says so
         made.check_privatekey()
     except (SSL.Error, TypeError, ValueError):
-        raise ConfigError([file.fault(key_key, "is not the key of the certificate")]) from None
+        raise ConfigError([file.fault(key_at, "is not the key of the certificate")]) from None
 
 
 def _material(file: WebFile, key: str) -> tuple[str, bytes]:
