@@ -183,6 +183,11 @@ class WebFile:
     base: Path
     document: Document[Members] = field(repr=False)
 
+    def has(self, key: str) -> bool:
+        """Whether that key of ``tls_server_config`` stands in the file, whatever it says."""
+        members = self.document.root.get("tls_server_config")
+        return isinstance(members, dict) and key in members
+
     def fault(self, key: str, message: str) -> Fault:
         """A fault of a key of ``tls_server_config``."""
         return self.document.fault(("tls_server_config", key), message)

@@ -58,7 +58,8 @@ def _use_certificate(made: SSL.Context, file: WebFile) -> None:
     settings = file.settings.tls_server_config
     for key in ("cert", "key"):
         if not getattr(settings, key) and not getattr(settings, f"{key}_file"):
-            raise ConfigError([file.fault(key, f"is needed for TLS: {key}, or {key}_file")])
+            written = f"{key}_file" if file.has(f"{key}_file") else key
+            raise ConfigError([file.fault(written, f"is needed for TLS: {key}, or {key}_file")])
     cert_at, cert = _material(file, "cert")
     key_at, pem = _material(file, "key")
     chain, private = _certificates(cert), _private_key(pem)
