@@ -33,7 +33,7 @@ def build() -> Path:
     with _locked():
         copy = _copy()
         if not program.exists() or program.stat().st_mtime < (SOURCE / "main.go").stat().st_mtime:
-            _go("build", "-mod=mod", "-o", str(program), ".", cwd=copy)
+            _go("build", "-mod=mod", "-trimpath", "-o", str(program), ".", cwd=copy)
     return program
 
 

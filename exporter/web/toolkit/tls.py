@@ -128,7 +128,10 @@ def _use_clients(made: SSL.Context, file: WebFile) -> None:
         _use_authorities(made, file, auth)
     elif auth in _JUDGED:
         made.set_default_verify_paths()  # as Go: whoever this machine trusts
-    made.set_verify(_MODES[auth], _Judge(settings, is_strict=auth in _JUDGED))
+    mode = _MODES[auth]
+    if settings.client_allowed_sans is not None and auth is not ClientAuth.NONE:
+        mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT  # whoever shows no certificate has none of the names
+    made.set_verify(mode, _Judge(settings, is_strict=auth in _JUDGED))
 
 
 def _use_authorities(made: SSL.Context, file: WebFile, auth: ClientAuth) -> None:
