@@ -108,7 +108,8 @@ def _private_key(pem: bytes) -> PrivateKeyTypes | None:
     for block in _PEM.finditer(pem):
         if block[1].endswith(b"PRIVATE KEY"):
             try:
-                return serialization.load_pem_private_key(block[0], password=None)
+                # Whether its numbers are primes takes half a second and is not asked: it has to fit the certificate.
+                return serialization.load_pem_private_key(block[0], password=None, unsafe_skip_rsa_key_validation=True)
             except (ValueError, TypeError):  # TypeError where it needs a passphrase
                 return None
     return None
