@@ -4,8 +4,9 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -15,9 +16,9 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from exporter.cli import options
-from exporter.cli.exits import CannotStart
+from exporter.cli.activation import handed_over as sockets_of_systemd
+from exporter.cli.addresses import Address, listening
 from exporter.cli.garbage import pauses_bounded
-from exporter.cli.options import ListenAddress
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
 from exporter.cli.turns import short_turns
@@ -25,16 +26,19 @@ from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
 from exporter.metrics.snapshot import BuildView
+from exporter.metrics.traffic import Ending
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.checks import warnings
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.version import revision, version
-from exporter.web.app import create_app
+from exporter.web.app import create_app, vital
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import log_refusal
-from exporter.web.server import WebServer, listen
+from exporter.web.places import capacity
+from exporter.web.server import WebServer
+from exporter.web.site import Site
 
 if TYPE_CHECKING:  # loaded where it is wanted
     from exporter.web.toolkit.web_config import WebConfig
@@ -54,13 +58,16 @@ class ServerDied(click.ClickException):
 
 @click.command("serve")
 @options.config_file
-@options.listen_address
+@options.listening
+@options.site
 @options.web_config_file
 @options.log_options
 def command(
     *,
     config_file: Path,
-    listen_address: ListenAddress,
+    addresses: tuple[Address, ...],
+    handed_over: bool,
+    site: Site,
     web_config_file: Path | None,
     log_level: LogLevel,
     log_format: LogFormat,
@@ -79,14 +86,16 @@ def command(
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
     web = _web_config(web_config_file, log)
-    with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, listener, log, web=web, hide=secrets.add))
+    bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
+    with pauses_bounded(), short_turns(), bound as listeners:
+        asyncio.run(_serve(settings, config_file, listeners, site, log, web=web, hide=secrets.add))
 
 
 async def _serve(
     settings: Settings,
     config_file: Path,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
+    site: Site,
     log: FilteringBoundLogger,
     *,
     web: "WebConfig | None",
@@ -102,8 +111,17 @@ async def _serve(
         log=log,
     )
     await exporter.start()
-    app = create_app(exporter, log=log)
-    server = WebServer(web.guard(app) if web else app, listener, tls=web.tls if web else None)
+    app = create_app(exporter, log=log, site=site)
+    server = WebServer(
+        web.guard(app) if web else app,
+        listeners,
+        vital=vital(site),
+        measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),
+        encryption=web.encryption(partial(exporter.traffic.ended, Ending.HANDSHAKE)) if web else lambda: None,
+        traffic=exporter.traffic,
+        log=log,
+        clock=exporter.clock,
+    )
     try:
         with web.watched() if web else nullcontext():
             await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
@@ -137,8 +155,9 @@ async def _run(
 
 async def _announce(server: WebServer, supervisor: Supervisor, log: FilteringBoundLogger) -> None:
     await server.started()
-    log.info("listening", address=server.address, version=version())
-    supervisor.serving(f"listening on {server.address}")
+    for address in server.addresses:
+        log.info("listening", address=address, version=version())
+    supervisor.serving(f"listening on {', '.join(server.addresses)}")
 
 
 async def _reload_when_asked(
@@ -165,11 +184,6 @@ async def _reloaded(exporter: RunningExporter, log: FilteringBoundLogger) -> str
     return "the new configuration was refused, the old one goes on; see the log"
 
 
-async def _reason(ended: asyncio.Task[None]) -> str:
-    [error] = await asyncio.gather(ended, return_exceptions=True)
-    return f"{type(error).__name__}: {error}" if error else "no reason given"
-
-
 def _web_config(path: Path | None, log: FilteringBoundLogger) -> "WebConfig | None":
     if path is None:
         return None
@@ -180,10 +194,6 @@ def _web_config(path: Path | None, log: FilteringBoundLogger) -> "WebConfig | No
     return web
 
 
-def _bound(address: ListenAddress) -> socket.socket:
-    try:
-        return listen(address.host, address.port)
-    except OSError as error:
-        is_name = isinstance(error, socket.gaierror)
-        reason = error.strerror if is_name else os.strerror(error.errno or 0)  # without what Python adds to it
-        raise CannotStart(f"cannot listen on {address}: {reason}") from None
+async def _reason(ended: asyncio.Task[None]) -> str:
+    [error] = await asyncio.gather(ended, return_exceptions=True)
+    return f"{type(error).__name__}: {error}" if error else "no reason given"

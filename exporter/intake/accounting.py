@@ -11,6 +11,7 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
     count_answers,
+    count_connections_closed,
     count_followed,
     count_no_requests,
     count_outcome,
@@ -22,6 +23,7 @@ from exporter.metrics.events import (
     local_poll_lags,
 )
 from exporter.metrics.limits import LabelLimits, Limit
+from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome
 from exporter.tasks.tracker import Change, ChangeKind
@@ -159,3 +161,8 @@ class ExporterAccounting:
         """Labels became ``other``, so many by each limit."""
         for limit, number in refusals.items():
             self._meter(count_overflow(limit, number))
+
+    def connections_closed(self, endings: Mapping[Ending, int]) -> None:
+        """The web server closed connections on their other end, so many for each reason."""
+        for reason, number in endings.items():
+            self._meter(count_connections_closed(reason, number))

@@ -10,6 +10,7 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.families import api, own, tasks
 from exporter.metrics.family import Counter, Histogram
 from exporter.metrics.limits import OTHER, UNKNOWN_ERROR, Limit
+from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome, Status
 
@@ -112,6 +113,13 @@ def count_overflow(limit: Limit, refusals: int = 1) -> Increments:
     """Labels that were replaced by ``other``, for this limit is reached."""
     increments = Increments()
     own.LABELS_OVERFLOWED.count(increments, labels_of(limit=str(limit)), float(refusals))
+    return increments
+
+
+def count_connections_closed(reason: Ending, number: int) -> Increments:
+    """So many connections that the exporter closed for this reason."""
+    increments = Increments()
+    own.HTTP_CONNECTIONS_CLOSED.count(increments, labels_of(reason=str(reason)), float(number))
     return increments
 
 

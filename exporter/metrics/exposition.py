@@ -46,6 +46,11 @@ class Wanted:
     accept_encoding: str = ""
     names: tuple[str, ...] = ()
 
+    def canonical(self) -> "Wanted":
+        """Whatever gets the same page, in the same words: what is equal may share one."""
+        _, content_type = choose_encoder(_understood(self.accept))
+        return Wanted(content_type, "gzip" if _takes_gzip(self.accept_encoding) else "", tuple(sorted(set(self.names))))
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from exporter.accounting.series import Exemplar, Series
 from exporter.dispatcher.answer import Quota
 from exporter.ledger.ledger import LedgerView
+from exporter.metrics.traffic import TrafficView
 from exporter.tasks.census import Census
 from exporter.tasks.item import TaskLabels
 
@@ -75,3 +76,4 @@ class Snapshot:
     ledger: LedgerView = LedgerView()
     sources: tuple[SourceView, ...] = ()
     config: ConfigView = ConfigView()
+    traffic: TrafficView = TrafficView()

@@ -19,6 +19,7 @@ from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.history import Recent
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
+from exporter.metrics.traffic import Traffic
 from exporter.polling.learning import Learning
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
@@ -48,8 +49,8 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations`` and ``accounts`` are its parts that others may ask. ``ledger`` stands in for
-    the one that the settings name.
+    ``clock``, ``tasks``, ``registrations`` and ``accounts`` are its parts that others may ask; a web server tells
+    ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Exporter:
         self._log = log
         self._settings = CurrentSettings(settings)
         self.tasks = Tracker(rules_of(settings))
+        self.traffic = Traffic()
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
@@ -262,6 +264,7 @@ class Exporter:
             ledger=ledger,
             sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
+            traffic=self.traffic.view,
         )
 
     def announced(self, series: Sequence[Series]) -> None:
@@ -275,6 +278,7 @@ class Exporter:
             self._beat_at = self.clock.monotonic()
             self.tasks.retire(now=self.clock.wall())
             self._accounting.labels_refused(self._limits.take_overflows())
+            self._accounting.connections_closed(self.traffic.take_endings())
             await self.clock.sleep(HEARTBEAT)
 
 

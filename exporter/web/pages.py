@@ -19,6 +19,7 @@ from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, html, text
+from exporter.web.site import Site
 from exporter.web.trends import Trends, trends
 from exporter.web.wording import Moment, Mood, State, as_utc, moment, moment_at
 
@@ -28,7 +29,7 @@ MODELS_SHOWN = 4
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: RunningExporter, slots: RenderSlots) -> None:
+    def __init__(self, exporter: RunningExporter, slots: RenderSlots, site: Site) -> None:
         self._exporter = exporter
         self._slots = slots
         loader = PackageLoader("exporter.web")
@@ -37,6 +38,7 @@ class Pages:
         )
         style = environment.get_template("style.css").render()
         environment.globals["style"] = style
+        environment.globals["site"] = site
         self._style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self._landing = environment.get_template("landing.html")
         self._config = environment.get_template("config.html")

@@ -34,7 +34,7 @@ def html(body: str, *, style_hash: str) -> Response:
 
 
 AT_ONCE = 2
-WAITING = 10
+WAITING = 64
 
 
 class BusyError(Exception):
@@ -79,16 +79,19 @@ class Shared(Generic[Key, Result]):
         self._one = asyncio.Lock()
         self._to_begin: dict[Key, asyncio.Task[Result]] = {}
 
-    async def get(self, key: Key) -> Result:
-        """The result, once it is there; raise BusyError at once where too many others are waited for."""
+    async def get(self, key: Key, *, slots: RenderSlots | None = None) -> Result:
+        """The result, once it is there; raise BusyError at once where too many others are waited for.
+
+        ``slots`` are others than usual, for what must not wait behind the rest.
+        """
         waiting = self._to_begin.get(key)
         if waiting is None:
-            waiting = self._to_begin[key] = asyncio.create_task(self._made(key))
+            waiting = self._to_begin[key] = asyncio.create_task(self._made(key, slots or self._slots))
         return await asyncio.shield(waiting)  # whoever gives up leaves it to the others
 
-    async def _made(self, key: Key) -> Result:
+    async def _made(self, key: Key, slots: RenderSlots) -> Result:
         try:
-            async with self._slots.slot(), self._one:
+            async with slots.slot(), self._one:
                 del self._to_begin[key]
                 return await self._make(key)
         finally:

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from exporter.metrics.exposition import Rendered, Renderer, Wanted, standard_collectors
+from exporter.summed import SummedLog
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
 
@@ -32,16 +32,18 @@ MOST_PAGES = 8
 class Scrape:
     """Answers scrapes. Those that wait for the same page share it."""
 
-    def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: FilteringBoundLogger) -> None:
+    def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: SummedLog) -> None:
         self._exporter = exporter
         self._log = log
         self._renderer = Renderer(standard_collectors(), breathe=partial(time.sleep, BREATH))
         self._pages = Shared(self._page, slots)
+        self._whole = RenderSlots(waiting=None)  # there are as many of them as formats: none is turned away
         self._readers = Readers()
 
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
-        page = await self._pages.get(_wanted(request))
+        wanted = _wanted(request).canonical()
+        page = await self._pages.get(wanted, slots=None if wanted.names else self._whole)
         if isinstance(page, Exception):
             return text(f"the metrics cannot be rendered ({type(page).__name__}): see the exporter's log", 500)
 
@@ -56,7 +58,7 @@ class Scrape:
         try:
             return await asyncio.to_thread(self._renderer.render, self._exporter.snapshot(), wanted)
         except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
-            self._log.exception("scrape_failed")
+            self._log.error("scrape_failed", type(error).__name__, exc_info=error)
             return error
 
 

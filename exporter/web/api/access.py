@@ -58,12 +58,20 @@ class Access:
 
 
 def _refuse_strangers(request: Request) -> None:
-    if request.client is None or not is_loopback(request.client.host):
+    if not _is_from_here(request):
         raise refusal(403, "without api.token_file this answers on loopback only")
     if not is_loopback(_hostname(request.headers.get("host", ""))):
         # a page of any site may have its own name resolved to this machine
         raise refusal(403, "without api.token_file the Host has to be localhost or a loopback address")
     refuse_cross_site(request)
+
+
+def _is_from_here(request: Request) -> bool:
+    """Over loopback, or over a socket of the file system: its server has a path, and no port."""
+    if request.client is None:
+        server = request.scope.get("server")
+        return server is not None and server[1] is None
+    return is_loopback(request.client.host)
 
 
 def is_loopback(host: str) -> bool:

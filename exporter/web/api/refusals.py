@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from structlog.typing import FilteringBoundLogger
 
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError, FullError
+from exporter.summed import SummedLog
 from exporter.web.responses import as_json
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -33,7 +33,7 @@ def refusal(status: int, message: str, *, headers: Mapping[str, str] | None = No
     return Refusal(status, {"message": message}, headers=headers)
 
 
-def answered(endpoint: Endpoint, log: FilteringBoundLogger) -> Endpoint:
+def answered(endpoint: Endpoint, summed: SummedLog) -> Endpoint:
     """The endpoint with every refusal, of ours and of the parts below, as an answer in JSON."""
 
     async def answer(request: Request) -> Response:
@@ -48,7 +48,7 @@ def answered(endpoint: Endpoint, log: FilteringBoundLogger) -> Endpoint:
         except ClosedError as error:
             return _answer(refusal(422, str(error)))
         except LedgerError as error:
-            log.warning("api_request_failed", error=str(error))
+            summed.warning("api_request_failed", "ledger", error=str(error))
             return _answer(refusal(503, str(error), headers={"Retry-After": "5"}))
 
     return answer

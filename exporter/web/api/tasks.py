@@ -14,6 +14,7 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.view import TaskView
 from exporter.web.api.access import Access
+from exporter.web.api.bodies import Bodies
 from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
 from exporter.web.api.parsing import is_task_id, read_registrations
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
@@ -23,7 +24,7 @@ from exporter.web.responses import RenderSlots, as_json
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
 AT_ONCE = 32
-"""So many registrations may be under way."""
+"""So many registrations may be under way, of those whose body has come."""
 
 
 class Tasks:
@@ -35,6 +36,7 @@ class Tasks:
         self._access = access
         self._slots = slots
         self._registering = ConcurrencyLimit(AT_ONCE)
+        self._bodies = Bodies()
         self._cursors = Cursors(secrets.token_hex(4))
 
     async def register(self, request: Request) -> Response:
@@ -42,8 +44,8 @@ class Tasks:
         await self._access.check(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise refusal(415, "the body has to be application/json")
+        body = await self._bodies.read(request)
         with self._registering.slot():
-            body = await request.body()
             async with self._slots.slot():
                 read = partial(read_registrations, body, self._exporter.settings, now=self._exporter.clock.wall())
                 registrations = await asyncio.to_thread(read)

@@ -30,18 +30,22 @@ _INTERNAL_ERROR = bytes((21, 3, 1, 0, 2, 2, 80))
 
 
 class CurrentContext(ssl.SSLContext):
-    """Each connection is made with what ``current`` returns then; without a context it is refused."""
+    """Each connection is made with what ``current`` returns then; without a context it is refused.
+
+    ``refused`` is told of each connection whose handshake has failed.
+    """
 
     _current: Callable[[], SSL.Context | None]
+    _refused: Callable[[], None]
 
-    def __new__(cls, current: Callable[[], SSL.Context | None]) -> Self:
+    def __new__(cls, current: Callable[[], SSL.Context | None], refused: Callable[[], None]) -> Self:
         made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
-        made._current = current
+        made._current, made._refused = current, refused
         return made
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *_: Any, **__: Any) -> Any:
         """What asyncio takes for an ``ssl.SSLObject``."""
-        return _Connection(self._current(), incoming, outgoing)
+        return _Connection(self._current(), incoming, outgoing, self._refused)
 
 
 class _Connection:
@@ -51,7 +55,14 @@ class _Connection:
     connection is one that the other end closes before its first byte: it sends what is left, and closes.
     """
 
-    def __init__(self, context: SSL.Context | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+    def __init__(
+        self,
+        context: SSL.Context | None,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        refused: Callable[[], None],
+    ) -> None:
+        self._refused = refused
         self._incoming = incoming
         self._outgoing = outgoing
         self._first = b""
@@ -149,6 +160,7 @@ class _Connection:
         self._tls = None
         self._incoming.read()
         self._outgoing.write(last)
+        self._refused()
 
     def _take(self) -> None:
         """Hand OpenSSL what has arrived."""

@@ -3,7 +3,7 @@
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +60,16 @@ class WebConfig:
         self._versions = {**self._look(self._files), **self._versions}
         self._read_at = time.monotonic()
 
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """What a server makes connections with; None where they are plain."""
-        if self._in_force.context is None and not self._has_tls:
-            return None
+    def encryption(self, refused: Callable[[], None]) -> Callable[[], ssl.SSLContext | None]:
+        """What a server encrypts a new connection with, None where it is plain. ``refused`` is told of each connection
+        that never came to be.
+        """
+        if not self._has_tls:
+            return lambda: None
         from exporter.web.toolkit.connection import CurrentContext
 
-        return CurrentContext(lambda: self._in_force.context)
+        context = CurrentContext(lambda: self._in_force.context, refused)
+        return lambda: context
 
     def guard(self, app: ASGIApp) -> ASGIApp:
         """The app behind users and limit."""

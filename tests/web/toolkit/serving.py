@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from exporter.web.server import WebServer, address_of, listen
+from exporter.settings.errors import ConfigError
+from exporter.web.listening import address_of, listen
+from exporter.web.server import WebServer
 from exporter.web.toolkit.web_config import WebConfig
 
 REFUSED = "refused"
@@ -27,17 +29,15 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving(file: Path, *, every: float = 0.05) -> AsyncIterator[str]:
+async def serving(file: Path, *, every: float = 0.05, refused: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
     """The address of a server with that web configuration, or ``refused: `` and why there is none."""
-    from exporter.settings.errors import ConfigError
-
     try:
         web = WebConfig(file, log=structlog.get_logger())
     except ConfigError as error:
         yield f"{REFUSED}: {error}"
         return
     listener = listen("127.0.0.1", 0)
-    server = WebServer(web.guard(page), listener, tls=web.tls)
+    server = WebServer(web.guard(page), [listener], encryption=web.encryption(refused))
     task = asyncio.create_task(server.serve())
     await server.started()
     try:
