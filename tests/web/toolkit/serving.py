@@ -24,8 +24,9 @@ SHOWN = {
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """The app behind it all: the same page whatever is asked."""
-    await PlainTextResponse("a page\n")(scope, receive, send)
+    """The app behind it all: a page, or so many bytes as the path says."""
+    size = scope["path"].removeprefix("/")
+    await PlainTextResponse("x" * int(size) if size.isdigit() else "a page\n")(scope, receive, send)
 
 
 @asynccontextmanager
