@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
@@ -30,14 +31,14 @@ basic_auth_users:
   prometheus: {hashed}
 """
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "scheme": "https",
     "tls_config": {"ca_file": "servers.crt", "cert_file": "prometheus.crt", "key_file": "prometheus.key"},
     "basic_auth": {"username": "prometheus", "password_file": "password"},
 }
 """What a scrape_config needs; each other job lacks one thing."""
 
-JOBS = {
+JOBS: dict[str, dict[str, Any]] = {
     "good": GOOD,
     "wrong password": {**GOOD, "basic_auth": {"username": "prometheus", "password": "guess"}},
     "no password": {**GOOD, "basic_auth": None},
@@ -46,7 +47,7 @@ JOBS = {
         "tls_config": {"ca_file": "servers.crt", "cert_file": "other.crt", "key_file": "other.key"},
     },
     "no certificate": {**GOOD, "tls_config": {"ca_file": "servers.crt"}},
-    "no authority": {**GOOD, "tls_config": {**GOOD["tls_config"], "ca_file": "clients.crt"}},  # type: ignore[dict-item]
+    "no authority": {**GOOD, "tls_config": {**GOOD["tls_config"], "ca_file": "clients.crt"}},
     "no TLS": {**GOOD, "scheme": "http"},
 }
 

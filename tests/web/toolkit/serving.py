@@ -82,7 +82,7 @@ async def ask(address: str, *headers: str, tls: ssl.SSLContext | None = None, me
     """Status, some headers and body of the answer to one request; REFUSED where there is none."""
     host, _, port = address.rpartition(":")
     name = "localhost" if tls else None
-    reader = writer = None
+    writer: asyncio.StreamWriter | None = None
     lines = [f"{method} /metrics HTTP/1.1", "Host: localhost", "Connection: close", *headers]
     try:
         async with asyncio.timeout(20):
@@ -94,7 +94,7 @@ async def ask(address: str, *headers: str, tls: ssl.SSLContext | None = None, me
             raise
         return REFUSED
     finally:
-        if writer:
+        if writer is not None:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()

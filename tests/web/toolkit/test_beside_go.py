@@ -141,7 +141,7 @@ async def test_the_same_answers(go_exporter: Path, examples: Path, write: Callab
         theirs = stack.enter_context(toolkit.serving(go_exporter, files))
         ours = [await stack.enter_async_context(serving(file)) for file in files]
 
-        differ = {}
+        differ: dict[str, object] = {}
         for name, our, their in zip(CONFIGS, ours, theirs, strict=True):
             if our.startswith(REFUSED) or their.startswith(REFUSED):
                 if our.startswith(REFUSED) != their.startswith(REFUSED):

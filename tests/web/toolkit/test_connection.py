@@ -12,7 +12,7 @@ from exporter.web.toolkit.tls import alternative_names
 from tests.support.certificates import LOCALHOST, Certificate
 from tests.web.toolkit.serving import REFUSED, ask, client, serving
 
-PAGE = (200, {}, "a page\n")
+PAGE: tuple[int, dict[str, str], str] = (200, {}, "a page\n")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.certificates import LOCALHOST, Certificate
 from tests.web.toolkit.serving import REFUSED, ask, client, serving
 from tests.web.toolkit.test_beside_go import basic
 
-PAGE = (200, {}, "a page\n")
+PAGE: tuple[int, dict[str, str], str] = (200, {}, "a page\n")
 TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
 
 
