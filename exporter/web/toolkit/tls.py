@@ -48,6 +48,7 @@ def context(file: WebFile) -> SSL.Context | None:
     made.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     made.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     made.clear_mode(_PARTIAL_WRITE)
+    made.set_mode(SSL.MODE_RELEASE_BUFFERS)  # most connections are idle most of the time
     return made
 
 
