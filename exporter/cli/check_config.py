@@ -9,8 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from exporter.logs import Secrets
 from exporter.service.estimate import Estimate, estimate
 from exporter.settings.checks import warnings
+from exporter.settings.confidential import sources_of
 from exporter.settings.fields import UNLIMITED
 from exporter.settings.load import load
 from exporter.settings.model import Settings
@@ -26,8 +28,10 @@ def command(*, file: Path, wants_estimate: bool) -> None:
     """
     settings = load(file)
     click.echo(f"{file}: {_summary(settings)}: ok")
+    secrets = Secrets()
+    sources_of(settings, secrets, os.environ)
     for warning in warnings(settings, os.environ):
-        click.echo(f"{file}: warning: {warning}", err=True)
+        click.echo(f"{file}: warning: {secrets.mask(warning)}", err=True)
     if wants_estimate:
         _print(estimate(settings))
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.cli import options
 from exporter.cli.activation import handed_over as sockets_of_systemd
 from exporter.cli.addresses import Address, listening
+from exporter.cli.exits import ExitCode
 from exporter.cli.garbage import pauses_bounded
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
@@ -25,15 +26,19 @@ from exporter.cli.turns import short_turns
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
+from exporter.metrics.families.own import Credential
 from exporter.metrics.snapshot import BuildView
 from exporter.metrics.traffic import Ending
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.checks import warnings
+from exporter.settings.confidential import sources_of
 from exporter.settings.load import load
 from exporter.settings.model import Settings
+from exporter.summed import SummedLog
 from exporter.version import revision, version
 from exporter.web.app import create_app, vital
+from exporter.web.guesses import Guesses
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import log_refusal
 from exporter.web.places import capacity
@@ -83,12 +88,19 @@ def command(
     configure(level=log_level, log_format=log_format, secrets=secrets)
     settings = load(config_file)
     log: FilteringBoundLogger = structlog.get_logger()
+    sources_of(settings, secrets, os.environ)  # known before anything is said
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
     web = _web_config(web_config_file, log)
     bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
     with pauses_bounded(), short_turns(), bound as listeners:
-        asyncio.run(_serve(settings, config_file, listeners, site, log, web=web, hide=secrets.add))
+        try:
+            asyncio.run(_serve(settings, config_file, listeners, site, log, web=web, secrets=secrets))
+        except (ExporterError, click.ClickException):
+            raise
+        except Exception:  # a traceback may quote a secret: it goes where they are known
+            log.exception("crashed")
+            raise SystemExit(ExitCode.CRASHED) from None
 
 
 async def _serve(
@@ -99,7 +111,7 @@ async def _serve(
     log: FilteringBoundLogger,
     *,
     web: "WebConfig | None",
-    hide: Callable[[str], None],
+    secrets: Secrets,
 ) -> None:
     signals = Signals(deadline=STOP_SECONDS)
     signals.install()
@@ -107,13 +119,14 @@ async def _serve(
         settings,
         config_file=config_file,
         build=BuildView(version(), revision(), platform.python_version()),
-        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
+        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
         log=log,
     )
     await exporter.start()
-    app = create_app(exporter, log=log, site=site)
+    guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))
+    app = create_app(exporter, log=log, site=site, guesses=guesses)
     server = WebServer(
-        web.guard(app) if web else app,
+        web.guard(app, partial(guesses.refused, Credential.BASIC_AUTH)) if web else app,
         listeners,
         vital=vital(site),
         measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),

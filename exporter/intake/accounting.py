@@ -18,10 +18,12 @@ from exporter.metrics.events import (
     count_overflow,
     count_queue,
     count_refresh_failure,
+    count_refused_credentials,
     count_request,
     local_latencies,
     local_poll_lags,
 )
+from exporter.metrics.families.own import Credential
 from exporter.metrics.limits import LabelLimits, Limit
 from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
@@ -161,6 +163,10 @@ class ExporterAccounting:
         """Labels became ``other``, so many by each limit."""
         for limit, number in refusals.items():
             self._meter(count_overflow(limit, number))
+
+    def credentials_refused(self, kind: Credential) -> None:
+        """A request brought wrong credentials."""
+        self._meter(count_refused_credentials(kind))
 
     def connections_closed(self, endings: Mapping[Ending, int]) -> None:
         """The web server closed connections on their other end, so many for each reason."""

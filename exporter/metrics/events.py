@@ -116,6 +116,11 @@ def count_overflow(limit: Limit, refusals: int = 1) -> Increments:
     return increments
 
 
+def count_refused_credentials(kind: own.Credential) -> Increments:
+    """A request whose token, callback secret or password was wrong."""
+    return _one(own.CREDENTIALS_REFUSED, labels_of(kind=str(kind)))
+
+
 def count_connections_closed(reason: Ending, number: int) -> Increments:
     """So many connections that the exporter closed for this reason."""
     increments = Increments()

@@ -177,7 +177,7 @@ class Accounts:
             random=dependencies.random,
             transport=dependencies.transport,
             environ=dependencies.environ,
-            hide=dependencies.hide,
+            hide=dependencies.secrets.add,
         )
 
     def _poll(self, account: Account) -> None:

@@ -1,7 +1,7 @@
 """The exporter: tracker, intake, ledger, accounts and loops put together; started, reloaded and stopped."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import LedgerWriter, Metering
 from exporter.metrics.events import count_commit, count_ledger_failure
+from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
@@ -26,6 +27,7 @@ from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retirement
 from exporter.service.accounts import Accounts
 from exporter.service.dependencies import Dependencies
+from exporter.service.keyring import Keyring
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
 from exporter.service.reload import Plan, Planner, rules_of
@@ -49,8 +51,8 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations`` and ``accounts`` are its parts that others may ask; a web server tells
-    ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
+    ``clock``, ``tasks``, ``registrations``, ``accounts`` and ``secrets`` are its parts that others may ask; a web
+    server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
     """
 
     def __init__(
@@ -95,8 +97,15 @@ class Exporter:
             dependencies=dependencies,
             log=log,
         )
+        self.secrets = Keyring(dependencies.secrets, dependencies.environ)
+        self._environ = dependencies.environ
         self._sources = Sources(
-            intake=self._intake, accounting=self._accounting, loops=self._loops, dependencies=dependencies, log=log
+            intake=self._intake,
+            accounting=self._accounting,
+            loops=self._loops,
+            dependencies=dependencies,
+            secrets=self.secrets,
+            log=log,
         )
         self._registry = Registry()
         self.registrations = Registrar(
@@ -193,7 +202,7 @@ class Exporter:
 
     async def _reload(self, *, dry_run: bool) -> Difference:
         running = self._settings.value
-        wanted, difference = await in_thread(partial(_read, self._config_file, running))
+        wanted, difference = await in_thread(partial(_read, self._config_file, running, self._environ))
         if not dry_run:
             await self._put_in_force(wanted, running=running)
             self._log.info("config_reloaded", changed=not difference.is_empty)
@@ -201,6 +210,7 @@ class Exporter:
 
     async def _put_in_force(self, wanted: Settings, *, running: Settings | None) -> None:
         """Make the wanted settings the running ones: first everything that may fail, then all at once."""
+        await in_thread(partial(self.secrets.follow, wanted))
         async with self._intake.changing:
             plan = await self._planner.prepare(wanted, running=running)
             closing = self._commit(plan)
@@ -271,6 +281,10 @@ class Exporter:
         """A scrape has shown these stored series at 0: the next ones may show what they count, once that is durable."""
         self._writer.mark(series)
 
+    def credentials_refused(self, kind: Credential) -> None:
+        """A request brought wrong credentials."""
+        self._accounting.credentials_refused(kind)
+
     # ---- loops -----------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
@@ -282,9 +296,9 @@ class Exporter:
             await self.clock.sleep(HEARTBEAT)
 
 
-def _read(config_file: Path, running: Settings) -> tuple[Settings, Difference]:
+def _read(config_file: Path, running: Settings, environ: Mapping[str, str]) -> tuple[Settings, Difference]:
     """The settings of the file and what they change; ConfigError where they cannot be, or not while running."""
-    wanted = load(config_file)
+    wanted = load(config_file, environ)
     refused = refusals(running, wanted)
     if refused:
         raise ConfigError([Fault(str(config_file), 0, "", text) for text in refused])

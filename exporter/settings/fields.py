@@ -23,11 +23,15 @@ from pydantic_core import CoreSchema, core_schema
 
 from exporter.settings import durations
 from exporter.settings.reader import Scalar
+from exporter.suspects import is_key
+from exporter.tasks.identity import leads_elsewhere
 
 MAX_NAME = 100
 MAX_VALUE = 200
 MAX_TEXT = 4096
 """Characters in a name, in an id or a label value, and in anything else."""
+
+NO_KEY = "looks like an API key; a key belongs in a file or an environment variable, and its path or name here"
 
 MAX_RATE = 1_000_000
 UNLIMITED = "unlimited"
@@ -40,6 +44,14 @@ RESERVED_LABELS = frozenset(
     }
 )
 """Label names that the exporter or Prometheus uses for itself."""
+
+
+class Confidential(StrEnum):
+    """Annotates a field that says where a secret is: what kind of secret that is."""
+
+    GIVEN = "given by somebody else: an API key"
+    CHOSEN = "chosen by whoever operates the exporter: a token"
+    PRIVATE_KEY = "a private key, in PEM"
 
 
 class Strategy(StrEnum):
@@ -63,6 +75,8 @@ def _text(value: object) -> str:
         case Scalar(text=text) | str(text):
             if not text or len(text) > MAX_TEXT:
                 raise ValueError("is empty; expected text" if not text else f"is longer than {MAX_TEXT} characters")
+            if is_key(text):
+                raise ValueError(NO_KEY)
             return text
     raise ValueError("expected text")
 
@@ -157,6 +171,8 @@ def task_id(value: object) -> str:
 def _task_id(text: str) -> str:
     if len(text) > MAX_VALUE or not text.isprintable() or " " in text:
         raise ValueError(f"expected an id: printable, without spaces, {MAX_VALUE} characters at most")
+    if leads_elsewhere(text):
+        raise ValueError("must not have . or .. between slashes, nor be one of them: in a URL it would lead elsewhere")
     return text
 
 

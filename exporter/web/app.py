@@ -15,9 +15,10 @@ from exporter.web.api import callbacks, tasks
 from exporter.web.api.access import Access, SecretFiles
 from exporter.web.api.callbacks import Callbacks
 from exporter.web.api.listing import TaskWalk
-from exporter.web.api.refusals import Endpoint, answered
+from exporter.web.api.refusals import Endpoint, Refusal, answered
 from exporter.web.api.sd import ServiceDiscovery
 from exporter.web.api.tasks import Tasks
+from exporter.web.guesses import Guesses
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import Health, Reload
 from exporter.web.pages import Pages
@@ -38,11 +39,21 @@ def vital(site: Site = ROOT) -> frozenset[str]:
 
 
 def create_app(
-    exporter: RunningExporter, *, log: FilteringBoundLogger, slots: RenderSlots | None = None, site: Site = ROOT
+    exporter: RunningExporter,
+    *,
+    log: FilteringBoundLogger,
+    slots: RenderSlots | None = None,
+    site: Site = ROOT,
+    guesses: Guesses | None = None,
 ) -> Starlette:
-    """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered."""
+    """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered, ``guesses``
+    those who try credentials elsewhere, too.
+    """
     slots, summed = slots or RenderSlots(), SummedLog(log, exporter.clock)
-    pages, health = Pages(exporter, slots, site), Health(exporter)
+    secrets = SecretFiles(exporter.clock, exporter.secrets.hide)
+    guesses = guesses or Guesses(exporter.clock, count=exporter.credentials_refused, log=summed)
+    access = Access(exporter, secrets, guesses, summed)
+    pages, health = Pages(exporter, access, slots, site), Health(exporter)
     at = site.at
     app = Starlette(
         routes=[
@@ -52,26 +63,26 @@ def create_app(
             Route(at("/config"), pages.config),
             *(Route(at(path), health.healthy) for path in HEALTHY),
             *(Route(at(path), health.ready) for path in READY),
-            Route(at("/-/reload"), Reload(exporter, log).reload, methods=["POST", "PUT"]),
-            *api_routes(exporter, log=log, site=site),
+            Route(at("/-/reload"), Reload(exporter, access, log).reload, methods=["POST", "PUT"]),
+            *api_routes(exporter, access, Callbacks(exporter, secrets, guesses), summed=summed, site=site),
         ],
-        exception_handlers={HTTPException: _refused, BusyError: _busy, ClientDisconnect: _gone},
+        exception_handlers={HTTPException: _refused, Refusal: _not_for_you, BusyError: _busy, ClientDisconnect: _gone},
         max_body_size=MAX_BODY_BYTES,
     )
     app.router.redirect_slashes = False  # a scrape of /metrics/ is a mistake that should show
     return app
 
 
-def api_routes(exporter: RunningExporter, *, log: FilteringBoundLogger, site: Site = ROOT) -> list[Route]:
+def api_routes(
+    exporter: RunningExporter, access: Access, hints: Callbacks, *, summed: SummedLog, site: Site = ROOT
+) -> list[Route]:
     """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
-    secrets, summed = SecretFiles(exporter.clock), SummedLog(log, exporter.clock)
-    access = Access(exporter, secrets, log)
     walk = TaskWalk(exporter.tasks)
     slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
-    some, hints = Tasks(exporter, walk, access, slots), Callbacks(exporter, secrets)
+    some = Tasks(exporter, walk, access, slots)
 
     def route(path: str, endpoints: Mapping[str, Endpoint], max_body_size: int | None = None) -> Route:
-        endpoint = answered(_by_method(endpoints), summed)
+        endpoint = answered(_by_method(endpoints), summed, exporter.secrets.mask)
         return Route(site.at(path), endpoint, methods=list(endpoints), max_body_size=max_body_size)
 
     return [
@@ -107,6 +118,11 @@ def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
 async def _refused(_request: Request, error: Exception) -> Response:
     refusal = cast("HTTPException", error)
     return text(refusal.detail, refusal.status_code, refusal.headers)
+
+
+async def _not_for_you(_request: Request, error: Exception) -> Response:
+    refused = cast("Refusal", error)
+    return text("\n".join(str(each["message"]) for each in refused.errors), refused.status, refused.headers)
 
 
 async def _busy(_request: Request, _error: Exception) -> Response:

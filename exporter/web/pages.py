@@ -17,6 +17,7 @@ from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapsh
 from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
+from exporter.web.api.access import Access
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, html, text
 from exporter.web.site import Site
@@ -29,8 +30,9 @@ MODELS_SHOWN = 4
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: RunningExporter, slots: RenderSlots, site: Site) -> None:
+    def __init__(self, exporter: RunningExporter, access: Access, slots: RenderSlots, site: Site) -> None:
         self._exporter = exporter
+        self._access = access
         self._slots = slots
         loader = PackageLoader("exporter.web")
         environment = Environment(
@@ -59,8 +61,9 @@ class Pages:
 
     async def config(self, request: Request) -> Response:
         """The configuration in force, without secrets."""
+        await self._access.check(request)
         async with self._slots.slot():
-            shown = await asyncio.to_thread(as_yaml, self._exporter.settings)
+            shown = self._exporter.secrets.mask(await asyncio.to_thread(as_yaml, self._exporter.settings))
             if "text/html" not in request.headers.get("accept", ""):
                 return text(shown.rstrip("\n"), headers={"Vary": "Accept"})
             return html(await asyncio.to_thread(self._config.render, yaml=shown), style_hash=self._style_hash)

@@ -18,6 +18,8 @@ from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.metrics.exposition import Rendered
 from exporter.metrics.probe import Probed, render_probe
+from exporter.settings.confidential import MISPLACED
+from exporter.settings.errors import shown
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -66,6 +68,8 @@ class Probe:
         await self._access.check_if_guarded(request)
         params = request.query_params
         ref = _wanted(params, [account.name for account in self._exporter.settings.accounts])
+        if self._exporter.secrets.holds(ref.task_id or ref.out_task_id or ""):
+            raise refusal(400, MISPLACED)
         account = self._exporter.accounts.account(ref.account)
         with self._probing.slot():
             result = await self._query(account, ref, _timeout(request.headers))
@@ -126,7 +130,7 @@ def _state(known: TaskState, answer: Answer, *, now: float) -> TaskState:
 def _wanted(params: QueryParams, accounts: list[str]) -> TaskRef:
     """The task that is asked for; ids only, never an address."""
     if unknown := set(params) - {"account", "task_id", "out_task_id", "debug"}:
-        raise refusal(400, f"no such parameter: {', '.join(sorted(unknown))[:100]}")
+        raise refusal(400, f"no such parameter: {', '.join(map(shown, sorted(unknown)))[:100]}")
     names = [name for name in ("task_id", "out_task_id") if name in params]
     if len(names) != 1 or len(params.getlist(names[0])) != 1 or not is_task_id(params[names[0]]):
         raise refusal(400, "exactly one of task_id and out_task_id is needed, once, and an id as the API gives them")

@@ -77,6 +77,7 @@ CONTRACT = {
     "bytespike_exporter_task_series_dropped": ("gauge", ""),
     "bytespike_exporter_label_values_overflowed_total": ("counter", "limit"),
     "bytespike_exporter_duplicate_tasks": ("gauge", ""),
+    "bytespike_exporter_credentials_refused_total": ("counter", "kind"),
     "bytespike_exporter_config_last_reload_successful": ("gauge", ""),
     "bytespike_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ""),
     "bytespike_exporter_build_info": ("info", "version revision python_version"),

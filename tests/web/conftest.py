@@ -21,7 +21,7 @@ def browse() -> Browse:
         exporter: RunningExporter, slots: RenderSlots | None = None, site: Site = ROOT
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(exporter, log=structlog.get_logger(), slots=slots, site=site)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter.test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:9877") as client:
             yield client
 
     return browse

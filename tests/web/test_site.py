@@ -114,7 +114,7 @@ async def test_every_link_of_a_page_leads_to_a_page(browse: Browse, given: Site)
     async with browse(FakeExporter(), site=given) as client:
         pages = ["/", "/config"] if given.has_landing_page else ["/config"]
         for page in pages:
-            at = f"http://exporter.test{given.at(page)}"
+            at = f"http://localhost:9877{given.at(page)}"
             answer = await client.get(at, headers={"Accept": "text/html"})
             links = re.findall(r'<a href="([^"]+)"', answer.text)
             assert len(links) == (5 if given.has_landing_page else 4)

@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.discovery.lists import Defaults, parse_items
+from exporter.discovery.lists import Defaults, KnownSecrets, NoSecrets, parse_items
 from exporter.settings.errors import ConfigError, Fault, shown
 from exporter.settings.fields import TaskId
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
@@ -39,7 +39,9 @@ def is_task_id(value: object) -> TypeGuard[str]:
     return True
 
 
-def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[Registration]:
+def read_registrations(
+    body: bytes, settings: Settings, *, now: float, secrets: KnownSecrets | None = None
+) -> list[Registration]:
     """One registration for each id of the body's items, in their order; a Refusal names every fault, up to a limit.
 
     Items are read one by one, so that a body full of faults ends the reading early.
@@ -47,7 +49,7 @@ def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[R
     items = _items(body)
     groups = {group.name: group for group in settings.task_groups if group.api_config is not None}
     # the group's model and labels stay the group's: they may change while the registration stands
-    own = Defaults(model="", labels=(), declared=frozenset(settings.globals.labels))
+    own = Defaults("", (), frozenset(settings.globals.labels), secrets or NoSecrets())
     registrations: list[Registration] = []
     errors: list[dict[str, object]] = []
     for index, item in enumerate(items):

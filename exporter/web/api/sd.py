@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.settings.errors import shown
 from exporter.tasks.view import TaskView
 from exporter.web.api.access import Access
 from exporter.web.api.listing import Filters, TaskWalk
@@ -32,7 +33,9 @@ class ServiceDiscovery:
         """Each task is a target group of one target, this exporter, as it was addressed."""
         await self._access.check_if_guarded(request)
         if unknown := set(request.query_params) - {"group", "account"}:
-            raise refusal(400, f"the parameters are group and account, not {', '.join(sorted(unknown))[:100]}")
+            raise refusal(
+                400, f"the parameters are group and account, not {', '.join(map(shown, sorted(unknown)))[:100]}"
+            )
         tasks, left_out = await self._walk.open_tasks(Filters.of(request.query_params), limit=MAX_TARGETS)
         netloc = request.url.netloc
         async with self._slots.slot():

@@ -47,7 +47,9 @@ class Tasks:
         body = await self._bodies.read(request)
         with self._registering.slot():
             async with self._slots.slot():
-                read = partial(read_registrations, body, self._exporter.settings, now=self._exporter.clock.wall())
+                exporter = self._exporter
+                now, secrets = exporter.clock.wall(), exporter.secrets
+                read = partial(read_registrations, body, exporter.settings, now=now, secrets=secrets)
                 registrations = await asyncio.to_thread(read)
             results = await self._exporter.registrations.register(registrations) if registrations else []
             async with self._slots.slot():

@@ -6,24 +6,27 @@ path is left out, those of the probes neither.
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.web.api.access import USER
+from exporter.web.api.refusals import Refusal
 from exporter.web.responses import text
 from exporter.web.toolkit.limit import RateLimit
 from exporter.web.toolkit.passwords import BusyError, Passwords
 from exporter.web.toolkit.settings import WebSettings
 
-USER = "basic_auth_user"
-"""Where the state of a request has the name of the user whose password was right."""
-
 Headers = list[tuple[bytes, bytes]]
 
 
 class Guard:
-    """An ASGI app around another one. ``current`` is the web configuration as it is now, None while it is wrong."""
+    """An ASGI app around another one. ``current`` is the web configuration as it is now, None while it is wrong.
+
+    ``refused`` is told of whom a wrong password came from (an address, empty where it is not known), and returns when
+    that may be answered; a Refusal of its own is answered instead.
+    """
 
     def __init__(
         self,
@@ -31,11 +34,13 @@ class Guard:
         current: Callable[[], WebSettings | None],
         *,
         passwords: Passwords,
+        refused: Callable[[str], Awaitable[None]],
         limit: RateLimit | None = None,
     ) -> None:
         self._app = app
         self._current = current
         self._passwords = passwords
+        self._refused = refused
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,10 +64,13 @@ class Guard:
         if not users:
             return None
         try:
-            given = basic_auth(scope["headers"])
-            if given is not None and await self._passwords.is_right(users, *given):
-                scope.setdefault("state", {})[USER] = given[0]
-                return None
+            if (given := basic_auth(scope["headers"])) is not None:
+                if await self._passwords.is_right(users, *given):
+                    scope.setdefault("state", {})[USER] = given[0]
+                    return None
+                await self._refused((scope.get("client") or ("",))[0])
+        except Refusal as raised:
+            return text("\n".join(str(each["message"]) for each in raised.errors), raised.status, raised.headers)
         except BusyError:
             return text("too many passwords are being looked at: try again", 503, {"Retry-After": "1"})
         return _error(401, "Unauthorized", {"WWW-Authenticate": "Basic"})

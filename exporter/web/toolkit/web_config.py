@@ -3,7 +3,7 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +71,12 @@ class WebConfig:
         context = CurrentContext(lambda: self._in_force.context, refused)
         return lambda: context
 
-    def guard(self, app: ASGIApp) -> ASGIApp:
-        """The app behind users and limit."""
+    def guard(self, app: ASGIApp, refused: Callable[[str], Awaitable[None]]) -> ASGIApp:
+        """The app behind users and limit; ``refused`` as ``Guard`` has it."""
         rate = self._begun.rate_limit
         limit = RateLimit(interval=rate.interval, burst=rate.burst, now=time.monotonic) if rate.interval else None
-        return Guard(app, lambda: self._in_force.settings, passwords=Passwords(random=Random()), limit=limit)
+        passwords = Passwords(random=Random())
+        return Guard(app, lambda: self._in_force.settings, passwords=passwords, refused=refused, limit=limit)
 
     @contextmanager
     def watched(self, every: float = LOOK_SECONDS) -> Iterator[None]:

@@ -29,6 +29,10 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("x" * int(size) if size.isdigit() else "a page\n")(scope, receive, send)
 
 
+async def nobody_minds(_address: str) -> None:
+    """Wrong passwords are answered at once."""
+
+
 @asynccontextmanager
 async def serving(file: Path, *, every: float = 0.05, refused: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
     """The address of a server with that web configuration, or ``refused: `` and why there is none."""
@@ -38,7 +42,7 @@ async def serving(file: Path, *, every: float = 0.05, refused: Callable[[], None
         yield f"{REFUSED}: {error}"
         return
     listener = listen("127.0.0.1", 0)
-    server = WebServer(web.guard(page), [listener], encryption=web.encryption(refused))
+    server = WebServer(web.guard(page, nobody_minds), [listener], encryption=web.encryption(refused))
     task = asyncio.create_task(server.serve())
     await server.started()
     try:

@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from exporter.web.api.access import USER
+from exporter.web.api.refusals import refusal
 from exporter.web.toolkit import passwords
-from exporter.web.toolkit.guard import USER, Guard, basic_auth
+from exporter.web.toolkit.guard import Guard, basic_auth
 from exporter.web.toolkit.limit import RateLimit
 from exporter.web.toolkit.passwords import Passwords
 from exporter.web.toolkit.settings import HttpServerSettings, WebSettings
@@ -26,8 +28,24 @@ async def whoever(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(user, headers={"Content-Security-Policy": "none"})(scope, receive, send)
 
 
-def browse(settings: WebSettings | None, limit: RateLimit | None = None) -> httpx.AsyncClient:
-    guard = Guard(whoever, lambda: settings, passwords=Passwords(random=Random(1)), limit=limit)
+class Refused:
+    """Remembers whose passwords were wrong; after ``most`` of them it has enough."""
+
+    def __init__(self, most: int = 100) -> None:
+        self.addresses: list[str] = []
+        self._most = most
+
+    async def __call__(self, address: str) -> None:
+        self.addresses.append(address)
+        if len(self.addresses) > self._most:
+            raise refusal(429, "too many wrong credentials", headers={"Retry-After": "8"})
+
+
+def browse(
+    settings: WebSettings | None, limit: RateLimit | None = None, refused: Refused | None = None
+) -> httpx.AsyncClient:
+    passwords = Passwords(random=Random(1))
+    guard = Guard(whoever, lambda: settings, passwords=passwords, refused=refused or Refused(), limit=limit)
     return httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://exporter.test")
 
 
@@ -69,6 +87,20 @@ async def test_the_limit_comes_before_passwords_and_headers() -> None:
         second = await client.get("/", auth=("prometheus", "a password"))
     assert (second.status_code, second.text) == (429, "Too Many Requests\n")
     assert "x-frame-options" not in second.headers
+
+
+async def test_who_guesses_is_told_of_and_who_says_nothing_is_not() -> None:
+    refused = Refused(most=2)
+    async with browse(WebSettings(basic_auth_users=USERS), refused=refused) as client:
+        await client.get("/")
+        await client.get("/", headers={"Authorization": "Bearer x"})
+        assert refused.addresses == []
+        answers = [(await client.get("/", auth=("prometheus", "x"))) for _ in range(3)]
+        assert (await client.get("/", auth=("prometheus", "a password"))).text == "prometheus"
+
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert answers[2].headers["retry-after"] == "8"
+    assert refused.addresses == ["127.0.0.1"] * 3
 
 
 async def test_where_too_many_passwords_wait_one_more_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
