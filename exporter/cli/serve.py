@@ -203,6 +203,8 @@ def _web_config(path: Path | None, log: FilteringBoundLogger) -> "WebConfig | No
     from exporter.web.toolkit.web_config import WebConfig
 
     web = WebConfig(path, log=log)
+    for warning in web.warnings():
+        log.warning("web_config_warning", file=str(path), warning=warning)
     log.info("web_config_read", file=str(path))
     return web
 

@@ -35,10 +35,23 @@ def test_good_files(here: Path) -> None:
         ("", "no TLS, no users"),
         (tls, "TLS, no users"),
         (f"{tls}basic_auth_users: {{a: {HASH}}}", "TLS, 1 user"),
-        (f"basic_auth_users: {{a: {HASH}, b: {HASH}}}", "no TLS, 2 users"),
+        (f"{tls}basic_auth_users: {{a: {HASH}, b: {HASH}}}", "TLS, 2 users"),
     ):
         result = check(text)
         assert (result.exit_code, result.stdout, result.stderr) == (0, f"web.yml: {told}: ok\n", "")
+
+
+def test_what_is_hardly_meant(here: Path) -> None:
+    Certificate.make(here, "server", names=LOCALHOST, days=-1)
+
+    old = check("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
+    clear = check(f"basic_auth_users: {{a: {HASH}}}")
+
+    assert (old.exit_code, clear.exit_code) == (0, 0)
+    assert old.stderr.startswith("web.yml: warning: tls_server_config: the certificate ended on 20")
+    assert clear.stderr == (
+        "web.yml: warning: basic_auth_users without TLS: passwords cross the network in the clear\n"
+    )
 
 
 def test_every_mistake_with_its_line() -> None:

@@ -6,6 +6,7 @@ RequestClientCert and RequireAnyClientCert mean, nor judge the names in it while
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from ipaddress import IPv6Address
 
 from cryptography import x509
@@ -50,6 +51,13 @@ def context(file: WebFile) -> SSL.Context | None:
     made.clear_mode(_PARTIAL_WRITE)
     made.set_mode(SSL.MODE_RELEASE_BUFFERS)  # most connections are idle most of the time
     return made
+
+
+def expiry(file: WebFile) -> datetime | None:
+    """When the certificate of a web configuration that is right ends; None where there is none."""
+    if not file.settings.tls_server_config.is_enabled:
+        return None
+    return _certificates(_material(file, "cert")[1])[0].not_valid_after_utc
 
 
 # ---- who we are ------------------------------------------------------------------------------------------------------

@@ -54,11 +54,15 @@ class WebConfig:
         self._versions = self._look((path,))
         file = reading.load(path)
         reading.check_at_start(file)
-        self._begun = file.settings
+        self._begun = file
         self._in_force = _InForce(file.settings, _context(file))
         self._files = _files(file)
         self._versions = {**self._look(self._files), **self._versions}
         self._read_at = time.monotonic()
+
+    def warnings(self) -> Iterator[str]:
+        """What is no mistake of what it began with, but hardly meant."""
+        return warnings(self._begun, now=time.time())
 
     def encryption(self, refused: Callable[[], None]) -> Callable[[], ssl.SSLContext | None]:
         """What a server encrypts a new connection with, None where it is plain. ``refused`` is told of each connection
@@ -73,7 +77,7 @@ class WebConfig:
 
     def guard(self, app: ASGIApp, refused: Callable[[str], Awaitable[None]]) -> ASGIApp:
         """The app behind users and limit; ``refused`` as ``Guard`` has it."""
-        rate = self._begun.rate_limit
+        rate = self._begun.settings.rate_limit
         limit = RateLimit(interval=rate.interval, burst=rate.burst, now=time.monotonic) if rate.interval else None
         passwords = Passwords(random=Random())
         return Guard(app, lambda: self._in_force.settings, passwords=passwords, refused=refused, limit=limit)
@@ -106,7 +110,7 @@ class WebConfig:
 
     @property
     def _has_tls(self) -> bool:
-        return self._begun.tls_server_config.is_enabled
+        return self._begun.settings.tls_server_config.is_enabled
 
     def _read(self) -> _InForce:
         try:
@@ -132,7 +136,7 @@ class WebConfig:
             return
         self._log.info("web_config_read", file=str(self._path))
         if now.settings and (now.settings.rate_limit, now.settings.tls_server_config.is_enabled) != (
-            self._begun.rate_limit,
+            self._begun.settings.rate_limit,
             self._has_tls,
         ):
             self._log.warning("web_config_needs_restart", reason="rate_limit has changed, or TLS is new")
@@ -148,6 +152,20 @@ def check(path: Path) -> WebFile:
     reading.check_at_start(file)
     _context(file)
     return file
+
+
+def warnings(file: WebFile, *, now: float) -> Iterator[str]:
+    """What is no mistake of a file that is right, but hardly meant. ``now`` is Unix time."""
+    settings = file.settings
+    if not settings.tls_server_config.is_enabled:
+        if settings.basic_auth_users:
+            yield "basic_auth_users without TLS: passwords cross the network in the clear"
+        return
+    from exporter.web.toolkit.tls import expiry
+
+    ends = expiry(file)
+    if ends is not None and ends.timestamp() <= now:
+        yield f"tls_server_config: the certificate ended on {ends:%Y-%m-%d}; clients that look at it refuse it"
 
 
 def _context(file: WebFile) -> "SSL.Context | None":

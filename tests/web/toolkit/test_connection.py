@@ -1,6 +1,7 @@
 """Connections with TLS: real sockets, asyncio's own client, and certificates that are made for it."""
 
 import asyncio
+import socket
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
@@ -91,6 +92,29 @@ async def test_a_client_learns_why_it_is_refused(web: Path) -> None:
         with pytest.raises(ssl.SSLError, match=r"CERTIFICATE_REQUIRED"):
             await reader.read()
         writer.close()
+
+
+@pytest.mark.parametrize("most", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_who_was_here_before_is_judged_again(web: Path, authority: Certificate, most: ssl.TLSVersion) -> None:
+    """No session is taken up: it would come in by what the file said then."""
+    one = Certificate.make(web.parent, "one", signer=authority)
+    rewrite(web, ", client_ca_file: authority.crt, client_auth_type: RequireAndVerifyClientCert}")
+    context = client(one.cert, key=one.key, most=most)
+
+    def twice(port: int) -> bool:
+        session = None
+        for _ in range(2):
+            with (
+                socket.create_connection(("127.0.0.1", port)) as plain,
+                context.wrap_socket(plain, session=session) as encrypted,
+            ):
+                encrypted.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert encrypted.recv(1000).startswith(b"HTTP/1.1 200")
+                session, is_reused = encrypted.session, encrypted.session_reused
+        return bool(is_reused)
+
+    async with serving(web) as address:
+        assert not await asyncio.to_thread(twice, int(address.split(":")[1]))
 
 
 async def test_clients_are_judged_by_the_authority_and_their_names(web: Path, authority: Certificate) -> None:
