@@ -5,11 +5,14 @@ import socket
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography import x509
+from OpenSSL import SSL, crypto
 
-from exporter.web.toolkit.tls import alternative_names
+from exporter.web.toolkit.settings import TlsServerSettings
+from exporter.web.toolkit.tls import _Judge, alternative_names
 from tests.support.certificates import LOCALHOST, Certificate
 from tests.web.toolkit.serving import REFUSED, ask, client, serving
 
@@ -101,20 +104,20 @@ async def test_who_was_here_before_is_judged_again(web: Path, authority: Certifi
     rewrite(web, ", client_ca_file: authority.crt, client_auth_type: RequireAndVerifyClientCert}")
     context = client(one.cert, key=one.key, most=most)
 
-    def twice(port: int) -> bool:
-        session = None
-        for _ in range(2):
-            with (
-                socket.create_connection(("127.0.0.1", port)) as plain,
-                context.wrap_socket(plain, session=session) as encrypted,
-            ):
-                encrypted.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert encrypted.recv(1000).startswith(b"HTTP/1.1 200")
-                session, is_reused = encrypted.session, encrypted.session_reused
-        return bool(is_reused)
+    def visit(port: int, session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool]:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, session=session) as encrypted,
+        ):
+            encrypted.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert encrypted.recv(1000).startswith(b"HTTP/1.1 200")
+            return encrypted.session, bool(encrypted.session_reused)
 
     async with serving(web) as address:
-        assert not await asyncio.to_thread(twice, int(address.split(":")[1]))
+        port = int(address.split(":")[1])
+        session, _ = await asyncio.to_thread(visit, port, None)
+        _, is_reused = await asyncio.to_thread(visit, port, session)
+    assert not is_reused
 
 
 async def test_clients_are_judged_by_the_authority_and_their_names(web: Path, authority: Certificate) -> None:
@@ -139,6 +142,16 @@ async def test_clients_are_judged_by_the_authority_and_their_names(web: Path, au
             for name, (cert, _) in cases.items()
         }
     assert answers == {name: is_let_in for name, (_, is_let_in) in cases.items()}
+
+
+def test_a_certificate_that_nobody_can_read_has_none_of_the_names() -> None:
+    class Unreadable:
+        def to_cryptography(self) -> x509.Certificate:
+            raise x509.UnsupportedGeneralNameType("x400Address")
+
+    judge = _Judge(TlsServerSettings(client_allowed_sans=("a",)), is_strict=False)
+
+    assert not judge(cast("SSL.Connection", None), cast("crypto.X509", Unreadable()), 0, 0, 1)
 
 
 def test_names_as_go_writes_them(tmp_path: Path) -> None:
