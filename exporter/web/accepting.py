@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 
 from exporter.metrics.traffic import Ending
 from exporter.web.connection import Connection
@@ -16,6 +17,9 @@ from exporter.web.encrypting import encrypted
 from exporter.web.places import Places
 
 OUT_OF_SPACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+AT_ONCE = 16
+"""So many are taken in one turn of the event loop: a crowd must not have it to itself, nor keep others in the queue."""
 
 PAUSE = 0.05
 """Seconds until a connection is tried to be taken again where there was no descriptor for it."""
@@ -69,7 +73,7 @@ class Accepting:
             listener.close()
 
     async def _accept_on(self, listener: socket.socket) -> None:
-        while True:
+        for number in count(1):
             try:
                 accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
             except OSError as error:
@@ -79,7 +83,8 @@ class Accepting:
                 self._take(accepted)
             else:
                 self._turn_away(accepted)
-            await asyncio.sleep(0)  # a crowd that comes at once must not have the loop to itself
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _not_taken(self, error: OSError) -> None:
         """Whoever is not taken yet stays in the kernel's queue, or has gone already."""

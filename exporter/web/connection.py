@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from logging import Logger
 from typing import cast
 
 import h11
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -39,16 +40,25 @@ class Deadlines:
     idle: float = 75.0
 
 
+SMALL_BYTES = 1 << 14
+"""Answers up to this size, health among them, are written at once."""
+
+WRITES_A_TURN = 16
+"""So many larger pieces are written in one turn of the event loop, of all connections: a turn must not grow with how
+many read at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What all connections of a server share. ``ended`` is told of each that is closed on its other end, and whose it
-    was; None where that is not worth a line in the log.
+    was; None where that is not worth a line in the log. Larger pieces are written by ``turns``.
     """
 
     places: Places
     deadlines: Deadlines
     ended: Callable[[Ending, str | None], None]
     log: Logger
+    turns: asyncio.Semaphore
 
 
 class Connection(H11Protocol):
@@ -124,11 +134,21 @@ class Connection(H11Protocol):
         cycle = self.cycle
         self._requests += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, partial(self._pass_on, send))
             if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
                 self.cut(Ending.WRITE_TIMEOUT)
         finally:
             self.loop.call_soon(self._look)  # uvicorn may close it now
+
+    async def _pass_on(self, send: Send, message: Message) -> None:
+        """Send it, by turns where it is large; whoever does not read waits outside."""
+        if len(message.get("body", b"")) <= SMALL_BYTES:
+            await send(message)
+            return
+        await self.flow.drain()
+        async with self._house.turns:
+            await send(message)
+            await asyncio.sleep(0)
 
     # ---- deadlines ---------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ BACKLOG = 512
 """So many connections may wait to be accepted."""
 
 UNSENT_BYTES = 1 << 17
-"""So much of an answer the kernel takes before it can be sent: what is not read then waits with us, where it is seen."""
+"""So much of an answer the kernel takes before it can be sent: what nobody reads then waits with us, and is seen."""
 
 UNREAD_SECONDS = 120
 """A connection is given up where the other end takes nothing of what was sent for so long."""

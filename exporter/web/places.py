@@ -2,10 +2,11 @@
 
 None is held for an address: behind a proxy or a NAT everybody has the same one. What counts is what a connection waits
 for. One whose other end has still to do something (ask, send, read) makes room, whoever has kept us waiting longest
-first; one that we work for does not.
+first; one that we work for does not. Whoever has only just come has a moment to ask, whatever the others do.
 """
 
 import resource
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -27,6 +28,10 @@ KEPT = 32
 
 HELD_BYTES = 32 << 20
 """So much, in all, may be kept for those who do not read their answers."""
+
+
+GRACE_SECONDS = 1.0
+"""Who has waited for less makes room only where nobody has waited for longer."""
 
 
 class Phase(Enum):
@@ -77,10 +82,11 @@ def capacity(*, upstream: int) -> Capacity:
 class Places:
     """The connections by what they wait for, those that have waited longest first."""
 
-    def __init__(self, measure: Callable[[], Capacity]) -> None:
+    def __init__(self, measure: Callable[[], Capacity], *, now: Callable[[], float] = time.monotonic) -> None:
         self._measure = measure
+        self._now = now
         self._phases: dict[Guest, Phase] = {}
-        self._waiting: dict[Phase, dict[Guest, None]] = {phase: {} for phase in Phase}
+        self._waiting: dict[Phase, dict[Guest, float]] = {phase: {} for phase in Phase}
 
     def __len__(self) -> int:
         return len(self._phases)
@@ -104,7 +110,7 @@ class Places:
         """A connection comes, or waits for something else from now on."""
         self.leave(guest)
         self._phases[guest] = phase
-        self._waiting[phase][guest] = None
+        self._waiting[phase][guest] = self._now()
         if phase is Phase.WRITING:
             self._bound_what_is_held()
 
@@ -123,13 +129,15 @@ class Places:
 
     def evict(self) -> bool:
         """Have the one leave that has kept us waiting longest; whether there is one."""
-        for phase, waiting in self._waiting.items():
-            if waiting and phase is not Phase.WORK:
-                oldest = next(iter(waiting))
-                self.leave(oldest)
-                oldest.cut(Ending.EVICTED)
-                return True
-        return False
+        first = [next(iter(each.items())) for phase, each in self._waiting.items() if each and phase is not Phase.WORK]
+        if not first:
+            return False
+        long_ago = self._now() - GRACE_SECONDS
+        had_time = [guest for guest, since in first if since <= long_ago]
+        guest = had_time[0] if had_time else min(first, key=lambda each: each[1])[0]
+        self.leave(guest)
+        guest.cut(Ending.EVICTED)
+        return True
 
     def _bound_what_is_held(self) -> None:
         unread = {guest: guest.unread for guest in self._waiting[Phase.WRITING]}

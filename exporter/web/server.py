@@ -17,7 +17,7 @@ from exporter.clock import Clock, SystemClock
 from exporter.metrics.traffic import Ending, Traffic, TrafficView
 from exporter.summed import SummedLog
 from exporter.web.accepting import Accepting, Encryption
-from exporter.web.connection import Connection, Deadlines, House
+from exporter.web.connection import WRITES_A_TURN, Connection, Deadlines, House
 from exporter.web.gate import Gate
 from exporter.web.listening import address_of
 from exporter.web.places import Capacity, Places, capacity
@@ -98,7 +98,9 @@ class WebServer:
 
     def accepting(self) -> Accepting:
         """What takes new connections."""
-        house = House(self._places, self._deadlines, self._ended, _logger(self._summed))
+        house = House(
+            self._places, self._deadlines, self._ended, _logger(self._summed), asyncio.Semaphore(WRITES_A_TURN)
+        )
         return Accepting(
             self._listeners,
             self._places,

@@ -1,6 +1,7 @@
 """Who makes room for whom, and how many there may be."""
 
 import resource
+from itertools import count
 
 import pytest
 
@@ -31,10 +32,13 @@ class Somebody:
         raise AssertionError("nobody stops")
 
 
-def filled(*phases: Phase, most: int | None = None, kept: int = 0) -> tuple[Places, list[Somebody]]:
-    """Places that are all taken, one by a connection in each of these phases."""
+def filled(
+    *phases: Phase, most: int | None = None, kept: int = 0, seconds: float = 60.0
+) -> tuple[Places, list[Somebody]]:
+    """Places that are all taken, one by a connection in each of these phases; they came so many seconds apart."""
     most = len(phases) if most is None else most
-    places = Places(lambda: Capacity(most, most + kept))
+    times = count(0.0, seconds)
+    places = Places(lambda: Capacity(most, most + kept), now=lambda: next(times))
     guests = [Somebody() for _ in phases]
     for guest, phase in zip(guests, phases, strict=True):
         places.move(guest, phase)
@@ -71,6 +75,13 @@ def test_of_equals_the_one_that_has_waited_longest_makes_room() -> None:
     places.move(first, Phase.IDLE)
     assert places.make_room()
     assert (second.ended, first.ended) == (Ending.EVICTED, None)
+
+
+def test_whoever_has_only_just_come_has_a_moment_to_ask() -> None:
+    """Else those who do not read would keep everybody out: they have asked, which newcomers have not yet."""
+    places, [reader, newcomer] = filled(Phase.WRITING, Phase.HEAD, seconds=0.1)
+    assert places.make_room()
+    assert (reader.ended, newcomer.ended) == (Ending.EVICTED, None)
 
 
 def test_what_is_worked_on_makes_no_room_but_some_places_are_kept() -> None:

@@ -402,6 +402,28 @@ async def test_few_pages_are_held_for_those_who_do_not_read_and_the_newest_are_k
         sending.cancel()
 
 
+async def test_whoever_reads_is_not_given_up_for_those_who_do_not() -> None:
+    readers = Readers(most_pages=2)
+    pieces = tuple(Piece((b"%d 1.0\n" % number,)) for number in range(20))
+    wants = asyncio.Semaphore(0)
+
+    async def reads_slowly(message: MutableMapping[str, Any]) -> None:
+        await wants.acquire()
+
+    slow = asyncio.create_task(sent(PageResponse(Rendered(pieces, "text/plain"), readers=readers), "GET", reads_slowly))
+    idle = []
+    for _ in range(4):
+        wants.release()
+        wants.release()
+        await settled()
+        idle.append(asyncio.create_task(sent(PageResponse(another_page(), readers=readers), "GET", reads_nothing)))
+        await settled()
+    assert not slow.done(), "it began first, but has taken something since the others began"
+    assert [sending.done() for sending in idle] == [True, True, True, False]
+    for sending in (slow, *idle):
+        sending.cancel()
+
+
 async def test_readers_of_one_page_hold_it_together_and_those_who_have_read_it_hold_nothing() -> None:
     readers = Readers(most_pages=1)
     sendings = [asyncio.create_task(sent(PageResponse(PAGE, readers=readers), "GET", reads_nothing)) for _ in range(9)]
