@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.tasks.identity import TaskRef
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TaskLabels:
-    """Account, group, model and the declared user labels (name and value, sorted by name)."""
+class TaskLabels(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
+    """Account, group, model and the declared user labels (name and value, sorted by name).
+
+    Many tasks have the same, and with each change of one they are looked for in some tables: the hash is kept.
+    """
 
     account: str
     group: str
