@@ -19,9 +19,11 @@ class TaskLabels(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=Fa
     user: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A task to follow: how it is named, how it is labelled and, where the source knows it, when it was submitted."""
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A task to follow: how it is named, how it is labelled and, where the source knows it, when it was submitted.
+
+    A list has one for each task: as structs, the collector of cyclic garbage does not walk over them.
+    """
 
     ref: TaskRef
     labels: TaskLabels

@@ -212,6 +212,7 @@ class Tracker:
 
     def recount(self, *, after: int, limit: int, now: float) -> int | None:
         """Count the next so many tasks anew; return where to go on, None at the end."""
+        self._listing.trim(2 * limit)  # of all, some end before they are reached here
         tasks = list(islice(self._tasks.after(after), limit))
         for task in tasks:
             self._recount(task, now)
