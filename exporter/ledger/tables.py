@@ -164,7 +164,8 @@ def _revision(connection: Connection) -> str | None:
     """The last migration that the ledger had, as Alembic noted it; None where it had none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _latest_revision() -> str:
