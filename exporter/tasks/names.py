@@ -61,7 +61,10 @@ class Names:
 
 def which_may_be(called: Iterable[Entry], ref: TaskRef) -> Entry | None:
     """The first of those that go by ids of a task which may be this task."""
-    return next((task for task in called if task.may_be(ref)), None)
+    for task in called:  # with each answer: a generator would cost as much again
+        if task.may_be(ref):
+            return task
+    return None
 
 
 def _take(names: Parted[Entry], name: str | None, task: Entry) -> None:
