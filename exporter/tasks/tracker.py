@@ -305,7 +305,8 @@ class Tracker:
         if ref == known:
             return task, []
         same = next((one for one in self._names.called(ref) if one is not task and one.may_be(ref)), None)
-        self._rename(task, with_ref(task.state, ref))
+        with self._recounted(task, now):  # its id may tell when it was submitted
+            self._rename(task, with_ref(task.state, ref))
         if same:
             self._put_right(same, now)
         return self._merge(task, same, now) if same else (task, [])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from ulid import ULID
 
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
@@ -328,6 +329,17 @@ def test_a_task_followed_anew_and_not_asked_yet_has_no_age_though_an_earlier_ans
     census = lists.tracker.census(now=T0 + 99)
     assert census.counts == {(ONE, Status.UNOBSERVED): 1}
     assert (census.oldest, census.overdue) == ({}, {})
+
+
+def test_a_task_whose_id_is_answered_later_is_as_old_as_the_id_tells() -> None:
+    ulid = f"task_{ULID.from_timestamp(T0 - 30)}"
+    lists = Lists(("file", [by_out_id("x")]))
+    ref = TaskRef("a", None, "x")
+    for task_id in (None, ulid):
+        lists.tracker.observe(ref, Observation(Status.PENDING, task_id, "x"), now=T0)
+    assert lists.tracker.census(now=T0).oldest == {(ONE, Status.PENDING): pytest.approx(T0 - 30, abs=0.001)}
+    lists.assign({"file": []})
+    assert not lists.tracker.census(now=T0).oldest, "and nothing is left of it when it is gone"
 
 
 def test_sums_of_credits_do_not_drift() -> None:
