@@ -95,26 +95,34 @@ class Tally:
     def add(self, share: Share) -> None:
         labels, status = share.labels, share.status
         self._counts[labels, status] += 1
-        if share.credits_nano:
-            self._credits_nano[labels] += share.credits_nano
-            self._estimated[labels] += 1
-        if share.overdue_at is not None:
-            _add(self._overdue_at, labels, share.overdue_at)
-        if share.submitted_at is not None:
-            _add(self._submitted_at, (labels, status), share.submitted_at)
+        self._add_credits(labels, share.credits_nano)
+        _add(self._overdue_at, labels, share.overdue_at)
+        _add(self._submitted_at, (labels, status), share.submitted_at)
 
     def take_away(self, share: Share) -> None:
         labels, status = share.labels, share.status
         _decrease(self._counts, (labels, status))
-        if share.credits_nano:
-            self._credits_nano[labels] -= share.credits_nano
-            _decrease(self._estimated, labels)
-            if labels not in self._estimated:
-                del self._credits_nano[labels]
-        if share.overdue_at is not None:
-            _remove(self._overdue_at, labels, share.overdue_at)
-        if share.submitted_at is not None:
-            _remove(self._submitted_at, (labels, status), share.submitted_at)
+        self._take_credits(labels, share.credits_nano)
+        _remove(self._overdue_at, labels, share.overdue_at)
+        _remove(self._submitted_at, (labels, status), share.submitted_at)
+
+    def change(self, before: Share, after: Share) -> None:
+        """Take one away and add the other, of the same labels: only what differs between them is touched."""
+        labels = before.labels
+        key, new_key = (labels, before.status), (labels, after.status)
+        is_moved = before.status is not after.status
+        if is_moved:
+            _decrease(self._counts, key)
+            self._counts[new_key] += 1
+        if before.credits_nano != after.credits_nano:
+            self._take_credits(labels, before.credits_nano)
+            self._add_credits(labels, after.credits_nano)
+        if before.overdue_at != after.overdue_at:
+            _remove(self._overdue_at, labels, before.overdue_at)
+            _add(self._overdue_at, labels, after.overdue_at)
+        if is_moved or before.submitted_at != after.submitted_at:
+            _remove(self._submitted_at, key, before.submitted_at)
+            _add(self._submitted_at, new_key, after.submitted_at)
 
     def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
@@ -129,6 +137,18 @@ class Tally:
             unlisted=unlisted,
             duplicates=duplicates,
         )
+
+    def _add_credits(self, labels: TaskLabels, nano: int) -> None:
+        if nano:
+            self._credits_nano[labels] += nano
+            self._estimated[labels] += 1
+
+    def _take_credits(self, labels: TaskLabels, nano: int) -> None:
+        if nano:
+            self._credits_nano[labels] -= nano
+            _decrease(self._estimated, labels)
+            if labels not in self._estimated:
+                del self._credits_nano[labels]
 
 
 def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
@@ -152,14 +172,19 @@ def _decrease(counter: Counter[Key], key: Key) -> None:
         del counter[key]
 
 
-def _add(lists: dict[Key, SortedNumbers], key: Key, value: float) -> None:
+def _add(lists: dict[Key, SortedNumbers], key: Key, value: float | None) -> None:
+    if value is None:
+        return
     numbers = lists.get(key)
     if numbers is None:
         numbers = lists[key] = SortedNumbers()
     numbers.add(value)
 
 
-def _remove(lists: dict[Key, SortedNumbers], key: Key, value: float) -> None:
-    lists[key].remove(value)
-    if not lists[key]:
+def _remove(lists: dict[Key, SortedNumbers], key: Key, value: float | None) -> None:
+    if value is None:
+        return
+    numbers = lists[key]
+    numbers.remove(value)
+    if not numbers:
         del lists[key]

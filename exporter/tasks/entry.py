@@ -214,14 +214,14 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     def confirm(self, observation: Observation, *, now: float) -> bool:
         """Take an answer if it says what the last one said, and tell whether it does."""
-        if self.since is None or self.open_at is None or not self._has_all_ids(observation):
+        if self.since is None or self.open_at is None or not self.is_called(observation):
             return False
         if not says_as_before(self.standing, observation, has_run=self.running_at is not None):
             return False
         self.observed_at = self.open_at = now
         return True
 
-    def _has_all_ids(self, observation: Observation) -> bool:
+    def is_called(self, observation: Observation) -> bool:
         """Whether an answer has no id of it that it lacks."""
         return (self.task_id or observation.task_id) == self.task_id and (
             self.out_task_id or observation.out_task_id
@@ -231,11 +231,11 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         """Its labels, and what is known of it, frozen."""
         return self.labels, self.state
 
-    def view(self) -> TaskView:
-        """All of it, frozen."""
-        first = self._held().source
-        sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first,)
-        return TaskView(self.number, self.labels, self.state, sources, self.history)
+    def view(self, state: TaskState | None = None) -> TaskView:
+        """All of it, frozen. Whoever has its ``state`` gives it, which spares one from being made."""
+        first = self._held()
+        sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first.source,)
+        return TaskView(self.number, first.labels, state or self.state, sources, self.history)
 
     # ---- its statuses ----------------------------------------------------------------------------------------------
 

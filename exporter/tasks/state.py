@@ -3,7 +3,6 @@
 Any order of answers is taken. A terminal state is final: whatever comes later changes nothing.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
@@ -69,8 +68,7 @@ class TaskState(msgspec.Struct, frozen=True, gc=False):
         return self.submission is not Submission.FIRST_SIGHT or self.open_at is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """The next state and what is to be counted on the way to it.
 
     ``queue_seconds`` is set by the one answer that first showed the task running, ``outcome`` by the one that ended it.
@@ -209,7 +207,7 @@ def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
     if state.is_terminal:
         return Step(state)
     status, is_end = observation.status, observation.status.is_terminal
-    starts = status is Status.RUNNING and state.running_at is None
+    starts, estimated = status is Status.RUNNING and state.running_at is None, observation.estimated_credits
     after = replace(  # once: it is the dearest step of an answer
         state,
         status=status,
@@ -217,7 +215,7 @@ def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
         open_at=state.open_at if is_end else now,
         running_at=now if starts else state.running_at,
         eta_seconds=_positive(observation.estimated_seconds) or state.eta_seconds,
-        credits_estimated=_first(observation.estimated_credits, state.credits_estimated),
+        credits_estimated=state.credits_estimated if estimated is None else estimated,
         misses=0,
     )
     if is_end:

@@ -12,7 +12,6 @@ from enum import StrEnum
 from itertools import count, islice
 
 import msgspec
-from msgspec.structs import replace
 from sortedcontainers import SortedList
 
 from exporter.tasks.census import Census, Rules, Tally, share_of
@@ -187,11 +186,13 @@ class Tracker:
         if task is None:
             return []
         before = task.state
-        self._put_right(task, now)
-        task, merged = self._learn(task, observation, now)
-        step = observe(self._doubted(task.state, now), observation, now=now)
-        changed = self._advance(task, step, before, is_merged=bool(merged), now=now)
-        return [*merged, changed if is_query else replace(changed, is_query=False)]
+        known, merged = task.state if self._put_right(task, now) else before, []
+        if not task.is_called(observation):
+            task, merged = self._learn(task, observation, now)
+            known = task.state
+        step = observe(self._doubted(known, now), observation, now=now)
+        is_news = bool(merged) or not _lasts(before, step.state)
+        return [*merged, self._advance(task, known, step, is_news=is_news, is_query=is_query, now=now)]
 
     def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
         """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
@@ -210,9 +211,9 @@ class Tracker:
         if task is None:
             return []
         before = task.state
-        self._put_right(task, now)
-        step = miss(task.state, now=now, grace=self._rules.not_found_grace)
-        return [self._advance(task, step, before, is_merged=False, now=now)]
+        known = task.state if self._put_right(task, now) else before
+        step = miss(known, now=now, grace=self._rules.not_found_grace)
+        return [self._advance(task, known, step, is_news=not _lasts(before, step.state), now=now)]
 
     # ---- rules and retention ---------------------------------------------------------------------------------------
 
@@ -334,11 +335,15 @@ class Tracker:
 
     # ---- states and counts -----------------------------------------------------------------------------------------
 
-    def _advance(self, task: Entry, step: Step, before: TaskState, *, is_merged: bool, now: float) -> Change:
-        known = task.state
-        if task.counted_by and share_of(step.state, task.labels, self._rules) == task.share(task.counted_by):
+    def _advance(
+        self, task: Entry, known: TaskState, step: Step, *, is_news: bool, is_query: bool = True, now: float
+    ) -> Change:
+        """Let a task go a step on from what is known of it."""
+        if task.counted_by is not None and known.is_terminal == step.state.is_terminal:
+            labels = task.labels
+            self._tally.change(task.share(task.counted_by), share_of(step.state, labels, self._rules))
             task.state, task.counted_by = step.state, self._rules
-            self._listing.renew(task.number, task.labelled())
+            self._listing.renew(task.number, (labels, step.state))
         else:
             with self._recounted(task, now):
                 task.state = step.state
@@ -346,8 +351,9 @@ class Tracker:
         task.note_status(now)
         return Change(
             ChangeKind.ANSWERED,
-            task.view(),
-            is_news=is_merged or _lasting(step.state) != _lasting(before),
+            task.view(step.state),
+            is_news=is_news,
+            is_query=is_query,
             is_first=_is_unseen(known) and not _is_unseen(step.state),
             queue_seconds=step.queue_seconds,
             outcome=step.outcome,
@@ -359,7 +365,8 @@ class Tracker:
 
     @contextmanager
     def _recounted(self, task: Entry, now: float) -> Iterator[None]:
-        """Take a task out of the counts, let it change, and count it again: the one way a count changes."""
+        """Take a task out of the counts, let it change, and count it again. Where an answer leaves it open, and so in
+        its place, ``_advance`` does less."""
         self._duplicates -= bool(task.others)
         if task.counted_by is not None:
             share, task.counted_by = task.share(task.counted_by), None
@@ -399,15 +406,15 @@ def _is_unseen(state: TaskState) -> bool:
     return state.observed_at is None and not state.is_terminal
 
 
-def _lasting(state: TaskState) -> tuple[object, ...]:
-    """The part of a state that a restart has to know; the dates of single answers are not in it."""
+def _lasts(before: TaskState, after: TaskState) -> bool:
+    """Whether all that a restart has to know of a task is as before; the dates of single answers are not in it."""
     return (
-        state.ref,
-        state.status,
-        state.submitted_at,
-        state.submission,
-        state.running_at,
-        state.eta_seconds,
-        state.credits_estimated,
-        state.open_at is None,
+        after.status is before.status
+        and after.running_at == before.running_at
+        and after.eta_seconds == before.eta_seconds
+        and after.credits_estimated == before.credits_estimated
+        and (after.open_at is None) == (before.open_at is None)
+        and after.submitted_at == before.submitted_at
+        and after.submission is before.submission
+        and after.ref == before.ref
     )

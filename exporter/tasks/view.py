@@ -1,7 +1,5 @@
 """A followed task as everybody but the tracker sees it: frozen at one instant, so it may be kept across any wait."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from exporter.tasks.item import TaskLabels
@@ -9,8 +7,7 @@ from exporter.tasks.observation import Status
 from exporter.tasks.state import TaskState
 
 
-@dataclass(frozen=True, slots=True)
-class StatusChange:
+class StatusChange(msgspec.Struct, frozen=True, gc=False):
     """A status that a task was seen to take, and when (Unix seconds)."""
 
     at: float
