@@ -26,13 +26,14 @@ class Status(StrEnum):
 
     __hash__ = str.__hash__  # as it is equal to its text; and each answer looks some up
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether nothing follows this status."""
-        return self in TERMINAL
+    is_terminal: bool
+    """Whether nothing follows this status; each answer asks some times, so it is no property."""
+
+    def __init__(self, text: str) -> None:
+        self.is_terminal = text in ("completed", "failed", "cancelled", "not_found")
 
 
-TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.NOT_FOUND})
+TERMINAL = frozenset(status for status in Status if status.is_terminal)
 
 
 @dataclass(frozen=True, slots=True)

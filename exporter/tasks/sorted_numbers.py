@@ -35,10 +35,12 @@ class SortedNumbers:
 
     def add(self, number: float) -> None:
         """Let a number be there once more."""
+        at = bisect_left(self._lasts, number)
         if not self._pages:
             self._pages.append(array("d"))
             self._lasts.append(number)
-        at = min(bisect_left(self._lasts, number), len(self._pages) - 1)
+        elif at == len(self._pages):
+            at -= 1
         page = self._pages[at]
         page.insert(bisect_left(page, number), number)
         if len(page) > PAGE:

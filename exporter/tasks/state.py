@@ -141,7 +141,8 @@ def doubted(state: TaskState, *, now: float, stepped_at: float) -> TaskState:
     if state.is_terminal or state.submission is Submission.IN_DOUBT:
         return state
     began_at, seen_at = state.submitted_at, state.first_seen_at
-    if min(began_at, seen_at) < stepped_at or began_at > now + CLOCKS_APART or seen_at > now + CLOCKS_APART:
+    believable = now + CLOCKS_APART
+    if began_at < stepped_at or seen_at < stepped_at or began_at > believable or seen_at > believable:
         return replace(state, submission=Submission.IN_DOUBT)
     return state
 

@@ -186,7 +186,8 @@ class Tracker:
         if task is None:
             return []
         before = task.state
-        known, merged = task.state if self._put_right(task, now) else before, []
+        known = task.state if self._put_right(task, now) else before
+        merged: list[Change] = []
         if not task.is_called(observation):
             task, merged = self._learn(task, observation, now)
             known = task.state
@@ -339,11 +340,8 @@ class Tracker:
         self, task: Entry, known: TaskState, step: Step, *, is_news: bool, is_query: bool = True, now: float
     ) -> Change:
         """Let a task go a step on from what is known of it."""
-        if task.counted_by is not None and known.is_terminal == step.state.is_terminal:
-            labels = task.labels
-            self._tally.change(task.share(task.counted_by), share_of(step.state, labels, self._rules))
-            task.state, task.counted_by = step.state, self._rules
-            self._listing.renew(task.number, (labels, step.state))
+        if task.counted_by is not None and self._is_visible(step.state.finished_at, now):
+            self._change(task, known, task.counted_by, step.state)
         else:
             with self._recounted(task, now):
                 task.state = step.state
@@ -359,14 +357,22 @@ class Tracker:
             outcome=step.outcome,
         )
 
+    def _change(self, task: Entry, known: TaskState, counted_by: Rules, state: TaskState) -> None:
+        """Let a task that is counted, and stays so, be like this: of the counts only those that differ are touched."""
+        before, after = share_of(known, task.labels, counted_by), share_of(state, task.labels, self._rules)
+        self._tally.change(before, after)
+        if before.ended_at is None and after.ended_at is not None:
+            self._ended.add((after.ended_at, task.number))
+        task.state, task.counted_by = state, self._rules
+        self._listing.renew(task.number, (after.labels, state))
+
     def _recount(self, task: Entry, now: float) -> None:
         with self._recounted(task, now):
             pass
 
     @contextmanager
     def _recounted(self, task: Entry, now: float) -> Iterator[None]:
-        """Take a task out of the counts, let it change, and count it again. Where an answer leaves it open, and so in
-        its place, ``_advance`` does less."""
+        """Take a task out of the counts, let it change, and count it again, whatever of it has changed."""
         self._duplicates -= bool(task.others)
         if task.counted_by is not None:
             share, task.counted_by = task.share(task.counted_by), None

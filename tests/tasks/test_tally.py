@@ -16,7 +16,7 @@ def shares(*labels: TaskLabels) -> st.SearchStrategy[Share]:
     return st.builds(
         Share,
         st.sampled_from(labels),
-        st.sampled_from([Status.UNOBSERVED, Status.PENDING, Status.RUNNING]),
+        st.sampled_from([Status.UNOBSERVED, Status.PENDING, Status.RUNNING, Status.COMPLETED]),
         submitted_at=st.sampled_from([None, 1.0, 2.0]),
         overdue_at=st.sampled_from([None, 3.0, 4.0]),
         credits_nano=st.sampled_from([0, 5, 7]),

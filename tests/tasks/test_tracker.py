@@ -488,6 +488,9 @@ def test_the_census_is_what_adding_everything_up_would_give(events: list[tuple[s
         task.state.ref.task_id and task.state.ref.out_task_id for task in tasks
     )
     assert lists.tracker.label_sets == {task.labels for task in shown}
+    assert {state.ref: (labels, state) for labels, state in census.listed} == {
+        task.state.ref: (task.labels, task.state) for task in shown
+    }
     ids = [key for task in tasks for key in task.state.ref.ids()]
     assert len(ids) == len(set(ids)), "no task is followed twice under a name that is known"
 
