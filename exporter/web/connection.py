@@ -5,6 +5,7 @@ waits for; each such phase has a deadline.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from uvicorn.server import ServerState
 
 from exporter.metrics.traffic import Ending
 from exporter.web.places import Phase, Places
+
+TOO_LONG = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 SLOWEST = 4096
 """Bytes a second that a reader has to take of what was sent."""
@@ -247,8 +250,16 @@ class Connection(H11Protocol):
         self.gone()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls where the other end does not speak HTTP; in the midst of an answer it is only closed."""
-        self._refuse(Ending.BAD_REQUEST, HTTPStatus.BAD_REQUEST, msg)
+        """What uvicorn calls, as it catches the fault, where the other end does not speak HTTP.
+
+        In the midst of an answer the connection is only closed.
+        """
+        fault = sys.exception()
+        is_long = isinstance(fault, h11.RemoteProtocolError) and fault.error_status_hint == TOO_LONG
+        if is_long and self._request is None:
+            self._refuse(Ending.BAD_REQUEST, TOO_LONG, "the head of the request is too long")
+        else:
+            self._refuse(Ending.BAD_REQUEST, HTTPStatus.BAD_REQUEST, msg)
 
     def _refuse(self, why: Ending, status: HTTPStatus, message: str) -> None:
         """Close it, with an answer where that is still possible."""

@@ -237,6 +237,35 @@ async def test_who_hangs_up_in_the_midst_leaves_nothing_behind(traffic: Traffic,
     assert lines == []
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (GET.replace(b"Host", b"X-Long: " + 20_000 * b"x" + b"\r\nHost"), 431),
+        (b"GET /" + 20_000 * b"x", 431),
+        (b"GET / HTTP/1.1\r\nHost\r\n\r\n" + 20_000 * b"x", 400),
+        (b"HELO\r\n\r\n", 400),
+    ],
+    ids=["a long header", "a long target", "a fault, and much behind it", "no HTTP"],
+)
+async def test_a_head_that_is_too_long_is_told_from_one_that_is_wrong(
+    traffic: Traffic, sent: bytes, status: int
+) -> None:
+    async with serving(APP, traffic=traffic) as web:
+        assert (await web.told(sent)).startswith(f"HTTP/1.1 {status} ".encode())
+        assert traffic.take_endings() == {Ending.BAD_REQUEST: 1}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [GET.replace(b"\r\n", b"\n"), GET.replace(b"Host", b"X-Folded: a\r\n b\r\nHost")],
+    ids=["LF alone (RFC 9112, 2.2)", "a folded line (RFC 9112, 5.2)"],
+)
+async def test_what_a_server_may_take_is_taken(sent: bytes) -> None:
+    closing = sent.replace(b"Host: x", b"Connection: close\r\nHost: x")
+    async with serving(APP) as web:
+        assert (await web.told(closing)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_a_crowd_that_speaks_no_http_is_one_line_and_a_sum() -> None:
     with capture_logs() as lines:
         async with serving(APP, log=structlog.get_logger()) as web:
