@@ -133,7 +133,7 @@ class Connection(H11Protocol):
     def _forget(self) -> None:
         """Let go of whatever leads back here.
 
-        It is freed at once then. The collector might meet it while there is a crowd, and take it for what lasts for ever
+        It is freed at once then. The collector might meet it while there is a crowd, and take it for what lasts
         (``cli/garbage.py``).
         """
         self._unset_keepalive_if_required()  # where the connection was reset uvicorn leaves it be

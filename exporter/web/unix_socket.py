@@ -11,6 +11,7 @@ from pathlib import Path
 
 from exporter.web.listening import BACKLOG
 
+
 @contextmanager
 def unix_listener(path: Path) -> Iterator[socket.socket]:
     """Listen meanwhile, and remove the file at the end. Raises OSError.

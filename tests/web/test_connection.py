@@ -283,28 +283,36 @@ def without_collector() -> Iterator[None]:
 @pytest.mark.parametrize("is_theirs", [True, False], ids=["they close it", "it is closed on them"])
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"GET / HTTP/1.1\r\nHo", POST, POST + b"some", GET, 40 * GET, b"HELO\r\n\r\n", b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"],
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHo",
+        POST,
+        POST + b"some",
+        GET,
+        40 * GET,
+        b"HELO\r\n\r\n",
+        b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
     ids=["nothing", "half a head", "no body", "half a body", "a request", "many", "no HTTP", "a long answer"],
 )
 async def test_nothing_is_left_of_it(monkeypatch: pytest.MonkeyPatch, sent: bytes, *, is_theirs: bool) -> None:
     """Not even for the collector: what is there while it looks at all may be taken for what lasts (cli/garbage.py)."""
     ended = asyncio.Event()
-    app = Starlette(
-        routes=[*APP.routes, Mount("/long", endless(ended))], exception_handlers={ClientDisconnect: gone}
-    )
-    left = weakref.WeakSet[Connection]()
+    app = Starlette(routes=[*APP.routes, Mount("/long", endless(ended))], exception_handlers={ClientDisconnect: gone})
+    left, taken = weakref.WeakSet[Connection](), asyncio.Event()
 
     class Noted(Connection):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             left.add(self)
+            taken.set()
 
     monkeypatch.setattr(server, "Connection", Noted)
     all_short = Deadlines(head=SHORT, body=SHORT, write=SHORT, idle=SHORT)
     async with serving(app, deadlines=deadlines() if is_theirs else all_short) as web:
         with socket.create_connection(("127.0.0.1", web.port)) as client:
             client.sendall(sent)
-            await until(lambda: left)
+            await taken.wait()
             await asyncio.sleep(0.05)
             if is_theirs:
                 client.close()
