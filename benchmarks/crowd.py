@@ -3,8 +3,8 @@
 ``python -m benchmarks.crowd`` runs the real program, which polls 200 tasks 50 times a second, and scrapes it ten times
 a second: first alone, then beside a process that keeps a thousand connections. A quarter of them each say nothing, send
 half a head, send a body drop by drop, and ask for pages that they do not read; whichever is closed comes again a second
-later. Another ten seconds after they have gone, memory is looked at; then all of it once more, for what leaks grows with
-each crowd, and what an allocator keeps does not.
+later. Another ten seconds after they have gone, memory is looked at; then a second crowd comes: what leaks grows with
+each, and what an allocator keeps does not.
 """
 
 import asyncio
