@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from exporter.web.listening import listen
 from exporter.web.server import WebServer
 
-PATIENCE = 6.0
+PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
