@@ -28,7 +28,7 @@ from tests.e2e.scripted import family, until
 from tests.support.processes import RunningExporter, start_exporter
 
 CROWD = 1000
-SECONDS = 6.0
+SECONDS = 5.0
 AFTER_SECONDS = 11.0
 """Longer than a reader may take nothing."""
 
