@@ -130,7 +130,8 @@ class StockExchange:
         """The latest client; one that has been replaced is closed by whoever uses it last."""
         now = asyncio.get_running_loop().time()
         client = self._latest
-        client.is_done = client.is_done or (self._is_ours and now - client.first_used_at > MAX_AGE)
+        is_trusted = self._retries.is_earned or client.first_used_at == math.inf
+        client.is_done = client.is_done or (self._is_ours and (now - client.first_used_at > MAX_AGE or not is_trusted))
         if client.is_done:
             self._latest = _Client(self._new_client())
             await client.close_if_unused()
