@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -69,6 +69,23 @@ def parsed(address: str) -> httpx.URL | None:
     except (httpx.InvalidURL, ValueError):  # UnicodeError: bytes that are no text, and what idna raises
         return None
     return url
+
+
+class ProxyTrace:
+    """For the ``trace`` extension of one request: closes the connection to a SOCKS proxy that leads nowhere.
+
+    httpcore forgets it, and it would be open until the collector of garbage comes.
+    """
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def __call__(self, event: str, about: Mapping[str, Any]) -> None:
+        match event:
+            case "socks.setup_socks5_connection.started":
+                self._stream = about["stream"]
+            case "socks.setup_socks5_connection.failed":
+                await self._stream.aclose()
 
 
 # ---- proxies ---------------------------------------------------------------------------------------------------------
