@@ -297,6 +297,8 @@ class Exporter:
         self.accounts.clock_stepped(step.by)
         self._sources.clock_stepped(step.by)
         self._learning.clock_stepped(step.by)
+        self.registrations.clock_stepped(step.by)
+        self._writer.clock_stepped(step.by)
         loaded_at = self._config.last_reload_success_at
         self._config = replace(self._config, last_reload_success_at=loaded_at + step.by)
 
