@@ -22,7 +22,7 @@ READING = 0.05
 """The two are compared where so many seconds at most lie between the readings, and not the pause of a whole machine."""
 
 STEPS = 100
-"""So many steps are remembered."""
+"""So many steps forward are remembered each, and those before them as one."""
 
 
 class Clock(Protocol):
@@ -89,7 +89,7 @@ class WatchedClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._listeners: list[Callable[[ClockStep], None]] = []
-        self._steps: deque[tuple[float, float]] = deque(maxlen=STEPS)
+        self._steps: deque[tuple[float, float]] = deque()  # forward ones
         self._looked_at = clock.steady()
         self._ahead = clock.wall() - self._looked_at
         self.monotonic = clock.monotonic
@@ -111,18 +111,29 @@ class WatchedClock:
 
     def forward_within(self, seconds: float) -> float:
         """By how much it has stepped forward, all in all, in so many last seconds."""
+        self.wall()  # nobody may have looked since the last step
         since = self._clock.steady() - seconds
-        return sum(by for at, by in self._steps if at >= since and by > 0)
+        return sum(by for at, by in self._steps if at >= since)
 
     def _look_closely(self) -> float:
         steady, wall = self._read()
         by, slewed = wall - steady - self._ahead, SLEW * min(steady - self._looked_at, SLEWED)
         self._looked_at, self._ahead = steady, wall - steady
         if abs(by) > STEP + slewed:
-            self._steps.append((steady, by))
+            self._remember(steady, by)
             for tell in self._listeners:
                 tell(ClockStep(at=wall, by=by))
         return wall
+
+    def _remember(self, at: float, by: float) -> None:
+        """Where there are too many, the two oldest forward ones become one, of the later time: none is forgotten."""
+        if by <= 0:
+            return
+        if len(self._steps) == STEPS:
+            _, earlier = self._steps.popleft()
+            later_at, later = self._steps.popleft()
+            self._steps.appendleft((later_at, earlier + later))
+        self._steps.append((at, by))
 
     def _read(self) -> tuple[float, float]:
         """Both clocks, read in one go."""

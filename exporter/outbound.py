@@ -10,9 +10,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
+
+from exporter.suspects import MASK
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
 """Of proxies."""
@@ -45,9 +47,8 @@ class Outbound:
 
     def proxy_for(self, address: str) -> httpx.Proxy | None:
         """The proxy through which a URL is asked; None: straight, or not at all, since it is no URL."""
-        try:
-            url = httpx.URL(address)
-        except httpx.InvalidURL:
+        url = parsed(address)
+        if url is None:
             return None
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
         is_exempt = any(exemption.covers(url) for exemption in self._exempt)
@@ -58,6 +59,33 @@ class Outbound:
         if self._ca_file is None and self._ca_dirs is None:
             return httpx.create_ssl_context(trust_env=False)
         return ssl.create_default_context(cafile=self._ca_file, capath=self._ca_dirs)
+
+
+def parsed(address: str) -> httpx.URL | None:
+    """A URL that httpx can ask, or None where it is none."""
+    try:
+        url = httpx.URL(address)
+        _ = url.host  # a name that is wrongly encoded (xn--) is noticed here, and not before
+    except (httpx.InvalidURL, ValueError):  # UnicodeError: bytes that are no text, and what idna raises
+        return None
+    return url
+
+
+class ProxyTrace:
+    """For the ``trace`` extension of one request: closes the connection to a SOCKS proxy that leads nowhere.
+
+    httpcore forgets it, and it would be open until the collector of garbage comes.
+    """
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def __call__(self, event: str, about: Mapping[str, Any]) -> None:
+        match event:
+            case "socks.setup_socks5_connection.started":
+                self._stream = about["stream"]
+            case "socks.setup_socks5_connection.failed":
+                await self._stream.aclose()
 
 
 # ---- proxies ---------------------------------------------------------------------------------------------------------
@@ -80,9 +108,8 @@ def _proxies(environ: Mapping[str, str], warnings: list[str]) -> Iterator[tuple[
 
 def _is_proxy(address: str) -> bool:
     """Whether it is. What the parser says is kept from everybody: it may quote a password."""
-    try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
+    url = parsed(address)
+    if url is None:
         return False
     # what follows the port is a password in which # or / was not escaped
     is_bare = url.path in ("", "/") and not url.query and not url.fragment
@@ -145,7 +172,7 @@ def _exemptions(environ: Mapping[str, str], warnings: list[str]) -> Iterator[Exe
         try:
             yield Exemption.of(entry)
         except ValueError:
-            shown = ascii(entry[:60])[1:-1]
+            shown = ascii(entry[:60])[1:-1] if "@" not in entry else MASK  # a proxy's address, with its password
             warnings.append(f"{name}: {shown} is neither a host, an address nor a network, and is left out")
 
 

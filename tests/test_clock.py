@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from exporter.clock import Clock, ClockStep, SystemClock, WatchedClock
+from exporter.clock import STEPS, Clock, ClockStep, SystemClock, WatchedClock
 from tests.support.fake_clock import FakeClock
 
 HOUR = 3600.0
@@ -102,6 +102,24 @@ async def test_steps_forward_are_remembered_for_as_long_as_is_asked() -> None:
     assert clock.forward_within(1000) == pytest.approx(42.0)
     assert clock.forward_within(100) == pytest.approx(12.0)
     assert clock.forward_within(10) == 0.0
+
+
+def test_a_step_that_nobody_has_looked_at_yet_is_among_them() -> None:
+    fake = FakeClock()
+    clock, steps = watched(fake)
+    fake.step_wall(30.0)
+    assert clock.forward_within(10) == pytest.approx(30.0)
+    assert len(steps) == 1
+
+
+async def test_however_often_the_clock_steps_no_step_forward_is_forgotten() -> None:
+    fake = FakeClock()
+    clock, _ = watched(fake)
+    for by in (5000.0, *([2.0, -2.0] * 2 * STEPS)):
+        fake.step_wall(by)
+        clock.wall()
+        await fake.advance(1)
+    assert clock.forward_within(1000) == pytest.approx(5000.0 + 2.0 * 2 * STEPS)
 
 
 def test_the_systems_clock_stands_still_for_nobody() -> None:

@@ -60,6 +60,8 @@ def test_its_credentials_are_sent_and_not_shown() -> None:
         "socks4://p",
         "http://",
         "http://p:99999",
+        f"http://user:{PASSWORD}\udcff@p:3128",
+        "http://xn--zz--.example:3128",
     ],
 )
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "all_proxy"])
@@ -107,6 +109,11 @@ def test_an_entry_that_means_nothing_is_left_out(entry: str) -> None:
     assert warnings[-1].startswith("no_proxy: ")
     assert warnings[-1].endswith("is neither a host, an address nor a network, and is left out")
     assert proxy_for("http://api", **environ) is None
+
+
+def test_a_password_among_the_exempt_is_not_quoted() -> None:
+    [warning] = Outbound.of({"NO_PROXY": f"user:{PASSWORD}@p"}).warnings
+    assert warning == "NO_PROXY: *** is neither a host, an address nor a network, and is left out"
 
 
 # ---- certificates ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from exporter.cli.exits import ExitCode
 from exporter.cli.streams import OutputError
 from exporter.errors import ExporterError
 from exporter.settings.errors import ConfigError
+from exporter.suspects import masked
 
 EVENT = "fatal"
 """The event of each line of the log that says why the process ends."""
@@ -39,8 +40,7 @@ def end(error: BaseException, *, as_json: bool) -> NoReturn:
             reason = [{"error": error.format_message()}]
             _tell(error.exit_code, reason, error.show, as_json=as_json)
         case _:
-            reason = [{"error": repr(error), "exception": "".join(traceback.format_exception(error)).rstrip()}]
-            _tell(ExitCode.CRASHED, reason, lambda: sys.excepthook(*_parts(error)), as_json=as_json)
+            _end_crashed(error, as_json=as_json)
 
 
 def wants_json(arguments: Sequence[str], environ: Mapping[str, str], *, variable: str) -> bool:
@@ -51,6 +51,18 @@ def wants_json(arguments: Sequence[str], environ: Mapping[str, str], *, variable
         if name == FLAG:
             wanted = value if has_value else following
     return wanted == JSON
+
+
+def _end_crashed(error: BaseException, *, as_json: bool) -> NoReturn:
+    """With a traceback. It may quote a secret: so it goes to the log once there is one, which knows what is secret, and
+    what only looks like a secret is left out wherever it goes.
+    """
+    import structlog
+
+    told = masked("".join(traceback.format_exception(error)).rstrip())
+    reason = [{"error": masked(repr(error)), "exception": told}]
+    has_log = as_json or structlog.is_configured()
+    _tell(ExitCode.CRASHED, reason, lambda: click.echo(told, err=True), as_json=has_log)
 
 
 def _tell_one(code: int, reason: str, *, as_json: bool) -> NoReturn:
@@ -83,7 +95,3 @@ def _end_without_output(error: OutputError, *, as_json: bool) -> NoReturn:
     if error.reader_is_gone:
         end_by(signal.SIGPIPE)
     _tell_one(ExitCode.OUTPUT, f"cannot write to standard output: {error}", as_json=as_json)
-
-
-def _parts(error: BaseException) -> tuple[type[BaseException], BaseException, Any]:
-    return type(error), error, error.__traceback__

@@ -95,13 +95,7 @@ def command(
     web = _web_config(web_config_file, log)
     bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
     with pauses_bounded(), short_turns(), bound as listeners:
-        try:
-            has_run = lookups.run(_serve(settings, config_file, listeners, site, log, web=web, secrets=secrets))
-        except (ExporterError, click.ClickException):
-            raise
-        except Exception:  # a traceback may quote a secret: it goes where they are known
-            log.exception("crashed")
-            raise SystemExit(ExitCode.CRASHED) from None
+        has_run = lookups.run(_serve(settings, config_file, listeners, site, log, web=web, secrets=secrets))
     if not has_run:
         os._exit(ExitCode.OK)  # a ledger that is opened still may take minutes, and bears being left at any instant
 

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from socksio.exceptions import SOCKSError
 
 from exporter.discovery.lists import ListParser, max_bytes
 from exporter.discovery.source import (
@@ -27,7 +29,7 @@ from exporter.discovery.source import (
     source_name,
 )
 from exporter.discovery.written import Format
-from exporter.outbound import Outbound
+from exporter.outbound import Outbound, ProxyTrace
 from exporter.secrets import SecretSource
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import HttpSdSettings, TlsSettings
@@ -179,7 +181,7 @@ async def fetch(request: Request, *, transport: httpx.AsyncBaseTransport | None 
             return await _exchange(request, transport)
     except (TimeoutError, httpx.TimeoutException):
         raise DiscoveryError(f"{request.name}: no whole answer within {request.timeout:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, SOCKSError) as error:
         raise DiscoveryError(f"{request.name}: {_fault(error)}") from None
 
 
@@ -193,7 +195,9 @@ def _sent_url(settings: HttpSdSettings) -> str:
 
 
 async def _exchange(request: Request, transport: httpx.AsyncBaseTransport | None) -> bytes:
-    extensions = {"sni_hostname": request.server_name} if request.server_name else {}
+    extensions: dict[str, Any] = {"trace": ProxyTrace()}
+    if request.server_name:
+        extensions["sni_hostname"] = request.server_name
     way = {"transport": transport} if transport else {"proxy": request.proxy}
     async with (
         httpx.AsyncClient(verify=request.context, timeout=request.timeout, trust_env=False, **way) as client,
@@ -297,4 +301,6 @@ def _fault(error: Exception) -> str:
         if isinstance(cause, ssl.SSLError):
             return "no secure connection"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, SOCKSError):
+        return "the proxy does not speak SOCKS"
     return "no connection" if isinstance(error, httpx.ConnectError) else f"the exchange failed ({type(error).__name__})"

@@ -11,7 +11,7 @@ from exporter.dispatcher.direct import DirectExchange
 from exporter.dispatcher.exchange import Again, Exchange, Response, at_once
 from exporter.dispatcher.faults import named, named_environment
 from exporter.dispatcher.stock import OpenResponse, StockExchange, Transport
-from exporter.outbound import Outbound
+from exporter.outbound import Outbound, parsed
 
 SILENCE_LIMIT = 60.0
 """Seconds without a byte, after which a connection is taken for dead."""
@@ -103,8 +103,5 @@ class Connection:
 
 def _usual(base_url: str) -> httpx.URL | None:
     """The URL of a server that ours can ask, or None: then httpx has to, or say what is wrong with it."""
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        return None
-    return url if url.scheme in ("http", "https") and url.host and not url.userinfo else None
+    url = parsed(base_url)
+    return url if url and url.scheme in ("http", "https") and url.host and not url.userinfo else None

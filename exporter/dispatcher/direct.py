@@ -118,7 +118,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
         now = loop.time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open and now - connection.opened_at < MAX_AGE:
+            if connection.is_open and now - connection.opened_at < MAX_AGE and self._retries.is_earned:
                 return connection
             connection.abort()
         return None

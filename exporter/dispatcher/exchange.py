@@ -35,7 +35,8 @@ async def at_once(_seconds: float) -> bool:
 class RetryBudget:
     """Says whether a request may be sent once more that met a kept connection in the moment in which it was closed.
 
-    That is safe because a query only reads, and rare because only ``RETRY_BUDGET`` answers earn it.
+    That is safe because a query only reads, and rare because only ``RETRY_BUDGET`` answers earn it. Until they have, no
+    connection is kept: where somebody on the way forgets those that rest, each request would fail that meets one.
     """
 
     def __init__(self, again: Again) -> None:
@@ -43,9 +44,14 @@ class RetryBudget:
         """Those since the last time; to be counted by whoever gets them."""
         self._again = again
 
+    @property
+    def is_earned(self) -> bool:
+        """Whether a connection that rested may be trusted: should it have ended, there is one further try."""
+        return self.answers >= RETRY_BUDGET
+
     async def allows(self, seconds: float) -> bool:
         """Wait for a place in the limits, that many seconds at most."""
-        if self.answers < RETRY_BUDGET:
+        if not self.is_earned:
             return False
         self.answers = 0
         return await self._again(seconds)

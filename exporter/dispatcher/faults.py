@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 from httpx_sse import SSEError
+from socksio.exceptions import SOCKSError
 
 from exporter.dispatcher.answer import DispatcherError, Reason
 
@@ -20,6 +21,7 @@ _FAULTS: tuple[tuple[type[BaseException], Reason, str], ...] = (
     (TimeoutError, Reason.TIMEOUT, "no whole answer in time"),
     (httpx.ConnectError, Reason.CONNECT, "no connection"),
     (httpx.ProxyError, Reason.CONNECT, "the proxy gives no connection"),
+    (SOCKSError, Reason.CONNECT, "the proxy does not speak SOCKS"),  # httpx lets it through as it is
     (httpx.NetworkError, Reason.NETWORK, "connection lost"),
     (httpx.RemoteProtocolError, Reason.NETWORK, "an answer that is not HTTP, or none"),
     (httpx.UnsupportedProtocol, Reason.BAD_ROUTE, "base_url is not an http or https address"),

@@ -25,6 +25,7 @@ from exporter.dispatcher.exchange import (
 )
 from exporter.dispatcher.faults import named_faults
 from exporter.dispatcher.payload import BODY_LIMIT
+from exporter.outbound import ProxyTrace
 
 Transport = httpx.AsyncBaseTransport
 """What may stand in for the network."""
@@ -130,7 +131,8 @@ class StockExchange:
         """The latest client; one that has been replaced is closed by whoever uses it last."""
         now = asyncio.get_running_loop().time()
         client = self._latest
-        client.is_done = client.is_done or (self._is_ours and now - client.first_used_at > MAX_AGE)
+        is_trusted = self._retries.is_earned or client.first_used_at == math.inf
+        client.is_done = client.is_done or (self._is_ours and (now - client.first_used_at > MAX_AGE or not is_trusted))
         if client.is_done:
             self._latest = _Client(self._new_client())
             await client.close_if_unused()
@@ -158,15 +160,15 @@ class _Client:
             await self.http.aclose()
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(ProxyTrace):
     """What httpx tells of a request: it was sent over a kept connection unless one was opened for it."""
 
     was_kept: bool = True
 
-    async def __call__(self, event: str, _about: Mapping[str, Any]) -> None:
+    async def __call__(self, event: str, about: Mapping[str, Any]) -> None:
         if "connect_tcp" in event:
             self.was_kept = False
+        await super().__call__(event, about)
 
 
 def _is_unanswered(error: httpx.TransportError) -> bool:

@@ -25,6 +25,7 @@ BUSY_TIMEOUT = 2.0
 ADVICE = (
     ("locked", "another process holds it: stop that process, or give this exporter a ledger of its own"),
     ("readonly", "it is read-only: make the file and its directory writable for this user"),
+    ("Read-only file system", "its disk is mounted read-only: mount it writable, or set ledger.url to another place"),
     ("Permission denied", "it cannot be opened: make the file and its directory writable for this user"),
     ("full", "there is no room left: free some on its disk"),
     ("not a database", "it is damaged or no SQLite file: restore a copy, or move it away to begin again from 0"),

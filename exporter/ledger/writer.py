@@ -114,6 +114,10 @@ class LedgerWriter:
         """Whether so much waits that no more tasks should be taken."""
         return len(self._waiting) >= WAITING_LIMIT
 
+    def clock_stepped(self, by: float) -> None:
+        """Date the last commit by the clock as it goes now: a ledger that fails may not get another for long."""
+        self._last_commit_at = None if self._last_commit_at is None else self._last_commit_at + by
+
     # ---- what is recorded ------------------------------------------------------------------------------------------
 
     def record(self, task: Hashable, entry: Entry) -> None:

@@ -187,6 +187,10 @@ class Registrar:
         groups = (group for group in self._settings.value.task_groups if registration_limit(group))
         return (SourceView(group.name, str(Mechanism.API), self._last.get(group.name)) for group in groups)
 
+    def clock_stepped(self, by: float) -> None:
+        """Date what is shown by the clock as it goes now."""
+        self._last = {group: at + by for group, at in self._last.items()}
+
     async def run(self) -> None:
         """Serve requests for ever; it never raises."""
         while True:

@@ -36,6 +36,7 @@ from exporter.service.reload import Plan, Planner, rules_of
 from exporter.service.remembering import Remembering
 from exporter.service.sampling import Sampling
 from exporter.service.sources import Sources
+from exporter.settings.checks import warnings
 from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
@@ -207,9 +208,11 @@ class Exporter:
 
     async def _reload(self, *, dry_run: bool) -> Difference:
         running = self._settings.value
-        wanted, difference = await in_thread(partial(_read, self._config_file, running, self._environ))
+        wanted, difference, doubts = await in_thread(partial(_read, self._config_file, running, self._environ))
         if not dry_run:
             await self._put_in_force(wanted, running=running)
+            for doubt in doubts:
+                self._log.warning("config_warning", warning=doubt)
             self._log.info("config_reloaded", changed=not difference.is_empty)
         return difference
 
@@ -294,6 +297,8 @@ class Exporter:
         self.accounts.clock_stepped(step.by)
         self._sources.clock_stepped(step.by)
         self._learning.clock_stepped(step.by)
+        self.registrations.clock_stepped(step.by)
+        self._writer.clock_stepped(step.by)
         loaded_at = self._config.last_reload_success_at
         self._config = replace(self._config, last_reload_success_at=loaded_at + step.by)
 
@@ -308,10 +313,13 @@ class Exporter:
             await self.clock.sleep(HEARTBEAT)
 
 
-def _read(config_file: Path, running: Settings, environ: Mapping[str, str]) -> tuple[Settings, Difference]:
-    """The settings of the file and what they change; ConfigError where they cannot be, or not while running."""
+def _read(config_file: Path, running: Settings, environ: Mapping[str, str]) -> tuple[Settings, Difference, list[str]]:
+    """The settings of the file, what they change, and what there is to warn of.
+
+    ConfigError where they cannot be, or not while running.
+    """
     wanted = load(config_file, environ)
     refused = refusals(running, wanted)
     if refused:
         raise ConfigError([Fault(str(config_file), 0, "", text) for text in refused])
-    return wanted, diff(running, wanted)
+    return wanted, diff(running, wanted), warnings(wanted, environ)

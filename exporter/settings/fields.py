@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from exporter.outbound import parsed
 from exporter.settings import durations
 from exporter.settings.reader import Scalar
 from exporter.suspects import is_key
@@ -213,7 +214,7 @@ def _url(text: str) -> str:
     else:
         if "@" in parts.netloc:
             raise ValueError("must not carry a user or password; a secret belongs in a file of its own")
-    if not fit or not text.isprintable() or " " in text or "\\" in text:
+    if not fit or parsed(text) is None or not text.isprintable() or " " in text or "\\" in text:
         raise ValueError("expected a URL such as https://host or http://host:8080/path")
     return text
 

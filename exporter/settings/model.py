@@ -326,7 +326,7 @@ class ApiSettings(Part):
 
     token_file: Annotated[
         File | None,
-        Field(description="File with the bearer token; without it, answered on loopback only."),
+        Field(description="File with the bearer token of administrators; without it, they are on this machine only."),
         Confidential.CHOSEN,
     ] = None
 

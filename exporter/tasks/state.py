@@ -136,13 +136,18 @@ def redated(state: TaskState, *, by: float) -> TaskState:
     return replace(moved, submitted_at=submitted_at, submission=Submission.IN_DOUBT)
 
 
-def doubted(state: TaskState, *, now: float, stepped_at: float) -> TaskState:
-    """The state, its age in doubt where it began before the clock stepped last, or begins in the future."""
+def doubted(state: TaskState, *, now: float, stepped_at: float, ahead: float = 0.0) -> TaskState:
+    """The state, its age in doubt where it began before the clock stepped last, or begins in the future.
+
+    Our clock has stepped forward by ``ahead`` seconds, all in all. Whether it was right before or is right now nobody
+    knows: so a task that we came to see after about as long may be dated by one that is so much behind ours.
+    """
     if state.is_terminal or state.submission is Submission.IN_DOUBT:
         return state
     began_at, seen_at = state.submitted_at, state.first_seen_at
-    believable = now + CLOCKS_APART
-    if began_at < stepped_at or seen_at < stepped_at or began_at > believable or seen_at > believable:
+    is_in_future = max(began_at, seen_at) > now + CLOCKS_APART
+    may_be_by_two_clocks = ahead > CLOCKS_APART and seen_at - began_at >= ahead / 2
+    if min(began_at, seen_at) < stepped_at or is_in_future or may_be_by_two_clocks:
         return replace(state, submission=Submission.IN_DOUBT)
     return state
 

@@ -274,7 +274,7 @@ class Tracker:
         return True
 
     def _doubted(self, state: TaskState, now: float) -> TaskState:
-        return doubted(state, now=now, stepped_at=self._stepped_at)
+        return doubted(state, now=now, stepped_at=self._stepped_at, ahead=self._shift)
 
     # ---- entries and their names -----------------------------------------------------------------------------------
 

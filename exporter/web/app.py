@@ -52,7 +52,7 @@ def create_app(
     slots, summed = slots or RenderSlots(), SummedLog(log, exporter.clock)
     secrets = SecretFiles(exporter.clock, exporter.secrets.hide)
     guesses = guesses or Guesses(exporter.clock, count=exporter.credentials_refused, log=summed)
-    access = Access(exporter, secrets, guesses, summed)
+    access = Access(exporter, secrets, guesses, summed, origin=site.origin)
     pages, health = Pages(exporter, access, slots, site), Health(exporter)
     at = site.at
     app = Starlette(

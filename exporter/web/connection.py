@@ -5,6 +5,7 @@ waits for; each such phase has a deadline.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from typing import cast
 import h11
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from exporter.metrics.traffic import Ending
 from exporter.web.places import Phase, Places
+
+TOO_LONG = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 SLOWEST = 4096
 """Bytes a second that a reader has to take of what was sent."""
@@ -116,12 +120,24 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone()
         super().connection_lost(exc)
+        self._forget()
 
     def gone(self) -> None:
         """It has no place any more."""
         self._leaving = True
         self._rest()
         self._house.places.leave(self)
+        if not self._met:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of whatever leads back here.
+
+        It is freed at once then. The collector might meet it while there is a crowd, and take it for what lasts
+        (``cli/garbage.py``).
+        """
+        self._unset_keepalive_if_required()  # where the connection was reset uvicorn leaves it be
+        self.app = self.cycle = self.greeting = None  # type: ignore[assignment] # uvicorn does not ask for them again
 
     @property
     def _request(self) -> RequestResponseCycle | None:
@@ -134,21 +150,11 @@ class Connection(H11Protocol):
         cycle = self.cycle
         self._requests += 1
         try:
-            await self._app(scope, receive, partial(self._pass_on, send))
+            await self._app(scope, receive, partial(_pass_on, self.flow, self._house.turns, send))
             if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
                 self.cut(Ending.WRITE_TIMEOUT)
         finally:
             self.loop.call_soon(self._look)  # uvicorn may close it now
-
-    async def _pass_on(self, send: Send, message: Message) -> None:
-        """Send it, by turns where it is large; whoever does not read waits outside."""
-        if len(message.get("body", b"")) <= SMALL_BYTES:
-            await send(message)
-            return
-        await self.flow.drain()
-        async with self._house.turns:
-            await send(message)
-            await asyncio.sleep(0)
 
     # ---- deadlines ---------------------------------------------------------------------------------------------------
 
@@ -247,8 +253,19 @@ class Connection(H11Protocol):
         self.gone()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls where the other end does not speak HTTP; in the midst of an answer it is only closed."""
-        self._refuse(Ending.BAD_REQUEST, HTTPStatus.BAD_REQUEST, msg)
+        """What uvicorn calls, as it catches the fault, where the other end does not speak HTTP.
+
+        In the midst of an answer the connection is only closed.
+        """
+        fault = sys.exception()
+        is_long = False
+        if isinstance(fault, h11.RemoteProtocolError):
+            is_long = fault.error_status_hint == TOO_LONG
+            fault.__traceback__ = None  # h11 has it lead back to itself, and with it to this connection
+        if is_long and self._request is None:
+            self._refuse(Ending.BAD_REQUEST, TOO_LONG, "the head of the request is too long")
+        else:
+            self._refuse(Ending.BAD_REQUEST, HTTPStatus.BAD_REQUEST, msg)
 
     def _refuse(self, why: Ending, status: HTTPStatus, message: str) -> None:
         """Close it, with an answer where that is still possible."""
@@ -292,3 +309,14 @@ class Connection(H11Protocol):
 
     def _end(self, why: Ending) -> None:
         self._house.ended(why, self.client[0] if self.client else "")
+
+
+async def _pass_on(flow: FlowControl, turns: asyncio.Semaphore, send: Send, message: Message) -> None:
+    """Send it, by turns where it is large; whoever does not read waits outside."""
+    if len(message.get("body", b"")) <= SMALL_BYTES:
+        await send(message)
+        return
+    await flow.drain()
+    async with turns:
+        await send(message)
+        await asyncio.sleep(0)

@@ -5,7 +5,7 @@ import os
 import socket
 
 BACKLOG = 512
-"""So many connections may wait to be accepted."""
+"""So many connections may wait to be accepted. What systemd hands over has its own ``Backlog=``."""
 
 UNSENT_BYTES = 1 << 17
 """So much of an answer the kernel takes before it can be sent: what nobody reads then waits with us, and is seen."""

@@ -55,6 +55,13 @@ class Site:
         return f"{urlsplit(self.external_url).path if self.external_url else self.prefix}/"
 
     @property
+    def origin(self) -> str | None:
+        """By what browsers call the pages of the external URL (``Origin``); None where its host is not known."""
+        url = urlsplit(self.external_url)
+        usual = ":443" if url.scheme == "https" else ":80"
+        return f"{url.scheme}://{url.netloc.lower().removesuffix(usual)}" if url.netloc else None
+
+    @property
     def shown(self) -> str:
         """What the address of a path begins with, for people to read."""
         return self.external_url if self.external_url.startswith("http") else f"…{self.home.rstrip('/')}"

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-BACKLOG = 512
-"""So many connections may wait to be accepted."""
+from exporter.web.listening import BACKLOG
 
 
 @contextmanager

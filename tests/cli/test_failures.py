@@ -39,7 +39,7 @@ def serve(
         text=True,
         check=False,
         cwd=here,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "KEY": "sk-byts-x", VARIABLE: "json"},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "KEY": "sk-byts-4d0f6c1b2a9e8d7c", VARIABLE: "json"},
         timeout=START_SECONDS * 3,
     )
     assert done.stdout == ""

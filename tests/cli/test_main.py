@@ -5,6 +5,7 @@ from types import ModuleType
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from exporter.cli import main as module
@@ -14,6 +15,8 @@ from exporter.cli.options import config_file, listening, log_options, site, web_
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel
 from exporter.settings.errors import ConfigError, Fault
+
+KEY = "sk-byts-4d0f6c1b2a9e8d7c"
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> None:
         if fail == "port":
             raise CannotStart("the port is taken")
         if fail == "bug":
-            raise RuntimeError("nobody foresaw it")
+            raise RuntimeError(f"sent with {KEY}")
         assert isinstance(given["log_level"], LogLevel)
         assert isinstance(given["log_format"], LogFormat)
         for name, value in sorted(given.items()):
@@ -199,10 +202,14 @@ def test_the_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_a_crash_is_not_taken_for_a_faulty_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    structlog.reset_defaults()  # no other test's log is meant
     monkeypatch.setattr(sys, "argv", ["anything", "--fail=bug"])
 
     with pytest.raises(SystemExit) as caught:
         module.main()
 
     assert caught.value.code == 70
-    assert capsys.readouterr().err.startswith("Traceback ")
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback ")
+    assert "RuntimeError: sent with ***" in told
+    assert KEY not in told

@@ -42,6 +42,8 @@ def test_its_traceback_shows_no_secret(tmp_path: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 70
     assert "sent with ***" in result.output
     assert SECRET not in result.output
+    assert result.output.count("Traceback") == 1, "it is told once"
     if log_format == "json":
-        last = json.loads(result.output.splitlines()[-1])
-        assert (last["event"], last["level"]) == ("crashed", "error")
+        told = [json.loads(line) for line in result.output.splitlines()]
+        [last] = [line for line in told if line["level"] == "error"]
+        assert (last["event"], last["exit_code"]) == ("fatal", 70)

@@ -97,6 +97,30 @@ async def test_a_socks_proxy_is_used() -> None:
     assert asked == [b"\x05\x01\x00\x03\x0bapi.invalid\x00\x50"]
 
 
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b""])
+async def test_a_proxy_that_speaks_no_socks_is_named_and_its_connection_closed(answer: bytes) -> None:
+    closed = asyncio.Event()
+
+    async def no_socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(3)
+        writer.write(answer)
+        if not answer:
+            writer.write_eof()
+        assert await reader.read() == b""
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(no_socks, "127.0.0.1", 0)
+    async with server:
+        environ = {"ALL_PROXY": f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+        connection = Connection("http://api.invalid", timeout=5.0, max_in_flight=2, environ=environ)
+        with pytest.raises(DispatcherError) as caught:
+            await connection.post("/path", body=b"{}", headers={})
+        await asyncio.wait_for(closed.wait(), 5.0)
+        await connection.aclose()
+    assert caught.value.reason is Reason.CONNECT
+
+
 async def test_a_stream_that_met_a_closing_connection_is_opened_over_another() -> None:
     connections = 0
 

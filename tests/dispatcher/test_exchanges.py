@@ -336,6 +336,15 @@ async def test_it_is_sent_over_a_new_connection_though_others_rest(way: str) -> 
 
 
 @pytest.mark.parametrize("way", ["stock", "direct"])
+async def test_where_kept_connections_always_end_no_request_fails(way: str) -> None:
+    """A firewall forgets what rests for a while: of the tries none is left, so no connection is kept either."""
+    script = Script(closing_at_the_second_request)
+    async with raw_server(script) as server, opened(way, server.url) as exchange:
+        for _ in range(4 * RETRY_BUDGET):
+            assert await outcome(exchange) == (200, b"{}")
+
+
+@pytest.mark.parametrize("way", ["stock", "direct"])
 async def test_what_is_sent_once_more_stays_below_a_tenth(way: str) -> None:
     """The account's limits are the gate's; a server that always closes must not be asked twice as often."""
     script = Script(closing_at_the_second_request)

@@ -37,6 +37,7 @@ class Rig:
         self.config_file = directory / "exporter.yml"
         self.key_file = directory / "key"
         self.key_file.write_text("sk-byts-demo")
+        self.environ: dict[str, str] = {}
         self.lines = CapturingLogger()
         self.exporter: Exporter | None = None
 
@@ -62,7 +63,7 @@ class Rig:
         world = Dependencies(
             clock=self.clock,
             random=Random(3),
-            environ={},
+            environ=self.environ,
             transport=self.transport,
         )
         self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{self.directory}/ledger.db", busy_timeout=0.01))

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from collections.abc import Mapping
 
+import certifi
 import httpx
 import pytest
 
@@ -56,6 +58,22 @@ async def test_an_account_that_waits_for_its_key_keeps_nobody_waiting(rig: Rig) 
     await rig.advance(130, step=5)
     assert not exporter.unready
     assert rig.page().sum("bytespike_up") == 1
+
+
+async def test_a_reload_warns_as_a_start_does(rig: Rig) -> None:
+    """Else a CA file that has vanished would be left out, and others trusted, without a word."""
+    authorities = rig.directory / "ca.pem"
+    shutil.copy(certifi.where(), authorities)
+    rig.environ["SSL_CERT_FILE"] = str(authorities)
+    rig.configure(groups={"renders": ["t"]})
+    exporter = await rig.start()
+    authorities.unlink()
+
+    for dry_run in (True, False):
+        await exporter.reload(dry_run=dry_run)
+        warnings = [call.kwargs["warning"] for call in rig.lines.calls if call.kwargs.get("event") == "config_warning"]
+        told = [warning for warning in warnings if warning.startswith(f"SSL_CERT_FILE: {authorities} cannot be used")]
+        assert len(told) == (not dry_run)
 
 
 async def test_a_minute_after_its_key_was_revoked_the_upstream_has_seen_ten_requests_at_most(rig: Rig) -> None:

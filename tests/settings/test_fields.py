@@ -54,6 +54,7 @@ def test_takes(field: Any, value: object, read: object) -> None:
         (fields.Url, "http://"),
         (fields.Url, "http://[::1"),
         (fields.Url, "http://host:0/"),
+        (fields.Url, "http://xn--zz--.example/"),
         (fields.Url, "http://ho st/"),
         (fields.Url, "http://host\\@evil/"),
         (fields.Url, "http://host/\n"),

@@ -77,6 +77,29 @@ def test_a_step_between_submission_and_first_sight(
     assert (outcome.duration is not None) is is_measured
 
 
+@pytest.mark.parametrize(
+    ("steps", "seen_after", "is_measured"),
+    [
+        ([HOURS], HOURS + 5, False),  # ours may be two hours ahead of the clock that dates tasks
+        ([HOURS], 5.0, True),  # it was behind, and is right now
+        ([HOURS, -HOURS], HOURS + 5, True),  # it is as it was
+        ([-HOURS], 5.0, True),
+        ([30.0], 35.0, True),  # clocks may be so far apart without a step
+    ],
+)
+def test_long_after_a_step_to_a_wrong_time_nothing_is_measured_by_two_clocks(
+    steps: list[float], seen_after: float, *, is_measured: bool
+) -> None:
+    tracker = tracking()
+    for at, by in enumerate(steps):
+        tracker.step_clock(by=by, now=NOW + at + sum(steps[: at + 1]))
+    now = NOW + sum(steps) + 10 * HOURS
+    follow(tracker, now=now, submitted_at=now - seen_after)
+    outcome = answer(tracker, COMPLETED, now + 10).outcome
+    assert outcome is not None
+    assert (outcome.duration is not None) is is_measured
+
+
 def test_a_machine_that_believes_it_is_1970_measures_nothing_that_is_dated_by_others() -> None:
     tracker = tracking()
     follow(tracker, now=100.0, submitted_at=NOW)

@@ -1,8 +1,11 @@
 """What a connection's other end may take its time with, and what becomes of it then. Over real sockets."""
 
 import asyncio
+import gc
 import socket
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,12 +13,13 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from exporter.metrics.traffic import Ending, Traffic
-from exporter.web.connection import Deadlines
+from exporter.web import server
+from exporter.web.connection import Connection, Deadlines
 from tests.support.sockets import rest, serving, until
 
 SHORT = 0.1
@@ -235,6 +239,84 @@ async def test_who_hangs_up_in_the_midst_leaves_nothing_behind(traffic: Traffic,
                 writer.close()
             await until(lambda: traffic.view.connections == 0)
     assert lines == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + 20_000 * b"x", 431),
+        (b"GET /" + 20_000 * b"x", 431),
+        (b"GET / HTTP/1.1\r\nHost\r\n\r\n" + 20_000 * b"x", 400),
+        (b"HELO\r\n\r\n", 400),
+    ],
+    ids=["a long header", "a long target", "a fault, and much behind it", "no HTTP"],
+)
+async def test_a_head_that_is_too_long_is_told_from_one_that_is_wrong(
+    traffic: Traffic, sent: bytes, status: int
+) -> None:
+    async with serving(APP, traffic=traffic) as web:
+        assert (await web.told(sent)).startswith(f"HTTP/1.1 {status} ".encode())
+        assert traffic.take_endings() == {Ending.BAD_REQUEST: 1}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [GET.replace(b"\r\n", b"\n"), GET.replace(b"Host", b"X-Folded: a\r\n b\r\nHost")],
+    ids=["LF alone (RFC 9112, 2.2)", "a folded line (RFC 9112, 5.2)"],
+)
+async def test_what_a_server_may_take_is_taken(sent: bytes) -> None:
+    closing = sent.replace(b"Host: x", b"Connection: close\r\nHost: x")
+    async with serving(APP) as web:
+        assert (await web.told(closing)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """What is in a cycle stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_collector")
+@pytest.mark.parametrize("is_theirs", [True, False], ids=["they close it", "it is closed on them"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHo",
+        POST,
+        POST + b"some",
+        GET,
+        40 * GET,
+        b"HELO\r\n\r\n",
+        b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["nothing", "half a head", "no body", "half a body", "a request", "many", "no HTTP", "a long answer"],
+)
+async def test_nothing_is_left_of_it(monkeypatch: pytest.MonkeyPatch, sent: bytes, *, is_theirs: bool) -> None:
+    """Not even for the collector: what is there while it looks at all may be taken for what lasts (cli/garbage.py)."""
+    ended = asyncio.Event()
+    app = Starlette(routes=[*APP.routes, Mount("/long", endless(ended))], exception_handlers={ClientDisconnect: gone})
+    left, taken = weakref.WeakSet[Connection](), asyncio.Event()
+
+    class Noted(Connection):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            left.add(self)
+            taken.set()
+
+    monkeypatch.setattr(server, "Connection", Noted)
+    all_short = Deadlines(head=SHORT, body=SHORT, write=SHORT, idle=SHORT)
+    async with serving(app, deadlines=deadlines() if is_theirs else all_short) as web:
+        with socket.create_connection(("127.0.0.1", web.port)) as client:
+            client.sendall(sent)
+            await taken.wait()
+            await asyncio.sleep(0.05)
+            if is_theirs:
+                client.close()
+            await until(lambda: not left)
 
 
 async def test_a_crowd_that_speaks_no_http_is_one_line_and_a_sum() -> None:

@@ -1,12 +1,20 @@
+import asyncio
 import errno
 import os
+import select
 import socket
+import struct
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from starlette.applications import Starlette
 
-from exporter.web.listening import address_of, adopt, listen
+from exporter.web import listening
+from exporter.web.listening import BACKLOG, address_of, adopt, listen
+from exporter.web.server import WebServer
 
 
 def test_a_host_and_any_free_port() -> None:
@@ -73,6 +81,43 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
             return ("::1", 9877, 0, 0)
 
     assert address_of(cast("socket.socket", Six())) == "[::1]:9877"
+
+
+def tcp_info(connection: socket.socket, at: int) -> int:
+    """One of the numbers of ``struct tcp_info``, which begins with eight bytes and goes on with words."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int(struct.unpack_from("=8B24I", info)[8 + at])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells it")
+async def test_as_many_may_wait_as_is_said_while_the_server_runs() -> None:
+    most = min(BACKLOG, int(Path("/proc/sys/net/core/somaxconn").read_text()))  # noqa: ASYNC240 - it is no disk
+    with listen("127.0.0.1", 0) as listener:
+        server = WebServer(Starlette(), [listener])
+        running = asyncio.create_task(server.serve())
+        await server.started()
+        assert tcp_info(listener, at=5) == most  # tcpi_sacked, of a socket that listens
+        server.stop()
+        await running
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_the_kernel_gives_up_who_takes_nothing_of_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a connection that we have closed: nothing else would end it then."""
+    monkeypatch.setattr(listening, "UNREAD_SECONDS", 1)
+    with listen("127.0.0.1", 0) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    accepted.send(bytes(1 << 16))
+            given_up = select.poll()
+            given_up.register(accepted, 0)  # faults alone
+            assert given_up.poll(30_000)
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ETIMEDOUT
 
 
 # ---- handed over -----------------------------------------------------------------------------------------------------

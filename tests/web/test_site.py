@@ -51,6 +51,35 @@ def test_the_prefix_is_the_path_of_the_external_url(
     assert (found.prefix, found.home) == (prefix, home)
 
 
+@pytest.mark.parametrize(
+    ("external_url", "origin"),
+    [
+        ("", None),
+        ("/x", None),
+        ("https://Host/x", "https://host"),
+        ("https://host:443", "https://host"),
+        ("http://host:443", "http://host:443"),
+        ("http://[::1]:80/x", "http://[::1]"),
+        ("https://host:8443/x/", "https://host:8443"),
+    ],
+)
+def test_the_origin_as_browsers_write_it(external_url: str, origin: str | None) -> None:
+    assert site(external_url).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("https://outside.test", 200), ("http://outside.test", 403), ("https://outside.test:8443", 403), ("", 403)],
+)
+async def test_its_own_pages_may_ask_through_a_proxy_that_rewrites_the_host(
+    browse: Browse, origin: str, status: int
+) -> None:
+    exporter = FakeExporter()
+    async with browse(exporter, site=BELOW) as client:
+        answer = await client.post("/a/b/-/reload", headers={"Origin": origin, "Sec-Fetch-Site": "same-origin"})
+    assert (answer.status_code, len(exporter.reloads)) == (status, int(status == 200))
+
+
 @pytest.mark.parametrize("path", ["", "a b", "/a?b", "/a#b", "//a", "/a//b", "/a/../b", "/.", "/{a}", "/ü", "/a%20b"])
 @pytest.mark.parametrize("flag", ["route_prefix", "telemetry_path", "external_url"])
 def test_what_is_no_path(flag: str, path: str) -> None:

@@ -37,31 +37,53 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "v
 
 
 class Access:
-    """The guard of everything that is not for everybody."""
+    """The guard of everything that is not for everybody. ``origin`` is that of our own pages behind a proxy."""
 
-    def __init__(self, exporter: RunningExporter, secrets: "SecretFiles", guesses: Guesses, log: SummedLog) -> None:
+    def __init__(
+        self,
+        exporter: RunningExporter,
+        secrets: "SecretFiles",
+        guesses: Guesses,
+        log: SummedLog,
+        *,
+        origin: str | None = None,
+    ) -> None:
         self._exporter = exporter
         self._secrets = secrets
         self._guesses = guesses
         self._log = log
+        self._origin = origin
 
     async def check(self, request: Request) -> None:
         """Raise a Refusal for anybody who may neither administer, nor register or see tasks."""
         if user_of(request) is not None:
-            refuse_cross_site(request)  # browsers send a password along, whoever has them ask
+            self._refuse_cross_site(request)  # browsers send a password along, whoever has them ask
             return
         token_file = self._exporter.settings.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
         else:
             _refuse_strangers(request)
+            self._refuse_cross_site(request)
 
     async def check_if_guarded(self, request: Request) -> None:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
-        refuse_cross_site(request)
+        self._refuse_cross_site(request)
         token_file = self._exporter.settings.api.token_file
         if token_file is not None and user_of(request) is None:
             await self._check_token(request, token_file)
+
+    def _refuse_cross_site(self, request: Request) -> None:
+        """A browser must not be made to ask by a page of another site.
+
+        Browsers send ``Sec-Fetch-Site`` only over TLS and to loopback; ``Origin`` comes with every POST. A proxy may
+        have put another ``Host`` in place of the one that the browser asked.
+        """
+        site = request.headers.get("sec-fetch-site", "none")
+        origin, host = request.headers.get("origin"), request.headers.get("host")
+        ours = (None, f"http://{host}", f"https://{host}", self._origin)
+        if site not in ("same-origin", "none") or origin not in ours:
+            raise HTTPException(403, "not from a page of another site")
 
     async def _check_token(self, request: Request, token_file: Path) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -87,18 +109,6 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def refuse_cross_site(request: Request) -> None:
-    """A browser must not be made to ask by a page of another site.
-
-    Browsers send ``Sec-Fetch-Site`` only over TLS and to loopback; ``Origin`` comes with every POST.
-    """
-    site = request.headers.get("sec-fetch-site", "none")
-    origin = request.headers.get("origin")
-    host = request.headers.get("host")
-    if site not in ("same-origin", "none") or origin not in (None, f"http://{host}", f"https://{host}"):
-        raise HTTPException(403, "not from a page of another site")
-
-
 def _refuse_strangers(request: Request) -> None:
     if not _is_from_here(request):
         raise refusal(403, "without api.token_file this answers on loopback only")
@@ -107,7 +117,6 @@ def _refuse_strangers(request: Request) -> None:
     if not is_loopback(hostname(request.headers.get("host", ""))):
         # a page of any site may have its own name resolved to this machine
         raise refusal(403, "without api.token_file the Host has to be localhost or a loopback address")
-    refuse_cross_site(request)
 
 
 def _is_from_here(request: Request) -> bool:
