@@ -40,6 +40,10 @@ class Deadlines:
     idle: float = 75.0
 
 
+RECEIVED_BYTES = 1 << 14
+"""So much is taken from a socket at once. Requests that are sent in advance wait in the kernel; asyncio would take
+256 KiB of them for each connection, and hold the loop for a head as long as that."""
+
 SMALL_BYTES = 1 << 14
 """Answers up to this size, health among them, are written at once."""
 
@@ -82,6 +86,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
+        transport.max_size = RECEIVED_BYTES  # type: ignore[attr-defined] # TLS takes one record at a time anyway
         self._met = True
         self._look()
 
