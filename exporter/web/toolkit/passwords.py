@@ -1,6 +1,7 @@
 """Passwords against their bcrypt hashes: one at a time, off the event loop, and each answer remembered.
 
-Addresses take turns, so that whoever guesses with all his might keeps nobody else from being looked at. Of a password only a keyed digest is kept, so that neither memory nor a dump tells it.
+Addresses take turns, so that whoever guesses with all his might keeps nobody else from being looked at. Of a password
+only a keyed digest is kept, so that neither memory nor a dump tells it.
 """
 
 import asyncio
