@@ -238,7 +238,10 @@ class Connection(H11Protocol):
     @property
     def unread(self) -> int:
         """How many bytes wait for the other end to read them."""
-        return self.transport.get_write_buffer_size() if self._met else 0
+        try:
+            return self.transport.get_write_buffer_size() if self._met else 0
+        except AttributeError:  # asyncio's TLS no longer knows what it has, once it was closed twice
+            return 0
 
     def cut(self, why: Ending) -> None:
         """Close it at once, with a word where none has been said yet."""
