@@ -1,7 +1,9 @@
 """Which hosts are this machine."""
 
+import re
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import urlsplit
+
+_HOST = re.compile(r"(\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
 
 
 def is_loopback(host: str) -> bool:
@@ -14,9 +16,7 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def hostname(netloc: str) -> str:
-    """The host of ``HOST:PORT`` as a header or a URL has it, in small letters; empty where it is none."""
-    try:
-        return urlsplit(f"//{netloc}").hostname or ""
-    except ValueError:
-        return ""
+def hostname(header: str) -> str:
+    """The host of a ``Host`` header, in small letters; empty where it is not ``HOST`` or ``HOST:PORT`` and no more."""
+    found = _HOST.fullmatch(header)
+    return (found["six"] or found["host"]).lower() if found else ""

@@ -155,6 +155,6 @@ def version_of(path: Path) -> tuple[int, ...] | None:
     """What changes when the file does: written in place, replaced, or behind a symbolic link that was swapped."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # no path at all
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

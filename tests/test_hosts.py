@@ -14,7 +14,11 @@ def test_loopback(host: str, expected: bool) -> None:
 
 @pytest.mark.parametrize(
     ("netloc", "host"),
-    [("LOCALHOST:9877", "localhost"), ("[::1]:80", "::1"), ("host", "host"), ("", ""), ("[::1", ""), ("a@b:1", "b")],
+    [("LOCALHOST:9877", "localhost"), ("[::1]:80", "::1"), ("host", "host"), ("", ""), ("[::1", ""), ("a.b:1", "a.b")]
+    + [
+        (text, "")
+        for text in ("a@localhost", "localhost/evil", "localhost#", "localhost:1:2", "evil\\@localhost", "a b")
+    ],
 )
 def test_the_host_of_a_header(netloc: str, host: str) -> None:
     assert hostname(netloc) == host

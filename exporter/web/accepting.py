@@ -88,11 +88,12 @@ class Accepting:
 
     async def _not_taken(self, error: OSError) -> None:
         """Whoever is not taken yet stays in the kernel's queue, or has gone already."""
-        if error.errno not in OUT_OF_SPACE:
+        if error.errno == errno.ECONNABORTED:
             return
-        self._unable(errno.errorcode[error.errno])
-        self._places.evict()
-        await asyncio.sleep(PAUSE)
+        self._unable(errno.errorcode.get(error.errno or 0, "unknown"))
+        if error.errno in OUT_OF_SPACE:
+            self._places.evict()
+        await asyncio.sleep(PAUSE)  # asked again at once, a socket that says no would have the event loop to itself
 
     def _take(self, accepted: socket.socket) -> None:
         connection = self._welcome()

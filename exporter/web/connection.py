@@ -44,6 +44,10 @@ class Deadlines:
     idle: float = 75.0
 
 
+RECEIVED_BYTES = 1 << 14
+"""So much is taken from a socket at once. Requests that are sent in advance wait in the kernel; asyncio would take
+256 KiB of them for each connection, and hold the loop for a head as long as that."""
+
 SMALL_BYTES = 1 << 14
 """Answers up to this size, health among them, are written at once."""
 
@@ -86,6 +90,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
+        transport.max_size = RECEIVED_BYTES  # type: ignore[attr-defined] # TLS takes one record at a time anyway
         self._met = True
         self._look()
 
@@ -239,7 +244,10 @@ class Connection(H11Protocol):
     @property
     def unread(self) -> int:
         """How many bytes wait for the other end to read them."""
-        return self.transport.get_write_buffer_size() if self._met else 0
+        try:
+            return self.transport.get_write_buffer_size() if self._met else 0
+        except AttributeError:  # asyncio's TLS no longer knows what it has, once it was closed twice
+            return 0
 
     def cut(self, why: Ending) -> None:
         """Close it at once, with a word where none has been said yet."""

@@ -1,5 +1,8 @@
-"""What is refused before the app is asked: requests whose end cannot be told, and all but the vital in a crowd."""
+"""What is refused before the app is asked, requests whose end cannot be told and all but the vital in a crowd; and how
+many begin at once.
+"""
 
+import asyncio
 from collections.abc import Collection
 from http import HTTPStatus
 
@@ -11,6 +14,11 @@ from exporter.web.responses import text
 
 CLOSE = {"Connection": "close"}
 
+BEGUN_A_TURN = 8
+VITAL_A_TURN = 32
+"""So many requests, and so many vital ones, begin in one turn of the event loop: a scrape takes some twenty turns, and
+these must not grow with how many ask at once."""
+
 
 class Gate:
     """The app behind it is asked what may pass. ``vital`` are the paths that are answered however many there are."""
@@ -19,8 +27,11 @@ class Gate:
         self._app = app
         self._places = places
         self._vital = frozenset(vital)
+        self._turns = {False: asyncio.Semaphore(BEGUN_A_TURN), True: asyncio.Semaphore(VITAL_A_TURN)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._turns[scope["path"] in self._vital]:
+            await asyncio.sleep(0)
         await (self._refusal(scope) or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:

@@ -60,7 +60,7 @@ class Guesses:
         """
         self._count(kind)
         self._log.warning("credentials_refused", str(kind), address=address or "unknown")
-        tries = self._tries(_network(address))
+        tries = self._tries(network_of(address))
         delay = _delay(tries.refused)
         if not delay:
             return
@@ -94,7 +94,8 @@ def _delay(refused: int) -> float:
     return min(LONGEST, FIRST * 2.0 ** min(refused - FREE - 1, 10))
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Who is one and the same as far as guesses go: an IPv4 address, or a network of IPv6."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,5 +1,6 @@
 """``check-web-config``, and ``--web.config.file`` of ``serve``: what is printed where, and how they exit."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,32 @@ def test_what_its_certificates_say(here: Path) -> None:
         result = check(f"tls_server_config: {{{tls}}}")
         assert result.exit_code == 1
         assert result.stderr.startswith(f"web.yml:1: tls_server_config.{told}")
+
+
+def test_a_key_that_stands_where_its_file_is_named_is_not_repeated(here: Path) -> None:
+    Certificate.make(here, "one")
+    key = (here / "one.key").read_text()
+    folded, block = key.replace("\n", "\n   "), "|\n   " + key.replace("\n", "\n   ")
+
+    for pasted in (folded, block):
+        result = check(f"tls_server_config:\n  cert_file: one.crt\n  key_file: {pasted}\n")
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert "key_file: is not the path of a file; the PEM itself belongs to key" in result.stderr
+        assert not any(line in result.stderr for line in key.splitlines())
+
+
+def test_a_short_key_is_served_as_in_go_and_one_that_is_too_short_is_told_as_such(here: Path) -> None:
+    for bits in (512, 1024):
+        key = Path(here / f"{bits}.key")
+        made = ("openssl", "req", "-x509", "-newkey", f"rsa:{bits}", "-nodes", "-subj", "/CN=short")
+        subprocess.run(
+            [*made, "-keyout", str(key), "-out", str(key.with_suffix(".crt"))], check=True, capture_output=True
+        )
+
+    assert check("tls_server_config: {cert_file: 1024.crt, key_file: 1024.key}").exit_code == 0
+    refused = check("tls_server_config: {cert_file: 512.crt, key_file: 512.key}")
+    assert "cert_file: is refused by OpenSSL: ee key too small" in refused.stderr
 
 
 def test_serving_does_not_begin_with_a_wrong_one() -> None:

@@ -77,7 +77,20 @@ async def test_an_idle_connection_makes_room() -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED])
+async def test_where_the_kernel_says_no_without_end_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where whoever shares a socket of systemd with us has shut it down."""
+
+    async def never(_listener: socket.socket) -> Any:
+        raise OSError(errno.EINVAL, "no")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", never)
+    async with asyncio.timeout(5), serving(Busy().app):
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.ECONNABORTED]
+)
 async def test_where_descriptors_have_run_out_it_goes_on_soon_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from exporter.metrics.traffic import Ending, Traffic
 from exporter.web import server
-from exporter.web.connection import Connection, Deadlines
+from exporter.web.connection import RECEIVED_BYTES, Connection, Deadlines
 from tests.support.sockets import rest, serving, until
 
 SHORT = 0.1
@@ -200,6 +200,7 @@ BROKEN = {
     "a bad chunk": POST.replace(b"Content-Length: 10", b"Transfer-Encoding: chunked") + b"zz\r\n",
     "a chunk without end": POST.replace(b"Content-Length: 10", b"Transfer-Encoding: chunked") + b"1" * 40 + b"\r\n",
     "a long head": b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 70_000,
+    "a long head that is whole": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 8_000 + b"\r\n",
     "a bad header": b"GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n",
     "both framings": POST.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     "chunks in HTTP/1.0": b"POST /body HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -216,6 +217,17 @@ async def test_what_cannot_be_understood_is_refused_once_and_the_connection_clos
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"connection: close" in answer.lower()
     assert all("exc_info" not in line for line in lines)
+
+
+async def test_requests_that_are_sent_in_advance_wait_in_the_kernel() -> None:
+    """A thousand that send what fits, and do not read, must not have us hold it all."""
+    async with serving(APP) as web:
+        _, writer = await web.connect(GET * 20_000)
+        await asyncio.sleep(0.2)
+        [connection] = web.server._places.guests
+        assert isinstance(connection, Connection)
+        assert len(connection.conn.trailing_data[0]) <= 2 * RECEIVED_BYTES
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
 
+from exporter.web.connection import Connection
 from exporter.web.encrypting import encrypted
 from tests.support.certificates import LOCALHOST, Certificate
+from tests.support.sockets import serving
 
 CONNECTIONS = 50
 
@@ -46,3 +49,21 @@ async def test_silent_connections_take_a_record_each_and_end_in_time(context: ss
     assert all(isinstance(each, OSError) for each in ended)
     for client in clients:
         client.close()
+
+
+async def test_a_connection_that_was_closed_twice_holds_nothing(context: ssl.SSLContext) -> None:
+    """uvicorn closes what we have closed already, and whoever counts what is unread must not fail by it."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async with serving(PlainTextResponse("hello"), encryption=lambda: context) as web:
+        reader, writer = await asyncio.open_connection("127.0.0.1", web.port, ssl=trusting)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"hello")
+        [connection] = web.server._places.guests
+        assert isinstance(connection, Connection)
+        connection.transport.close()
+        connection.transport.close()
+
+        assert connection.unread == 0
+        writer.transport.abort()

@@ -32,8 +32,9 @@ LOOK_SECONDS = 1.0
 USER = "basic_auth_user"
 """Where the state of a request has the name of the user whose password was right (``basic_auth_users``)."""
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-"""What proxies add: with one of these a request comes from elsewhere, though its connection comes from this machine."""
+FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")
+"""How what proxies add begins: with one of these a request comes from elsewhere, though its connection comes from this
+machine."""
 
 
 class Access:
@@ -112,7 +113,7 @@ def address_of(request: Request) -> str:
 def _refuse_strangers(request: Request) -> None:
     if not _is_from_here(request):
         raise refusal(403, "without api.token_file this answers on loopback only")
-    if any(name in request.headers for name in FORWARDED):
+    if any(name.startswith(FORWARDED) for name in request.headers):
         raise refusal(403, "without api.token_file this answers on loopback only, and not to whom a proxy lets through")
     if not is_loopback(hostname(request.headers.get("host", ""))):
         # a page of any site may have its own name resolved to this machine

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.web.api.access import USER
 from exporter.web.api.refusals import Refusal
+from exporter.web.guesses import network_of
 from exporter.web.responses import text
 from exporter.web.toolkit.limit import RateLimit
 from exporter.web.toolkit.passwords import BusyError, Passwords
@@ -63,12 +64,13 @@ class Guard:
         """What somebody is told who is none of the users; None to one who is, and to all where there are none."""
         if not users:
             return None
+        address = (scope.get("client") or ("",))[0]
         try:
             if (given := basic_auth(scope["headers"])) is not None:
-                if await self._passwords.is_right(users, *given):
+                if await self._passwords.is_right(users, *given, address=network_of(address)):
                     scope.setdefault("state", {})[USER] = given[0]
                     return None
-                await self._refused((scope.get("client") or ("",))[0])
+                await self._refused(address)
         except Refusal as raised:
             return text("\n".join(str(each["message"]) for each in raised.errors), raised.status, raised.headers)
         except BusyError:

@@ -1,6 +1,7 @@
 """Passwords against their bcrypt hashes: one at a time, off the event loop, and each answer remembered.
 
-Of a password only a keyed digest is kept, so that neither memory nor a dump tells it.
+Addresses take turns, so that whoever guesses with all his might keeps nobody else from being looked at. Of a password
+only a keyed digest is kept, so that neither memory nor a dump tells it.
 """
 
 import asyncio
@@ -10,18 +11,20 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
 import bcrypt
 
-from exporter.threads import Threads
+from exporter.threads import in_thread
+from exporter.web.toolkit.turns import Turns
 
 REMEMBERED = 100
 """So many right and so many wrong passwords are remembered, as in the toolkit; wrong ones never push out right ones."""
 
 WAITING = 64
-"""So many different passwords may wait to be hashed; one more is turned away at once."""
+"""So many different passwords may wait to be hashed; for one more, one of the address that has most is turned away."""
 
 LONGEST = 72
 """bcrypt looks at no more bytes of a password."""
@@ -35,45 +38,69 @@ class BusyError(Exception):
     """So many passwords wait already that another one would only make it worse."""
 
 
+@dataclass(slots=True, eq=False)
+class _Look:
+    """A password that is to be looked at, once, for all that wait for the answer."""
+
+    digest: bytes
+    hashed: str
+    password: bytes = field(repr=False)
+    is_known: bool
+    answer: asyncio.Future[bool]
+
+
 class Passwords:
     """Who is who. ``check`` compares a password with a hash, slowly; it is called in a thread."""
 
     def __init__(self, *, random: Random, check: "Callable[[bytes, str], bool] | None" = None) -> None:
         self._check = check or matches
         self._random = random
-        self._threads = Threads(at_once=1)  # hashing is meant to be dear: never more than one core of it
         self._key = secrets.token_bytes(32)
         self._right: dict[bytes, bool] = {}
         self._wrong: dict[bytes, bool] = {}
-        self._waiting: dict[bytes, asyncio.Task[bool]] = {}
+        self._looks: dict[bytes, _Look] = {}
+        self._turns: Turns[_Look] = Turns(most=WAITING)
+        self._at_work: asyncio.Task[None] | None = None  # hashing is meant to be dear: never more than one core of it
 
-    async def is_right(self, users: Mapping[str, str], user: str, password: bytes) -> bool:
+    async def is_right(self, users: Mapping[str, str], user: str, password: bytes, *, address: str = "") -> bool:
         """Whether that is the password of a known user; BusyError where too many others are being looked at.
 
-        For somebody unknown it takes as long as for most of those who are known.
+        For somebody unknown it takes as long as for most of those who are known. ``address`` is who takes turns.
         """
         hashed = users.get(user)
         digest = self._digest(user, hashed or "", password)
         known = self._right.get(digest, self._wrong.get(digest))
         if known is not None:
             return known
-        task = self._waiting.get(digest)
-        if task is None:
-            if len(self._waiting) >= WAITING:
-                raise BusyError
+        look = self._looks.get(digest)
+        if look is None:
             looked_up = hashed if hashed is not None else _nobody(users)
-            task = asyncio.create_task(self._look(digest, looked_up, password, is_known=hashed is not None))
-            self._waiting[digest] = task
-        return await asyncio.shield(task)  # whoever gives up leaves it to the others
+            answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            look = _Look(digest, looked_up, password, hashed is not None, answer)
+            self._join(address, look)
+        return await asyncio.shield(look.answer)  # whoever gives up leaves it to the others
 
-    async def _look(self, digest: bytes, hashed: str, password: bytes, *, is_known: bool) -> bool:
-        try:
-            is_match = await self._threads.run(partial(self._check, password, hashed))
-        finally:
-            del self._waiting[digest]
-        right = is_match and is_known
-        self._remember(self._right if right else self._wrong, digest, right=right)
-        return right
+    def _join(self, address: str, look: _Look) -> None:
+        self._looks[look.digest] = look
+        if gone := self._turns.join(address, look):
+            del self._looks[gone.digest]
+            gone.answer.set_exception(BusyError())
+        if self._at_work is None and self._turns:
+            self._at_work = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._turns:
+            look = self._turns.take()
+            try:
+                is_match = await in_thread(partial(self._check, look.password, look.hashed))
+            except Exception as error:  # noqa: BLE001 - it is that of whoever waits for the answer
+                look.answer.set_exception(error)
+            else:
+                right = is_match and look.is_known
+                self._remember(self._right if right else self._wrong, look.digest, right=right)
+                look.answer.set_result(right)
+            del self._looks[look.digest]
+        self._at_work = None
 
     def _remember(self, answers: dict[bytes, bool], digest: bytes, *, right: bool) -> None:
         if len(answers) >= REMEMBERED:

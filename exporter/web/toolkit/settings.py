@@ -41,7 +41,14 @@ _FALSE = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "
 
 _NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
 _NANOSECONDS["h"] = 60 * _NANOSECONDS["m"]
+_LONGEST = 1 << 63
+"""Nanoseconds that fit into a duration of Go."""
+
 _STEP = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+
+
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""In a header; a line break becomes a space."""
 
 
 def _text(value: object) -> str:
@@ -77,7 +84,10 @@ def _interval(value: object) -> float:
         return 0.0
     if not re.fullmatch(f"(?:{_STEP.pattern})+", steps):
         raise ValueError("expected a duration, such as 500ms, 2s or 1m30s")
-    return sign * sum(float(number) * _NANOSECONDS[unit] for number, unit in _STEP.findall(steps)) / 10**9
+    nanoseconds = sum(float(number) * _NANOSECONDS[unit] for number, unit in _STEP.findall(steps))
+    if nanoseconds >= _LONGEST:
+        raise ValueError("longer than any duration may be, which is 292 years")
+    return sign * nanoseconds / 10**9
 
 
 def _one_of(allowed: Mapping[str, Any], what: str) -> BeforeValidator:
@@ -243,6 +253,8 @@ def _wrong_headers(headers: Mapping[str, str]) -> Iterator[Complaint]:
             yield path, f"is no header that can be set; allowed: {', '.join(names.HEADERS)}"
         elif names.HEADERS[name] and value not in names.HEADERS[name]:
             yield path, f"has to be one of: {', '.join(names.HEADERS[name])}"
+        elif _UNSENDABLE.search(value):
+            yield path, "holds a control character, which no header may"
 
 
 def _wrong_users(file: WebFile) -> Iterator[Fault]:

@@ -41,9 +41,9 @@ def context(file: WebFile) -> SSL.Context | None:
     if not settings.is_enabled:
         return None
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
+    _use_suites(made, file)  # says as well how short a key may be
     _use_certificate(made, file)
     _use_clients(made, file)
-    _use_suites(made, file)
     made.set_alpn_select_callback(_http1)
     # Each connection is judged by the file as it is, so none is taken up where an earlier one was left.
     made.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -80,6 +80,9 @@ def _use_certificate(made: SSL.Context, file: WebFile) -> None:
         made.use_certificate(chain[0])
         for each in chain[1:]:
             made.add_extra_chain_cert(each)
+    except SSL.Error as error:
+        raise ConfigError([file.fault(cert_at, f"is refused by OpenSSL: {_reason(error)}")]) from None
+    try:
         made.use_privatekey(private)  # type: ignore[arg-type] # of a kind that it cannot use, it says so
         made.check_privatekey()
     except (SSL.Error, TypeError, ValueError):
@@ -92,12 +95,20 @@ def _material(file: WebFile, key: str) -> tuple[str, bytes]:
     path = settings.file(f"{key}_file", file.base)
     if path is None:
         return key, str(getattr(settings, key)).encode()
+    if "-----BEGIN" in str(path) or not str(path).isprintable():  # whatever it is, it is not repeated
+        raise ConfigError([file.fault(f"{key}_file", f"is not the path of a file; the PEM itself belongs to {key}")])
     try:
         with path.open("rb") as opened:
             return f"{key}_file", opened.read(MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise ConfigError([file.fault(f"{key}_file", f"{path} cannot be read: {reason}")]) from None
+
+
+def _reason(error: SSL.Error) -> str:
+    """What OpenSSL says of it."""
+    queue = error.args[0] if error.args else ()
+    return str(queue[-1][2]) if queue else "no reason given"
 
 
 def _certificates(pem: bytes) -> list[x509.Certificate]:

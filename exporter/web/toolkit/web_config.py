@@ -117,6 +117,8 @@ class WebConfig:
             file = reading.load(self._path)
         except ConfigError as error:
             return _InForce(None, None, in_short(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is: later changes still have to be seen
+            return _InForce(None, None, f"{self._path}: cannot be used ({type(error).__name__})")
         self._files = _files(file)
         if not self._has_tls:
             return _InForce(file.settings)
@@ -124,6 +126,8 @@ class WebConfig:
             context = _context(file)
         except ConfigError as error:
             return _InForce(file.settings, None, in_short(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            return _InForce(file.settings, None, f"{self._path}: TLS cannot be used ({type(error).__name__})")
         fault = None if context else f"{self._path}: TLS is gone from it, which takes a restart"
         return _InForce(file.settings, context, fault)
 

@@ -54,7 +54,9 @@ async def test_without_a_token_this_machine_is_let_in(tmp_path: Path, peer: str,
         assert (await client.get("/api/v1/tasks")).status_code == 200
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"])
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via"]
+)
 @pytest.mark.parametrize(("method", "path"), [*EVERYTHING, *ADMINISTRATION])
 async def test_whom_a_proxy_on_this_machine_lets_through_is_a_stranger(
     tmp_path: Path, method: str, path: str, header: str

@@ -99,13 +99,37 @@ async def test_one_password_at_a_time_and_few_may_wait(monkeypatch: pytest.Monke
 
     waiting = [asyncio.create_task(known.is_right(USERS, "dave", str(guess).encode())) for guess in range(3)]
     await asyncio.sleep(0.05)
+    waiting.append(asyncio.create_task(known.is_right(USERS, "dave", b"one more: the first is looked at now")))
+    await asyncio.sleep(0)
     with pytest.raises(BusyError):
-        await known.is_right(USERS, "dave", b"one more")
+        await known.is_right(USERS, "dave", b"and one too many")
     assert len(checks.asked) == 2  # the right one, and the first that waits
     assert await known.is_right(USERS, "dave", b"right")  # who is known does not wait
 
     checks.go_on.set()
     assert not any(await asyncio.gather(*waiting))
+
+
+async def test_who_guesses_with_all_his_might_keeps_nobody_elsewhere_from_being_looked_at() -> None:
+    """After a start nobody is remembered yet, not even the kubelet: turned away, it would have us started once more."""
+    checks = Checks()
+    known = of(checks)
+    checks.go_on.clear()
+    guesses = [
+        asyncio.create_task(known.is_right(USERS, "dave", str(guess).encode(), address="stranger"))
+        for guess in range(3 * passwords.WAITING)
+    ]
+    await asyncio.sleep(0.05)
+
+    right = asyncio.create_task(known.is_right(USERS, "dave", b"right", address="prometheus"))
+    await asyncio.sleep(0)
+    checks.go_on.set()
+
+    assert await right
+    asked = [password for password, _ in checks.asked]
+    assert asked.index(b"right") <= 2  # behind the one that was looked at already, and one more guess
+    answers = await asyncio.gather(*guesses, return_exceptions=True)
+    assert sum(isinstance(answer, BusyError) for answer in answers) == len(guesses) - passwords.WAITING
 
 
 async def test_guesses_do_not_push_out_who_is_known() -> None:

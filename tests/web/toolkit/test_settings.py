@@ -131,3 +131,17 @@ def test_durations_are_those_of_go(text: str, seconds: float) -> None:
 def test_a_file_that_is_no_text() -> None:
     with pytest.raises(ConfigError, match=r"^web.yml:1: a control character"):
         read("\x00")
+
+
+@pytest.mark.parametrize("code", ["\\0", "\\x07", "\\x0b", "\\x7f"])
+def test_a_header_that_could_not_be_sent(code: str) -> None:
+    """Each request would be closed without an answer."""
+    [fault] = faults(f'http_server_config: {{headers: {{Content-Security-Policy: "a{code}b"}}}}')
+    assert fault.endswith("Content-Security-Policy: holds a control character, which no header may")
+
+
+def test_an_interval_that_go_cannot_hold() -> None:
+    for interval in ("9223372037s", "9" * 400 + "h"):
+        [fault] = faults(f"rate_limit: {{interval: {interval}, burst: 1}}")
+        assert "longer than any duration may be" in fault
+    assert read("rate_limit: {interval: 9223372036s, burst: 1}").settings.rate_limit.interval == 9223372036

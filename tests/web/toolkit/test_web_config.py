@@ -99,6 +99,18 @@ async def test_a_file_that_has_become_wrong_lets_nobody_in_and_is_told_of_once(t
     ]
 
 
+async def test_whatever_has_stood_in_it_later_changes_are_seen(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(users("old"))
+
+    async with serving(file, every=0.02) as address:
+        for nonsense in ('tls_server_config: {cert_file: "a\\0b", key_file: x}', "\0", "[" * 5000):
+            file.write_text(users("wrong") + nonsense)
+            await asyncio.sleep(0.1)
+            file.write_text(users("new"))
+            await until(lambda: ask(address, basic("dave", "new")), PAGE)
+
+
 async def test_what_stood_in_the_way_may_go_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from exporter.web.toolkit import web_config
 
