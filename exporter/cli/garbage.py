@@ -1,8 +1,8 @@
 """The collector of cyclic garbage leaves alone what lasts.
 
 A full collection walks over every object that it knows while the event loop stands still: the program itself takes it
-25 ms and more. Tasks are freed without it, for they are in no cycles, and it does not know them one by one; but it walks
-over the pages in which they stand, and over what each sees of the other in between.
+25 ms and more. Tasks are freed without it, for they are in no cycles, and it does not know them one by one; but it
+walks over the pages in which they stand.
 
 What is left alone is never looked at again, though it may end: so it is looked through when it has become a lot.
 """

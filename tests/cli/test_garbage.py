@@ -10,7 +10,7 @@ from exporter.cli.garbage import FULL_AFTER, MOST, OLDEST, PAUSE, Sparing, pause
 
 
 class Collector:
-    """Stands in for the interpreter's: so many objects are known to it, and each collection takes as long as is said."""
+    """Stands in for the interpreter's: it knows so many objects, and a collection takes as long as is said."""
 
     def __init__(self, *, known: int = 1000) -> None:
         self.known = known
@@ -79,7 +79,7 @@ def own_hands() -> Iterator[None]:
 def test_what_ends_after_it_was_left_alone_is_freed_in_the_end() -> None:
     """Each round some things stand while a long collection comes by, and end thereafter."""
     times = iter(range(10**6))
-    sparing = Sparing(seconds=lambda: PAUSE * next(times))  # each collection is a long one
+    sparing = Sparing(seconds=lambda: 2 * PAUSE * next(times))  # each collection is a long one
     gc.collect()
     gc.freeze()
     gc.callbacks.append(sparing)
