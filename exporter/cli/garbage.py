@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-PAUSE = 0.005
-"""A full collection that took so many seconds of a thread's time was over things that last: a hundred thousand tasks.
+PAUSE = 0.01
+"""A full collection that took so many seconds of a thread's time was over things that last: two hundred thousand tasks.
 An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
 
 MOST = 100_000

@@ -112,11 +112,12 @@ async def _serve(
         dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
         log=log,
     )
+    app = create_app(exporter, log=log, site=site)  # before anything waits for the loop: it reads templates
     if not await _started(exporter, signals):
         log.info("stopped", phase="starting")
         return False
     server = WebServer(
-        create_app(exporter, log=log, site=site),
+        app,
         listeners,
         vital=vital(site),
         measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),
