@@ -16,9 +16,9 @@ PAUSE = 0.01
 """A full collection that took so many seconds of a thread's time was over things that last: two hundred thousand tasks.
 An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
 
-MOST = 100_000
-"""So many objects are left alone, besides those that were seen to last, before all are looked through: as many as the
-program itself has. Were all of them garbage, it would be some 50 MB."""
+MOST = 200_000
+"""So many objects are left alone, besides those that were seen to last, before all are looked through: more than a
+million tasks leave. Were all of them garbage, it would be some 100 MB."""
 
 OLDEST = 2
 """The generation of a full collection."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.tasks.identity import TaskRef
 
 
@@ -15,9 +17,12 @@ class TaskLabels:
     user: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A task to follow: how it is named, how it is labelled and, where the source knows it, when it was submitted."""
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A task to follow: how it is named, how it is labelled and, where the source knows it, when it was submitted.
+
+    A source keeps one for each task that it names, so that the next list can be compared: the collector of cyclic
+    garbage does not see them.
+    """
 
     ref: TaskRef
     labels: TaskLabels
