@@ -16,9 +16,9 @@ PAUSE = 0.01
 """A full collection that took so many seconds of a thread's time was over things that last: two hundred thousand tasks.
 An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
 
-MOST = 200_000
-"""So many objects are left alone, besides those that were seen to last, before all are looked through: more than a
-million tasks leave. Were all of them garbage, it would be some 100 MB."""
+MOST = 0.1
+"""So many seconds of such collections, all in all, leave things alone before everything is looked through: those of a
+million tasks. It tells about how much they are: to count objects would take as long, or hand them out half made."""
 
 OLDEST = 2
 """The generation of a full collection."""
@@ -28,15 +28,10 @@ FULL_AFTER = 1
 taken out of the way in parts, each of a few milliseconds."""
 
 
-def _known() -> int:
-    """How many old objects the next full collection would walk over."""
-    return len(gc.get_objects(generation=OLDEST))
-
-
 class Sparing:
     """Is told when collections start and stop, and takes out of the next ones whatever has outlived a long one.
 
-    What it has taken out is brought back when it is more than ``MOST``, for one collection, which looks at everything.
+    What it has taken out is brought back when it is a lot (``MOST``), for one collection, which looks at everything.
     ``seconds`` is the time that the thread has worked, so that a busy machine makes no collection look long.
     """
 
@@ -44,16 +39,14 @@ class Sparing:
         self,
         *,
         seconds: Callable[[], float] = time.thread_time,
-        known: Callable[[], int] = _known,
         freeze: Callable[[], None] = gc.freeze,
         unfreeze: Callable[[], None] = gc.unfreeze,
     ) -> None:
         self._seconds = seconds
-        self._known = known
         self._freeze = freeze
         self._unfreeze = unfreeze
         self._began = 0.0
-        self._left_alone = 0
+        self._left_alone = 0.0
         self._looks_at_everything = False
 
     def __call__(self, phase: str, info: Mapping[str, int]) -> None:
@@ -63,13 +56,13 @@ class Sparing:
             return
         elif self._looks_at_everything:
             self._freeze()
-            self._left_alone, self._looks_at_everything = 0, False
-        elif self._seconds() - self._began >= PAUSE:
-            self._spare()
+            self._left_alone, self._looks_at_everything = 0.0, False
+        elif (took := self._seconds() - self._began) >= PAUSE:
+            self._spare(took)
 
-    def _spare(self) -> None:
+    def _spare(self, took: float) -> None:
         """Leave alone what is left; or look at everything next time, now that so much has been left alone."""
-        self._left_alone += self._known()
+        self._left_alone += took
         if self._left_alone <= MOST:
             self._freeze()
         else:

@@ -10,15 +10,13 @@ from exporter.cli.garbage import FULL_AFTER, MOST, OLDEST, PAUSE, Sparing, pause
 
 
 class Collector:
-    """Stands in for the interpreter's: it knows so many objects, and a collection takes as long as is said."""
+    """Stands in for the interpreter's: a collection takes as long as is said."""
 
-    def __init__(self, *, known: int = 1000) -> None:
-        self.known = known
+    def __init__(self) -> None:
         self.done: list[str] = []
         self._now = 0.0
         self._sparing = Sparing(
             seconds=lambda: self._now,
-            known=lambda: self.known,
             freeze=lambda: self.done.append("freeze"),
             unfreeze=lambda: self.done.append("unfreeze"),
         )
@@ -42,21 +40,22 @@ def test_what_has_outlived_a_long_full_collection_is_left_alone(
 
 
 def test_all_that_was_left_alone_is_looked_through_once_it_is_a_lot() -> None:
-    collector = Collector(known=MOST // 4)
-    for _ in range(4):
-        collector.collect()
-    assert collector.done == ["freeze"] * 4
-    collector.collect()
-    assert collector.done[4:] == ["unfreeze"], "the next full collection looks at everything"
+    collector = Collector()
+    for _ in range(3):
+        collector.collect(MOST / 3.5)
+    assert collector.done == ["freeze"] * 3
+    collector.collect(MOST / 3.5)
+    assert collector.done[3:] == ["unfreeze"], "the next full collection looks at everything"
     collector.collect(generation=OLDEST - 1)
-    assert collector.done[5:] == [], "this was none"
-    collector.known = 10 * MOST
-    collector.collect(PAUSE * 20)
-    assert collector.done[5:] == ["freeze"], "what outlived it does last"
-    collector.known = MOST // 4
-    for _ in range(4):
-        collector.collect()
-    assert collector.done[6:] == ["freeze"] * 4, "however much that is"
+    assert collector.done[4:] == [], "this was none"
+    collector.collect(MOST * 2)
+    assert collector.done[4:] == ["freeze"], "what outlived it does last"
+    for _ in range(3):
+        collector.collect(MOST / 3.5)
+    assert collector.done[5:] == ["freeze"] * 3, "however long it took"
+
+
+RINGS = 1000
 
 
 class Ring:
@@ -79,15 +78,15 @@ def own_hands() -> Iterator[None]:
 def test_what_ends_after_it_was_left_alone_is_freed_in_the_end() -> None:
     """Each round some things stand while a long collection comes by, and end thereafter."""
     times = iter(range(10**6))
-    sparing = Sparing(seconds=lambda: 2 * PAUSE * next(times))  # each collection is a long one
+    sparing = Sparing(seconds=lambda: 1.01 * PAUSE * next(times))  # each collection is a long one
     gc.collect()
     gc.freeze()
     gc.callbacks.append(sparing)
     made: list[weakref.ref[Ring]] = []
     most = 0
     try:
-        for _ in range(12):
-            rings = [Ring() for _ in range(MOST // 5)]
+        for _ in range(40):
+            rings = [Ring() for _ in range(RINGS)]
             made += map(weakref.ref, rings)
             gc.collect()
             rings.clear()
@@ -95,7 +94,7 @@ def test_what_ends_after_it_was_left_alone_is_freed_in_the_end() -> None:
             most = max(most, len(made))
     finally:
         gc.callbacks.remove(sparing)
-    assert most <= 1.5 * MOST
+    assert most <= RINGS * (MOST / PAUSE + 2)
 
 
 def test_it_is_told_of_collections_while_it_is_asked_for() -> None:
