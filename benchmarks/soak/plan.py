@@ -75,7 +75,7 @@ class Plan:
     @property
     def turn(self) -> float:
         """From one fault to the next."""
-        return _between(5.0, self.seconds / 12, 30.0)
+        return _between(6.0, self.seconds / 12, 30.0)
 
     @property
     def fault_seconds(self) -> float:
@@ -84,7 +84,8 @@ class Plan:
 
     @property
     def sampled_every(self) -> float:
-        return _between(1.0, self.seconds / 240, 15.0)
+        """At least six times a turn, so that most samples have no fault in them."""
+        return _between(1.0, self.seconds / 240, self.turn / 6)
 
     @property
     def drain_seconds(self) -> float:

@@ -21,7 +21,8 @@ class Sample:
     """``at`` is seconds from the start of the run; sizes are megabytes, times milliseconds, the longest since the last.
 
     ``connections`` are those to the simulators, ``descriptors`` all others.
-    ``is_disturbed`` says that a fault was on since the last sample, or that an account is held back for one.
+    ``is_disturbed`` says that a fault was on since the last sample, or that an account is held back for one; ``where``
+    what the loop was at in the longest stall, innermost call first.
     """
 
     at: float
@@ -39,6 +40,7 @@ class Sample:
     followed: float
     finished: float
     is_disturbed: bool
+    where: str = ""
 
 
 class Process:
@@ -112,7 +114,7 @@ class Sampler:
         self._http.get("/metrics", headers=headers).raise_for_status()
         scrape = time.perf_counter() - began
         page = self.page()
-        stall, late = self._longest()
+        stall, late, where = self._longest()
         connections, descriptors = self._process.descriptors(self._ports)
         polls, cpu = self._since_last(page.sum("bytespike_api_requests_total"))
         return Sample(
@@ -131,6 +133,7 @@ class Sampler:
             followed=page.sum("bytespike_tasks"),
             finished=page.sum(ENDS),
             is_disturbed=is_disturbed or page.sum("bytespike_api_suspended") > 0,
+            where=where,
         )
 
     def _since_last(self, requests: float) -> tuple[float, float]:
@@ -140,10 +143,12 @@ class Sampler:
         self._before = (now, requests, cpu)
         return (requests - requests_then) / (now - then), (cpu - cpu_then) / (now - then)
 
-    def _longest(self) -> tuple[float, float]:
-        """The longest stall since the last look, and the longest delay."""
-        told = [json.loads(line) for line in self._stalls if line.endswith("\n")]
-        return max((each["stall"] for each in told), default=0.0), max((each["late"] for each in told), default=0.0)
+    def _longest(self) -> tuple[float, float, str]:
+        """The longest stall since the last look, the longest delay, and what the loop was at in that stall."""
+        seconds = [json.loads(line) for line in self._stalls if line.endswith("\n")]
+        told: list[tuple[float, float, str]] = [(each["stall"], each["late"], each["where"]) for each in seconds]
+        stall, _, where = max(told, default=(0.0, 0.0, ""))
+        return stall, max((late for _, late, _ in told), default=0.0), where
 
     def _compare(self, page: Scraped) -> None:
         seen = page.growing()

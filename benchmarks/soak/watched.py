@@ -3,20 +3,32 @@
 Each second a line of JSON is added to FILE: ``late``, how late the loop came at most to a look that was due every 5 ms
 (seconds), and ``stall``, the most that is left of it without what the threads of this process waited for a core, for
 whoever waits so may hold the interpreter, and then the machine stands: so much at least is the program's own.
+``where`` is what the loop was at while it stood longest, innermost call first; empty where it never stood for long.
 """
 
-import asyncio
+import gc
 import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
+from unittest.mock import patch
+
+from exporter import lookups
 
 LOOK = 0.005
 TOLD = 1.0
+
+LONG = 0.02
+"""Seconds after which a loop that stands is looked at from outside."""
+
+CALLS = 6
+"""So many calls of its stack are told."""
 
 THREADS = Path("/proc/self/task")
 
@@ -40,16 +52,18 @@ class CoreWaits:
 
     def since_last(self) -> float:
         """Seconds that they have waited, together, since the last call."""
-        now = {thread: self._nanoseconds(file) for thread, file in self._files.items()}
+        read = {thread: self._nanoseconds(file) for thread, file in self._files.items()}
+        now = {thread: waited for thread, waited in read.items() if waited is not None}
         waits = [waited - self._before[thread] for thread, waited in now.items() if thread in self._before]
         self._before = now
         return sum(waits) / 1e9
 
-    def _nanoseconds(self, file: int) -> int:
+    def _nanoseconds(self, file: int) -> int | None:
+        """None of a thread that has ended: what it had waited by then is no less waiting of the others."""
         try:
             return int(os.pread(file, 80, 0).split()[1])
-        except OSError:  # it has just ended
-            return 0
+        except (OSError, IndexError):
+            return None
 
 
 class Turns(Protocol):
@@ -60,14 +74,75 @@ class Turns(Protocol):
     def call_at(self, when: float, callback: Callable[[], None], /) -> object: ...
 
 
-class Watch:
-    """Looks at one loop from its own turns. ``tell`` is given the longest of each second: stall, late."""
+class Witness:
+    """Sees from a thread of its own what a loop is at that comes too late.
 
-    def __init__(self, loop: Turns, tell: Callable[[float, float], None], *, waits: CoreWaits) -> None:
+    While garbage is collected no thread sees anything: the collector tells of that itself.
+    """
+
+    def __init__(self, frames: Callable[[], Mapping[int, FrameType]] = sys._current_frames) -> None:  # noqa: SLF001
+        self._frames = frames
+        self._main = threading.get_ident()
+        self._due = float("inf")
+        self._seen = self._collected = ""
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Look on, for ever."""
+        gc.callbacks.append(self.collecting)
+        threading.Thread(target=self._run, name="witness", daemon=True).start()
+
+    def expect(self, due: float) -> None:
+        """The loop is to come round at this time (``time.monotonic``); what was seen before is of no interest."""
+        self._due, self._seen, self._collected = due, "", ""
+
+    def look(self, now: float) -> None:
+        """See what the loop is at, where it is long past its time."""
+        if now - self._due >= LONG and not self._seen and (frame := self._frames().get(self._main)) is not None:
+            self._seen = _stack(frame)
+
+    def collecting(self, phase: str, info: Mapping[str, int]) -> None:
+        """What the collector of garbage calls before and after."""
+        if phase == "start":
+            self._began = time.perf_counter()
+        elif (seconds := time.perf_counter() - self._began) >= LONG:
+            self._collected = f"collection of generation {info['generation']}, {seconds * 1e3:.0f} ms"
+
+    @property
+    def where(self) -> str:
+        """What was seen since ``expect``."""
+        return self._collected or self._seen
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(LONG / 4)
+            self.look(time.monotonic())
+
+
+def _stack(frame: FrameType | None) -> str:
+    calls: list[str] = []
+    while frame is not None and len(calls) < CALLS:
+        code = frame.f_code
+        calls.append(f"{Path(code.co_filename).name}:{frame.f_lineno} {code.co_qualname}")
+        frame = frame.f_back
+    return " < ".join(calls)
+
+
+class Watch:
+    """Looks at one loop from its own turns. ``tell`` is given the longest of each second: stall, late, and where."""
+
+    def __init__(
+        self, loop: Turns, tell: Callable[[float, float, str], None], *, waits: CoreWaits, witness: Witness
+    ) -> None:
         self._loop = loop
         self._tell = tell
         self._waits = waits
+        self._witness = witness
+        self._forget()
+
+    def _forget(self) -> None:
         self._stall = self._late = 0.0
+        self._where = ""
 
     def begin(self) -> None:
         """Watch from the loop's first turn on."""
@@ -81,32 +156,32 @@ class Watch:
 
     def _next(self) -> None:
         self._due = self._loop.time() + LOOK
+        self._witness.expect(self._due)
         self._loop.call_at(self._due, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
         late = now - self._due
         self._late = max(self._late, late)
-        self._stall = max(self._stall, late - self._waits.since_last())
+        stall = late - self._waits.since_last()
+        if stall > self._stall:
+            self._stall, self._where = stall, self._witness.where
         if now - self._told_at >= TOLD:
-            self._tell(self._stall, self._late)
-            self._stall = self._late = 0.0
+            self._tell(self._stall, self._late, self._where)
+            self._forget()
             self._told_at = now
             self._waits.refresh()
         self._next()
 
 
-class WatchingPolicy(asyncio.DefaultEventLoopPolicy):
-    """Every loop is watched."""
+class WatchedLoop(lookups.Loop):
+    """The exporter's own loop, watched."""
 
-    def __init__(self, tell: Callable[[float, float], None]) -> None:
+    def __init__(self, tell: Callable[[float, float, str], None]) -> None:
         super().__init__()
-        self._tell = tell
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        loop = super().new_event_loop()
-        Watch(loop, self._tell, waits=CoreWaits()).begin()
-        return loop
+        witness = Witness()
+        witness.begin()
+        Watch(self, tell, waits=CoreWaits(), witness=witness).begin()
 
 
 def main() -> None:
@@ -115,11 +190,12 @@ def main() -> None:
 
     file = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def tell(stall: float, late: float) -> None:
-        os.write(file, f"{json.dumps({'at': time.time(), 'stall': stall, 'late': late})}\n".encode())
+    def tell(stall: float, late: float, where: str) -> None:
+        told = {"at": time.time(), "stall": stall, "late": late, "where": where}
+        os.write(file, f"{json.dumps(told)}\n".encode())
 
-    asyncio.set_event_loop_policy(WatchingPolicy(tell))
-    command()
+    with patch.object(lookups, "Loop", lambda: WatchedLoop(tell)):
+        command()
 
 
 if __name__ == "__main__":

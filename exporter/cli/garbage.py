@@ -1,7 +1,10 @@
 """The collector of cyclic garbage leaves alone what lasts.
 
-A full collection walks over every object there is while the event loop stands still: with 200,000 tasks that is more
-than a second. Tasks are freed without it, for they are in no cycles.
+A full collection walks over every object that it knows while the event loop stands still: the program itself takes it
+25 ms and more. Tasks are freed without it, for they are in no cycles, and it does not know them one by one; but it
+walks over the pages in which they stand.
+
+What is left alone is never looked at again, though it may end: so it is looked through when it has become a lot.
 """
 
 import gc
@@ -9,8 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-PAUSE = 0.002
-"""A full collection that took so many seconds of a thread's time was over things that last."""
+PAUSE = 0.01
+"""A full collection that took so many seconds of a thread's time was over things that last: two hundred thousand tasks.
+An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
+
+MOST = 0.1
+"""So many seconds of such collections, all in all, leave things alone before everything is looked through: those of a
+million tasks. It tells about how much they are: to count objects would take as long, or hand them out half made."""
 
 OLDEST = 2
 """The generation of a full collection."""
@@ -23,26 +31,48 @@ taken out of the way in parts, each of a few milliseconds."""
 class Sparing:
     """Is told when collections start and stop, and takes out of the next ones whatever has outlived a long one.
 
+    What it has taken out is brought back when it is a lot (``MOST``), for one collection, which looks at everything.
     ``seconds`` is the time that the thread has worked, so that a busy machine makes no collection look long.
     """
 
     def __init__(
-        self, *, seconds: Callable[[], float] = time.thread_time, freeze: Callable[[], None] = gc.freeze
+        self,
+        *,
+        seconds: Callable[[], float] = time.thread_time,
+        freeze: Callable[[], None] = gc.freeze,
+        unfreeze: Callable[[], None] = gc.unfreeze,
     ) -> None:
         self._seconds = seconds
         self._freeze = freeze
+        self._unfreeze = unfreeze
         self._began = 0.0
+        self._left_alone = 0.0
+        self._looks_at_everything = False
 
     def __call__(self, phase: str, info: Mapping[str, int]) -> None:
         if phase == "start":
             self._began = self._seconds()
-        elif info["generation"] == OLDEST and self._seconds() - self._began >= PAUSE:
+        elif info["generation"] != OLDEST:
+            return
+        elif self._looks_at_everything:
             self._freeze()
+            self._left_alone, self._looks_at_everything = 0.0, False
+        elif (took := self._seconds() - self._began) >= PAUSE:
+            self._spare(took)
+
+    def _spare(self, took: float) -> None:
+        """Leave alone what is left; or look at everything next time, now that so much has been left alone."""
+        self._left_alone += took
+        if self._left_alone <= MOST:
+            self._freeze()
+        else:
+            self._unfreeze()
+            self._looks_at_everything = True
 
 
 @contextmanager
 def pauses_bounded() -> Iterator[None]:
-    """Keep every collection as short as some times ``PAUSE``, however many tasks there are.
+    """Keep every collection as short as some times ``PAUSE``, however many tasks there are, but for a rare one.
 
     What is there already is the program itself: it lasts, and the first full collection would be the longest of all.
     """

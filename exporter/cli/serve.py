@@ -120,11 +120,12 @@ async def _serve(
         dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
         log=log,
     )
+    guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))
+    # before anything waits for the loop: it reads templates
+    app = create_app(exporter, log=log, site=site, guesses=guesses)
     if not await _started(exporter, signals):
         log.info("stopped", phase="starting")
         return False
-    guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))
-    app = create_app(exporter, log=log, site=site, guesses=guesses)
     server = WebServer(
         web.guard(app, partial(guesses.refused, Credential.BASIC_AUTH)) if web else app,
         listeners,

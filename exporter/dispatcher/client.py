@@ -82,9 +82,7 @@ class DispatcherClient:
         try:
             return Reply(self._read(response, ref, key), quota)
         except Exception as error:  # noqa: BLE001 (as in named_faults, without its price)
-            fault = named(error)
-            fault.quota = quota
-            raise fault from None
+            raise _with_quota(named(error), quota) from None
 
     @asynccontextmanager
     async def stream(self, ref: TaskRef) -> AsyncIterator[Stream]:
@@ -124,10 +122,22 @@ class DispatcherClient:
 
     def _judge(self, response: Response, key: str) -> Answer:
         body = conceal(_unpacked_error(response), key)
-        verdict = judge(response.status, response.headers, body, now=self._wall())
+        return _told(judge(response.status, response.headers, body, now=self._wall()))
+
+
+def _told(verdict: Answer | DispatcherError) -> Answer:
+    """An answer, or what is raised in its place; nothing that the fault leads to holds it, so that it is soon freed."""
+    try:
         if isinstance(verdict, DispatcherError):
             raise verdict
         return verdict
+    finally:
+        del verdict
+
+
+def _with_quota(fault: DispatcherError, quota: Quota) -> DispatcherError:
+    fault.quota = quota
+    return fault
 
 
 @contextmanager

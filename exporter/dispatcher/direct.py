@@ -95,6 +95,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
             connection.ask(request, answer)
             response = await answer
         finally:
+            del answer  # it holds what went wrong, which leads to this call: neither would be freed soon
             self._busy.discard(connection)
             if connection.is_reusable:
                 self._rest(connection, loop.time())

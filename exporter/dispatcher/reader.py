@@ -69,8 +69,11 @@ class ResponseReader:
             self._blame(httpx.RemoteProtocolError("closed within the head"))
 
     def close(self) -> None:
-        """Let go of the parser, which knows this reader, too: nothing is left for the collector of garbage."""
+        """Let go of the parser, which knows this reader, too, and of the fault, which leads to whoever was told of it:
+        nothing is left for the collector of garbage.
+        """
         del self._parser
+        self.fault = None
 
     # ---- what the parser calls -------------------------------------------------------------------------------------
 

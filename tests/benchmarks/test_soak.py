@@ -120,6 +120,23 @@ def test_too_few_polls_are_found_but_not_while_a_fault_holds_an_account_back() -
     assert bad([each if each.is_disturbed else replace(each, polls_per_second=500.0) for each in held]) == set()
 
 
+def test_where_every_sample_has_a_fault_nothing_is_known_of_the_polls() -> None:
+    [verdict] = [
+        verdict
+        for verdict in judged([replace(sample, is_disturbed=True) for sample in SAMPLES], PLAN)
+        if verdict.name == "polls a second, undisturbed"
+    ]
+    assert not verdict.is_good
+    assert verdict.found == "no undisturbed sample"
+
+
+def test_the_longest_stall_says_where_it_was() -> None:
+    stalled = replace(CALM, stall_ms=70.0, where="store.py:110 commit < writer.py:300 _try")
+    samples = [*SAMPLES[:50], stalled, replace(CALM, stall_ms=60.0, where="elsewhere")]
+    [verdict] = [verdict for verdict in judged(samples, PLAN) if verdict.name == "the loop never stands"]
+    assert verdict.found == "70 ms (9 ms with waiting for a core), in store.py:110 commit"
+
+
 def test_a_run_without_a_fault_proves_nothing() -> None:
     assert bad([replace(sample, failures=0.0) for sample in SAMPLES]) == {"faults were met"}
 
@@ -195,6 +212,16 @@ def test_a_plan_of_any_length_ends_what_it_begins(seconds: float, rate: float) -
     assert all(at + plan.fault_seconds <= seconds for at, _, _ in islice(plan.faults(), 1000))
     assert plan.allowed * plan.accounts > rate
     assert plan.retention + plan.lingering + plan.life < max(seconds / 10, 0.5 * seconds)
+
+
+@pytest.mark.parametrize("seconds", [8.0, 95.0, 480.0, 3600.0])
+def test_most_samples_are_undisturbed(seconds: float) -> None:
+    plan = Plan(seconds)
+    assert plan.turn / plan.sampled_every >= 6
+    faults = [(at, at + plan.fault_seconds) for at, _, _ in plan.faults()]
+    samples = [number * plan.sampled_every for number in range(1, int(seconds / plan.sampled_every))]
+    disturbed = [at for at in samples if any(at - plan.sampled_every < end and at >= begin for begin, end in faults)]
+    assert len(disturbed) < 0.6 * len(samples)
 
 
 def test_an_hour_is_flat_after_a_tenth() -> None:
