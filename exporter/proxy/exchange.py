@@ -1,0 +1,103 @@
+"""One request and its answer on their way through, and whoever watches them pass."""
+
+import ssl
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from exporter.proxy.framing import Framing
+from exporter.proxy.head import RequestHead, ResponseHead
+
+COPY_LIMIT = 1024 * 1024
+"""Bytes that are kept of a body: as many as the API takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A server behind the sidecar. ``authority`` is what requests call it, ``prefix`` what their paths begin with."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    authority: bytes
+    prefix: bytes = b""
+
+
+class Sink(Protocol):
+    """Takes the pieces of a body as they pass, without the marks of its framing."""
+
+    def add(self, piece: bytes) -> None: ...
+
+
+class Copy:
+    """What is kept of a body; ``is_whole`` is false of one that was too long to keep."""
+
+    __slots__ = ("_pieces", "_size", "is_whole")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.is_whole = True
+
+    def add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > COPY_LIMIT:
+            self.is_whole = False
+            self._pieces.clear()
+        if self.is_whole:
+            self._pieces.append(piece)
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """What is to become of one request.
+
+    ``asked`` and ``told`` take the two bodies, where they are wanted. ``is_held``: the end of the answer waits until
+    what it says is durable.
+    """
+
+    upstream: Upstream
+    asked: Sink | None = None
+    told: Sink | None = None
+    is_held: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A request under way. Times are of the event loop; ``code`` is the status that the client got, 0 where none came.
+
+    ``is_ours``: the answer is the sidecar's own, for there was none. ``is_cut``: it broke off. ``is_blind``: it passes
+    as it is, for it is not HTTP as it should be.
+    """
+
+    head: RequestHead
+    route: Route
+    request: Framing
+    began_at: float
+    answer_head: ResponseHead | None = None
+    answer: Framing | None = None
+    code: int = 0
+    is_ours: bool = False
+    is_cut: bool = False
+    is_blind: bool = False
+    sent_at: float | None = None
+    held: bytearray | None = None
+    answer_begins: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether both have passed whole."""
+        return self.request.is_over and self.answer is not None and self.answer.is_over
+
+
+class Watcher(Protocol):
+    """Says where requests go, and sees what passes. It never raises, and takes no time."""
+
+    def route(self, head: RequestHead) -> Route: ...
+
+    def passed(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """An exchange has ended. A held answer waits for what is returned; anything else does not."""
