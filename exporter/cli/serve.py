@@ -16,6 +16,7 @@ from exporter.cli import options
 from exporter.cli.exits import CannotStart
 from exporter.cli.garbage import pauses_bounded
 from exporter.cli.options import ListenAddress
+from exporter.cli.sidecar import sidecar
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
 from exporter.cli.turns import short_turns
@@ -89,7 +90,8 @@ async def _serve(
     await exporter.start()
     server = WebServer(create_app(exporter, log=log), listener)
     try:
-        await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
+        async with sidecar(exporter, log):
+            await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")

@@ -11,10 +11,15 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
     count_answers,
+    count_failed_submission,
     count_followed,
+    count_learnt,
+    count_no_proxied,
     count_no_requests,
+    count_not_understood,
     count_outcome,
     count_overflow,
+    count_proxied,
     count_queue,
     count_refresh_failure,
     count_request,
@@ -150,6 +155,30 @@ class ExporterAccounting:
         if not self._has_more:
             self._has_more = True
             self._meter(Increments())
+
+    # ---- the sidecar -----------------------------------------------------------------------------------------------
+
+    def foresee_proxied(self, account: str) -> None:
+        """Requests of an account may pass through the sidecar: what an alert looks at starts at 0."""
+        self._meter(count_no_proxied(account))
+
+    def proxied(self, account: str, endpoint: str, code: str, *, seconds: float) -> None:
+        """A request has passed."""
+        self._meter(count_proxied(account, endpoint, code, seconds))
+
+    def submission_failed(self, account: str, error_code: str) -> None:
+        """The API has refused a submission."""
+        self._meter(count_failed_submission(account, error_code))
+
+    def learnt(self, account: str, group: str) -> None:
+        """A task is followed because it passed."""
+        self._meter(count_learnt(account, group))
+
+    def not_understood(self, endpoint: str) -> None:
+        """Something passed that could not be read."""
+        self._meter(count_not_understood(endpoint))
+
+    # ---- sources and labels ----------------------------------------------------------------------------------------
 
     def refresh_failed(self, group: str, mechanism: str) -> None:
         """A source of tasks could not be read, or a registration was refused."""

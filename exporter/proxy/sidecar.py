@@ -21,11 +21,13 @@ _HAPPY_EYEBALLS = 0.25
 class Sidecar:
     """Takes clients on a listening socket and lets their requests pass. All methods belong to the event loop.
 
-    ``upstream_timeout`` is in seconds: for a connection to the upstream, and then for the head of its answer.
+    ``upstream_timeout`` tells seconds: for a connection to the upstream, and then for the head of its answer.
     """
 
-    def __init__(self, listener: socket.socket, watcher: Watcher, *, upstream_timeout: float, clock: Clock) -> None:
-        self.upstream_timeout = upstream_timeout
+    def __init__(
+        self, listener: socket.socket, watcher: Watcher, *, upstream_timeout: Callable[[], float], clock: Clock
+    ) -> None:
+        self._upstream_timeout = upstream_timeout
         self._listener = listener
         self._watcher = watcher
         self._clock = clock
@@ -62,7 +64,17 @@ class Sidecar:
             await asyncio.wait(self._work, timeout=max(0.0, ends_at - self._clock.monotonic()))
         self._server = None
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port where it listens."""
+        host, port = self._listener.getsockname()[:2]
+        return host, port
+
     # ---- what passages need ----------------------------------------------------------------------------------------
+
+    @property
+    def upstream_timeout(self) -> float:
+        return self._upstream_timeout()
 
     async def connect(self, upstream: Upstream, protocol: Callable[[], asyncio.Protocol]) -> None:
         """Open a connection to the upstream; raises OSError."""

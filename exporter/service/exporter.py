@@ -1,7 +1,7 @@
 """The exporter: tracker, intake, ledger, accounts and loops put together; started, reloaded and stopped."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,9 @@ from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.reload import CurrentSettings, Difference, diff, refusals
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Observation
 from exporter.tasks.tracker import Tracker
 from exporter.threads import in_thread
 
@@ -48,8 +50,8 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations`` and ``accounts`` are its parts that others may ask. ``ledger`` stands in for
-    the one that the settings name.
+    ``clock``, ``tasks``, ``registrations``, ``accounts`` and ``accounting`` are its parts that others may ask.
+    ``ledger`` stands in for the one that the settings name.
     """
 
     def __init__(
@@ -79,22 +81,22 @@ class Exporter:
             log=log,
             metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
         )
-        self._accounting = ExporterAccounting(self._writer.meter)
-        self._meters.flush_from(self._accounting.flush_into)
+        self.accounting = ExporterAccounting(self._writer.meter)
+        self._meters.flush_from(self.accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._loops = Loops(log)
         self._learning = Learning()
         self.accounts = Accounts(
             tracker=self.tasks,
             intake=self._intake,
-            accounting=self._accounting,
+            accounting=self.accounting,
             learning=self._learning,
             loops=self._loops,
             dependencies=dependencies,
             log=log,
         )
         self._sources = Sources(
-            intake=self._intake, accounting=self._accounting, loops=self._loops, dependencies=dependencies, log=log
+            intake=self._intake, accounting=self.accounting, loops=self._loops, dependencies=dependencies, log=log
         )
         self._registry = Registry()
         self.registrations = Registrar(
@@ -104,7 +106,7 @@ class Exporter:
             tracker=self.tasks,
             ledger=self._writer,
             hurry=self.accounts.hurry,
-            refused=self._accounting.refresh_failed,
+            refused=self.accounting.refresh_failed,
             clock=clock,
             log=log,
         )
@@ -138,6 +140,7 @@ class Exporter:
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=clock.wall())
+        self._proxied: Callable[[], int] | None = None
         self._beat_at = clock.monotonic()
 
     # ---- life ------------------------------------------------------------------------------------------------------
@@ -221,6 +224,18 @@ class Exporter:
         self.tasks.apply(rules_of(wanted))
         return self.accounts.commit(plan.accounts)
 
+    # ---- what is learnt from traffic ---------------------------------------------------------------------------------
+
+    def learn(self, ref: TaskRef, observation: Observation | None, *, is_query: bool) -> None:
+        """Take a validated answer that somebody else asked for; None: the API does not know the task."""
+        self._intake.answer(ref, observation, is_query=is_query)
+
+    def count_proxied(self, in_flight: Callable[[], int]) -> None:
+        """Requests pass through a sidecar, so many at once as it says; each account's are counted from 0 on."""
+        self._proxied = in_flight
+        for account in ("", *(account.name for account in self.settings.accounts)):
+            self.accounting.foresee_proxied(account)
+
     # ---- views -----------------------------------------------------------------------------------------------------
 
     @property
@@ -262,6 +277,7 @@ class Exporter:
             ledger=ledger,
             sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
+            proxied=self._proxied() if self._proxied else None,
         )
 
     def announced(self, series: Sequence[Series]) -> None:
@@ -274,7 +290,7 @@ class Exporter:
         while True:
             self._beat_at = self.clock.monotonic()
             self.tasks.retire(now=self.clock.wall())
-            self._accounting.labels_refused(self._limits.take_overflows())
+            self.accounting.labels_refused(self._limits.take_overflows())
             await self.clock.sleep(HEARTBEAT)
 
 

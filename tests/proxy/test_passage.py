@@ -88,7 +88,7 @@ async def sidecar_before(
     async with raw_server(answer) as server:
         seen = Seen(Upstream("127.0.0.1", server.port, None, b"llm.bytespike.ai"), holds)
         listener = socket.create_server(("127.0.0.1", 0))
-        sidecar = Sidecar(listener, seen, upstream_timeout=upstream_timeout, clock=SystemClock())
+        sidecar = Sidecar(listener, seen, upstream_timeout=lambda: upstream_timeout, clock=SystemClock())
         await sidecar.start()
         sweeping = asyncio.create_task(sidecar.run())
         try:
