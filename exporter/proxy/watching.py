@@ -86,6 +86,7 @@ class TrafficWatcher:
         self._log = log
         self.in_flight = 0
         """Requests that are not over."""
+        self._waiting = 0  # tasks that are about to be followed
 
     def route(self, head: RequestHead) -> Route:
         """Where a request goes, by the key that it carries."""
@@ -116,6 +117,8 @@ class TrafficWatcher:
         if not route.account or exchange.is_ours or exchange.is_cut or endpoint is Endpoint.OTHER:
             return None
         try:
+            if self._waiting >= LEARNING_LIMIT:
+                raise NotUnderstoodError("too much waits to be kept")
             return self._learn(exchange, route)
         except NotUnderstoodError:
             self._counting.not_understood(endpoint)
@@ -191,6 +194,7 @@ class TrafficWatcher:
             return
         name = TaskRef(ref.account, task_id=ref.task_id) if ref.task_id else ref
         is_new = not self._following.is_followed(name)
+        self._waiting += 1
         try:
             await self._following.register(
                 Registration(group, name, self._clock.wall(), model, submitted_at=submitted_at)
@@ -198,6 +202,8 @@ class TrafficWatcher:
         except ExporterError as error:
             self._log.warning("proxy_task_not_followed", account=ref.account, group=group, reason=str(error))
             return
+        finally:
+            self._waiting -= 1
         if is_new:
             self._counting.learnt(ref.account, group)
         if answer is not None:

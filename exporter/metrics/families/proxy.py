@@ -67,5 +67,5 @@ NOT_UNDERSTOOD = Counter(
     labels=("endpoint",),
     unit="requests",
     stability=Stability.EXPERIMENTAL,
-    help="Exchanges with the tasks API that passed but taught nothing, for they could not be read; by the exporter.",
+    help="Exchanges with the tasks API that taught nothing: not to be read, or too much waited; by the exporter.",
 )
