@@ -1,5 +1,6 @@
-# The build stage makes one virtual environment; the final image takes that and nothing else.
-FROM python:3.13-slim-bookworm AS build
+# The build stage makes one virtual environment; the final image takes that and nothing else. Both begin from one image,
+# whose digest the update bot renews.
+FROM python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8 AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
@@ -15,7 +16,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && pip --python /opt/exporter/bin/python install --no-deps --no-index /wheels/*.whl
 
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
 
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="bytespike-exporter" \
@@ -42,4 +43,5 @@ EXPOSE 9877
 # http.client heeds no proxy variable
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 9877, timeout=3); c.request('GET', '/-/healthy'); sys.exit(c.getresponse().status != 200)"]
 
-ENTRYPOINT ["bytespike-exporter"]
+# signals that come before Python runs wait for it: to the first process of a container they would do nothing
+ENTRYPOINT ["env", "--block-signal=TERM,INT,HUP", "bytespike-exporter"]

@@ -21,7 +21,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long alerting servers check lint format docs schema lock bench soak clean
+.PHONY: help setup demo test long alerting servers sbom audit check lint format docs schema lock bench soak clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,15 @@ alerting: setup ## run each scenario against the real Prometheus and Alertmanage
 servers: ## build the newest Prometheus and Alertmanager, to test with them as well; needs Go
 	@scripts/newest-servers
 
+sbom: setup ## build the wheel into dist, and write its SBOM (CycloneDX) beside it
+	@rm -rf dist
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@$(BIN)/python scripts/sbom.py dist/bytespike-exporter.cdx.json
+
+audit: setup ## look for known faults in what is pinned; asks PyPI's advisories
+	@for lock in runtime build dev; do \
+		$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/$$lock.lock $(ARGS) || exit; done
+
 # tests come last, so that their summary closes the output
 check: lint schema ## everything that CI checks: lint, schema, the tests with branch coverage, alerting
 	$(PYTEST) --cov --cov-report=term $(ARGS)
@@ -68,7 +77,8 @@ lint: setup ## formatting, types, YAML, Dockerfile, generated files
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --schemafile config/exporter.schema.json config/exporter.yml
 	$(BIN)/python scripts/generated.py check
 

@@ -76,14 +76,14 @@ def main() -> None:
         reading.append(seconds)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
-        history.add(found, monotonic=30.0 * at)
+        history.add(found, now=30.0 * at)
         size += tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
     for at in range(SLOTS + 2, SLOTS + 9):
         found = read(busy.snapshot())
-        adding.append(_timed(partial(history.add, found, monotonic=30.0 * at))[0])
+        adding.append(_timed(partial(history.add, found, now=30.0 * at))[0])
     last = busy.snapshot()
-    recent = history.recent(wall=NOW, monotonic=30.0 * (SLOTS + 8))
+    recent = history.recent(now=30.0 * (SLOTS + 8))
     drawing = [_timed(partial(trends, recent, last))[0] for _ in range(7)]
     print(f"{GROUPS} groups, {len(LABELS)} label sets, {len(last.totals)} stored series")
     print(f"read, in a thread          {median(reading) * 1e3:8.1f} ms")

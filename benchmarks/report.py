@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from benchmarks._figures import Figure, Goal, Unit
 
-PARTS = ("poll", "exchange", "whole", "scrape", "observe", "commit", "arrival", "memory", "restart", "cadence")
+PARTS = ("poll", "exchange", "whole", "scrape", "observe", "commit", "arrival", "memory", "restart", "cadence", "crowd")
 """The modules of this package that have ``figures``."""
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "performance.json"

@@ -16,7 +16,8 @@ import structlog
 from benchmarks._listed import SERIES_OF_A_TASK, ListedTasks
 from exporter.metrics.snapshot import Snapshot
 from exporter.web.app import create_app
-from exporter.web.server import WebServer, listen
+from exporter.web.listening import listen
+from exporter.web.server import WebServer
 from tests.support.fake_exporter import FakeExporter
 
 SERIES = 100_000
@@ -45,7 +46,7 @@ async def main() -> None:
         return listed.snapshot(now=time.time())
 
     listener = listen("127.0.0.1", 0)
-    server = WebServer(create_app(FakeExporter(shown=shown), log=structlog.get_logger()), listener)
+    server = WebServer(create_app(FakeExporter(shown=shown), log=structlog.get_logger()), [listener])
     serving = asyncio.create_task(server.serve())
     await server.started()
     gc.collect()

@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TextIO
+from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -13,6 +15,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 MASK = "***"
 MIN_SECRET = 6
 """Shorter values are not masked: they would mask ordinary words, and nobody guards anything with them."""
+
+MIN_WHOLE = 8
+MIN_PART = 12
+"""What is not shorter is sought among task ids and labels: as the whole of one, and as a part of it."""
+
+FEW = 16
+"""So many secrets are sought one by one."""
 
 # They tell each request and each migration step at INFO; what matters of these is logged by us.
 _CHATTY = ("httpx", "httpcore", "alembic", "uvicorn.access", "asyncio")
@@ -40,18 +49,43 @@ class LogFormat(StrEnum):
 
 
 class Secrets:
-    """Values that must not be shown; what holds a secret adds it here before it uses it."""
+    """Values that must be neither shown nor taken for anything else: what holds a secret adds it here before its use.
+
+    Any thread may add one. They are never taken away: one that has been replaced may still be in use elsewhere.
+    """
 
     def __init__(self) -> None:
+        self._adding = threading.Lock()
+        self._values: frozenset[str] = frozenset()
         self._forms: tuple[str, ...] = ()
+        self._long: tuple[str, ...] = ()
+        self._heads: Mapping[str, tuple[str, ...]] = {}
 
     def add(self, value: str) -> None:
         """Mask this value from now on."""
-        if len(value) < MIN_SECRET:
+        if len(value) < MIN_SECRET or value in self._values:
             return
         # What is nested in a field is masked when the line is written, so the value is also sought as escaped there.
-        forms = {value, json.dumps(value)[1:-1], value.replace('"', '\\"'), repr(value)[1:-1]}
-        self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
+        forms = {value, json.dumps(value)[1:-1], value.replace('"', '\\"'), repr(value)[1:-1], quote(value, safe="")}
+        with self._adding:
+            self._values |= {value}
+            self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
+            if len(value) >= MIN_PART:
+                head = value[:MIN_PART]
+                self._long = (*self._long, value)
+                self._heads = {**self._heads, head: (*self._heads.get(head, ()), value)}
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is a secret, or a secret of some length stands in it."""
+        if len(text) < MIN_WHOLE:
+            return False
+        if text in self._values:
+            return True
+        if len(self._long) <= FEW:
+            return any(value in text for value in self._long)
+        heads = self._heads
+        parts = {text[at : at + MIN_PART] for at in range(len(text) - MIN_PART + 1)}
+        return any(value in text for head in heads.keys() & parts for value in heads[head])
 
     def mask(self, text: str) -> str:
         """The text without any secret."""

@@ -1,13 +1,24 @@
 """A secret from the environment or from a file that may change, and nothing that ever shows it."""
 
+import math
 import os
+import re
 import stat
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SECRET_LIMIT = 4096
 """Bytes of a secret's file."""
+
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def stripped(text: str) -> str:
+    """The secret in what a file or a variable holds: editors and shells add white space and a byte order mark."""
+    return text.strip().strip(BYTE_ORDER_MARK).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +82,48 @@ class SecretSource:
     def _look(self) -> _Reading:
         if self._file is not None:
             return _from_file(self._file)
-        secret = self._environ.get(self._env or "", "").strip()
+        secret = stripped(self._environ.get(self._env or "", ""))
         if not secret:
             return _Reading(fault=f"environment variable {self._env} is not set or empty")
         return _Reading(secret)
+
+
+# ---- what a secret is worth ------------------------------------------------------------------------------------------
+
+SHORTEST = 16
+"""Characters, of what is not to be guessed."""
+
+LEAST_BITS = 40.0
+"""What the frequencies of its characters may carry in all; random text of sixteen letters carries some sixty."""
+
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+_PREFIX = re.compile(r"(?:authorization\s*:|bearer\s|basic\s|x-api-key\s*:)", re.IGNORECASE)
+_ASSIGNMENT = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*(?:\s*=\s*[^\s=]|:\s+\S)")
+
+
+def weaknesses(secret: str) -> Iterator[str]:
+    """What is odd about a secret, as sentences on it. They do not repeat it."""
+    if secret[0] in _QUOTES or secret[-1] in _QUOTES:
+        yield "stands in quotes, which are taken for a part of it; write it without them"
+    if _PREFIX.match(secret):
+        yield "begins with a word of the header (Bearer, Authorization:), which is sent anyway; write it without that"
+    elif _ASSIGNMENT.match(secret):
+        yield "begins with a name (NAME=...), which is taken for a part of it; write the value alone"
+    elif not secret.isascii() or not secret.isprintable() or " " in secret:
+        yield "has white space or other characters within it that no header may carry; is it one secret, and all of it?"
+    if len(secret) < SHORTEST:
+        yield f"is shorter than {SHORTEST} characters, so it can be guessed; make another: openssl rand -hex 32"
+    elif _bits(secret) < LEAST_BITS:
+        yield "repeats a few characters, so it can be guessed; make another: openssl rand -hex 32"
+
+
+def _bits(secret: str) -> float:
+    """How much the frequencies of its characters say: at most what is in it."""
+    shares = (count / len(secret) for count in Counter(secret).values())
+    return -len(secret) * sum(share * math.log2(share) for share in shares)
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _from_file(path: Path) -> _Reading:
@@ -94,7 +143,7 @@ def _from_bytes(raw: bytes, path: Path, version: tuple[int, ...] | None) -> _Rea
     if len(raw) > SECRET_LIMIT:
         return _Reading(fault=f"{path}: longer than {SECRET_LIMIT} bytes", version=version)
     try:
-        secret = raw.decode().strip()
+        secret = stripped(raw.decode())
     except UnicodeDecodeError:
         return _Reading(fault=f"{path}: not text", version=version)
     if not secret:

@@ -1,7 +1,7 @@
-"""Runs what may hang, a look at a file above all, in daemon threads.
+"""Runs what may hang or take long, a look at a file or a page that is rendered, in daemon threads.
 
-Not in the event loop's own pool: a file system that hangs would take its few threads from scrapes, and the process
-would wait for them at its end.
+Nothing runs in the event loop's own pool: a file system that hangs would take its few threads from scrapes, and the
+process would wait for them at its end. Names are looked up in threads of their own, too (``lookups``).
 """
 
 import asyncio

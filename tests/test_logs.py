@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -158,3 +159,39 @@ def test_no_value_begins_a_line_of_its_own() -> None:
 
     assert len(stream.getvalue().splitlines()) == 1
     assert "\x1b" not in stream.getvalue()
+
+
+# ---- what is never taken for anything else ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [1, 5000])
+def test_a_secret_is_found_whole_and_as_a_part(known: int) -> None:
+    secrets = Secrets()
+    for number in range(known - 1):
+        secrets.add(f"{number:08d}-other-secret")
+    secrets.add(KEY)
+    for text in (KEY, f"Bearer {KEY}", f"{KEY}2", f"x{KEY}", f"a/{KEY}/b"):
+        assert secrets.holds(text)
+    for text in ("", KEY[:-1], "task_01HQX9F2P6Y8VEX3CRZ8GXJVD9", "sk-byts-", KEY.upper()):
+        assert not secrets.holds(text)
+
+
+def test_a_short_one_is_found_whole_alone_for_it_may_be_a_word() -> None:
+    secrets = Secrets()
+    for secret in ("renders", "password"):
+        secrets.add(secret)
+    assert [secrets.holds(text) for text in ("password", "password-reset", "renders")] == [True, False, False]
+
+
+def test_a_secret_in_a_url_is_not_shown() -> None:
+    secrets = Secrets()
+    secrets.add("with/slash and more")
+    assert secrets.mask("http://host/?a=with%2Fslash%20and%20more") == f"http://host/?a={MASK}"
+
+
+def test_secrets_may_be_added_by_any_thread() -> None:
+    secrets = Secrets()
+    words = [f"secret-number-{number:05d}" for number in range(400)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(secrets.add, words))
+    assert all(secrets.holds(word) and secrets.mask(word) == MASK for word in words)

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from exporter.accounting.series import SHOWN, VALUE, Series
 from exporter.accounting.totals import Meters, Totals
+from exporter.clock import WatchedClock
 from exporter.intake.accounting import TaskAccounting
 from exporter.intake.intake import Intake
 from exporter.ledger.store import SqliteLedger
@@ -106,7 +107,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
         limits = LabelLimits(in_use=lambda: self.tracker.label_sets)
         limits.configure([], label_names=(), label_values=100, label_sets=100)
-        self.intake = Intake(self.tracker, ledger=self.writer, bounds=limits, clock=self.clock, log=log)
+        self.watched = WatchedClock(self.clock)
+        self.watched.subscribe(lambda step: self.tracker.step_clock(by=step.by, now=step.at))
+        self.intake = Intake(self.tracker, ledger=self.writer, bounds=limits, clock=self.watched, log=log)
         self.intake.subscribe(TaskAccounting(ledger=self.writer, limits=limits, log=log).take)
         self.registry = Registry()
         self.silent = set(SOURCES)
@@ -117,7 +120,7 @@ class AnyHistory(RuleBasedStateMachine):
             sources=cast("Sources", self),
             intake=self.intake,
             ledger=self.writer,
-            clock=self.clock,
+            clock=self.watched,
             log=log,
         )
         self.do(self.writer.open())
@@ -242,11 +245,13 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-1e6, -60.0, 0.5, 30.0, 1e6]))
     def step_clock(self, seconds: float) -> None:
         self.clock.step_wall(seconds)
+        self.watched.wall()
+        self.do(self.intake.redate())
 
     @rule(days=st.sampled_from([0, 10, 20, 40]))
     def prune(self, days: int) -> None:
         """Whenever the program may: it does not know whether the sources have reported."""
-        self.clock.step_wall(days * DAY)
+        self.clock.suspend(days * DAY)
         while self.do(self.pruning.step()):
             pass
         if not self.silent:

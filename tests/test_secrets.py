@@ -24,10 +24,18 @@ def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
     assert (source.reveal(), source.fault) == (None, "environment variable KEY is not set or empty")
 
 
-def test_a_secret_from_a_file_is_stripped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["\n {} \r\n", "\ufeff{}", "\ufeff \n{}\n", " \ufeff{}\t"])
+def test_what_editors_and_shells_add_to_a_secret_is_taken_away(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key"
-    path.write_text(f"\n {SECRET} \r\n")
+    path.write_text(content.format(SECRET))
     assert SecretSource(file=path).reveal() == SECRET
+    assert SecretSource(env="KEY", environ={"KEY": content.format(SECRET)}).reveal() == SECRET
+
+
+def test_a_file_of_a_byte_order_mark_alone_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"\xef\xbb\xbf\n")
+    assert SecretSource(file=path).fault == f"{path}: empty"
 
 
 @pytest.mark.parametrize(

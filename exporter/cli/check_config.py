@@ -9,10 +9,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from exporter.cli.inputs import load_input, name_of
+from exporter.logs import Secrets
 from exporter.service.estimate import Estimate, estimate
 from exporter.settings.checks import warnings
+from exporter.settings.confidential import sources_of
 from exporter.settings.fields import UNLIMITED
-from exporter.settings.load import load
 from exporter.settings.model import Settings
 
 
@@ -20,14 +22,16 @@ from exporter.settings.model import Settings
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--estimate", "wants_estimate", is_flag=True, help="Also print the series and requests it can reach.")
 def command(*, file: Path, wants_estimate: bool) -> None:
-    """Check a configuration FILE and name every mistake in it, each with its line.
+    """Check a configuration FILE, or standard input for "-", and name every mistake in it, each with its line.
 
     A secret that is not there is a warning, not a mistake. Exit codes: 0 no mistake, 1 mistakes.
     """
-    settings = load(file)
-    click.echo(f"{file}: {_summary(settings)}: ok")
+    settings, name = load_input(file), name_of(file)
+    click.echo(f"{name}: {_summary(settings)}: ok")
+    secrets = Secrets()
+    sources_of(settings, secrets, os.environ)
     for warning in warnings(settings, os.environ):
-        click.echo(f"{file}: warning: {warning}", err=True)
+        click.echo(f"{name}: warning: {secrets.mask(warning)}", err=True)
     if wants_estimate:
         _print(estimate(settings))
 

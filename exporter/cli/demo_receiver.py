@@ -7,10 +7,11 @@ import socket
 
 import click
 
+from exporter.cli.addresses import ListenAddress
 from exporter.cli.exits import CannotStart
-from exporter.cli.options import ListenAddress, Parsed
+from exporter.cli.options import Parsed
 from exporter.demo.receiver import RECEIVER_PORT, receiving
-from exporter.web.server import address_of, listen
+from exporter.web.listening import address_of, listen
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -4,18 +4,21 @@ Commands are imported when they are called, so that each pays only for what it n
 """
 
 import importlib
+import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from exporter import version
-from exporter.cli.exits import ExitCode
-from exporter.errors import ExporterError
-from exporter.settings.errors import ConfigError
+from exporter.cli.entry import SERVE, command_of
+from exporter.cli.failures import end, wants_json
+from exporter.cli.streams import settle, take_anything
 
-DEFAULT = "serve"
+LOG_FORMAT = "BYTESPIKE_EXPORTER_LOG_FORMAT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {option for param in self.get_params(ctx) for option in param.opts}
         if not args or (args[0].startswith("-") and args[0] not in own):
-            args = [DEFAULT, *args]
+            args = [SERVE, *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
@@ -62,16 +65,28 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command; what the user can mend is said in words, never by a traceback."""
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - the signature is click's
+        **extra: Any,
+    ) -> Any:
+        """Run the command and end the process; what the user can mend is said in words, never by a traceback."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        arguments = sys.argv[1:] if args is None else list(args)
+        as_json = command_of(arguments) == SERVE and wants_json(arguments, os.environ, variable=LOG_FORMAT)
         try:
-            return super().invoke(ctx)
-        except ConfigError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(ExitCode.CONFIG)
-        except ExporterError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(ExitCode.CANNOT_START)
+            code = super().main(arguments, prog_name, complete_var, standalone_mode=False, **extra)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            end(error, as_json=as_json)
+        finally:
+            settle()
+        sys.exit(code)
 
 
 def _version_text() -> str:
@@ -93,9 +108,6 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script."""
-    try:
-        cli(prog_name="bytespike-exporter")
-    except Exception:  # noqa: BLE001 - it is shown whole
-        sys.excepthook(*sys.exc_info())
-        sys.exit(ExitCode.CRASHED)
+    """What ``exporter.cli.entry`` runs."""
+    take_anything()
+    cli(prog_name="bytespike-exporter")

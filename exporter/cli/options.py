@@ -1,46 +1,21 @@
 """The options that commands share: named as in every Prometheus exporter, each with an environment variable."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import wraps
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import click
 
+from exporter.cli.addresses import parse_address
 from exporter.logs import LogFormat, LogLevel
+from exporter.web.site import METRICS, Site
 
 PREFIX = "BYTESPIKE_EXPORTER_"
 DEFAULT_PORT = 9877
 
-_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
-    """Where to listen; no host means every interface, port 0 any free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """``:9877``, ``127.0.0.1:0``, ``localhost:9877`` or ``[::1]:9877``; ValueError for anything else."""
-        match = _ADDRESS.fullmatch(text)
-        if match is None or not _is_host(match["host"], match["six"]):
-            raise ValueError("expected HOST:PORT, such as :9877, 127.0.0.1:9877 or [::1]:9877")
-        port = int(match["port"])
-        if port > 65535:
-            raise ValueError(f"there is no port {port}; the last is 65535")
-        return cls(match["six"] or match["host"], port)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Parsed(click.ParamType[T], Generic[T]):
@@ -98,32 +73,68 @@ def log_options(command: Command) -> Command:
     return level(form(command))
 
 
-def listen_address(command: Command) -> Command:
-    """``--web.listen-address`` as ``listen_address: ListenAddress``."""
-    return click.option(
+def listening(command: Command) -> Command:
+    """``--web.listen-address`` as ``addresses: tuple[Address, ...]``, ``--web.systemd-socket`` as ``handed_over``."""
+    address = click.option(
         "--web.listen-address",
-        "listen_address",
-        metavar="[HOST]:PORT",
-        default=f":{DEFAULT_PORT}",
-        callback=_listen_address,
+        "addresses",
+        type=Parsed("[host]:port", parse_address),
+        multiple=True,
+        default=[f":{DEFAULT_PORT}"],
         envvar=f"{PREFIX}WEB_LISTEN_ADDRESS",
         show_envvar=True,
         show_default=True,
-        help="Where to listen; without a host on every interface.",
-    )(command)
+        help="Where to listen, [HOST]:PORT or unix:/path; without a host on every interface. May be repeated; in the "
+        "variable, separated by blanks.",
+    )
+    systemd = click.option(
+        "--web.systemd-socket",
+        "handed_over",
+        is_flag=True,
+        envvar=f"{PREFIX}WEB_SYSTEMD_SOCKET",
+        show_envvar=True,
+        help="Listen on the sockets that systemd hands over, and on no others.",
+    )
+    return address(systemd(command))
 
 
-def _listen_address(_ctx: click.Context, _param: click.Parameter, value: str) -> ListenAddress:
-    try:
-        return ListenAddress.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def site(command: Command) -> Command:
+    """``--web.external-url``, ``--web.route-prefix`` and ``--web.telemetry-path`` as ``site: Site``."""
 
+    @click.option(
+        "--web.external-url",
+        "external_url",
+        metavar="URL",
+        default="",
+        envvar=f"{PREFIX}WEB_EXTERNAL_URL",
+        show_envvar=True,
+        help="The address by which the exporter is reached from outside, such as behind a reverse proxy.",
+    )
+    @click.option(
+        "--web.route-prefix",
+        "route_prefix",
+        metavar="PATH",
+        default="",
+        envvar=f"{PREFIX}WEB_ROUTE_PREFIX",
+        show_envvar=True,
+        help="What every path begins with here. By default the path of --web.external-url.",
+    )
+    @click.option(
+        "--web.telemetry-path",
+        "telemetry_path",
+        metavar="PATH",
+        default=METRICS,
+        envvar=f"{PREFIX}WEB_TELEMETRY_PATH",
+        show_envvar=True,
+        show_default=True,
+        help="Where the metrics are, below the prefix.",
+    )
+    @wraps(command)
+    def with_site(*args: Any, external_url: str, route_prefix: str, telemetry_path: str, **kwargs: Any) -> Any:
+        try:
+            found = Site.of(external_url=external_url, route_prefix=route_prefix, telemetry_path=telemetry_path)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        return command(*args, site=found, **kwargs)
 
-def _is_host(host: str | None, six: str | None) -> bool:
-    if six is None:
-        return not host or bool(_HOST.fullmatch(host))
-    try:
-        return ip_address(six).version == 6
-    except ValueError:
-        return False
+    return cast("Command", with_site)

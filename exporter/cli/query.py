@@ -1,6 +1,5 @@
 """``query``: one task, asked for once, now."""
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exporter import lookups
 from exporter.cli.options import config_file
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.dispatcher.client import DispatcherClient
@@ -47,7 +47,7 @@ def command(*, task: str, by_out_task_id: bool, account: str | None, config_file
     key = SecretSource(env=settings.api_key_env, file=settings.api_key_file)
     if key.fault is not None:
         raise click.ClickException(f"account {settings.name}: {key.fault}")
-    raise SystemExit(_report(asyncio.run(_ask(settings, key, ref)), ref, as_json=as_json))
+    raise SystemExit(_report(lookups.run(_ask(settings, key, ref)), ref, as_json=as_json))
 
 
 def _load(config_file: Path) -> Settings:

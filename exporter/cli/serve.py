@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -12,10 +12,12 @@ import click
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from exporter import lookups
 from exporter.cli import options
-from exporter.cli.exits import CannotStart
+from exporter.cli.activation import handed_over as sockets_of_systemd
+from exporter.cli.addresses import Address, listening
+from exporter.cli.exits import ExitCode
 from exporter.cli.garbage import pauses_bounded
-from exporter.cli.options import ListenAddress
 from exporter.cli.sidecar import sidecar
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
@@ -27,13 +29,16 @@ from exporter.metrics.snapshot import BuildView
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.checks import warnings
+from exporter.settings.confidential import sources_of
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.version import revision, version
-from exporter.web.app import create_app
+from exporter.web.app import create_app, vital
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import log_refusal
-from exporter.web.server import WebServer, listen
+from exporter.web.places import capacity
+from exporter.web.server import WebServer
+from exporter.web.site import Site
 
 STOP_SECONDS = 10
 """How long stopping may take in all."""
@@ -50,51 +55,94 @@ class ServerDied(click.ClickException):
 
 @click.command("serve")
 @options.config_file
-@options.listen_address
+@options.listening
+@options.site
 @options.log_options
-def command(*, config_file: Path, listen_address: ListenAddress, log_level: LogLevel, log_format: LogFormat) -> None:
+def command(
+    *,
+    config_file: Path,
+    addresses: tuple[Address, ...],
+    handed_over: bool,
+    site: Site,
+    log_level: LogLevel,
+    log_format: LogFormat,
+) -> None:
     """Poll the configured tasks and serve /metrics.
 
     SIGTERM and SIGINT stop it within 10 seconds, a second one at once; SIGHUP reads the configuration again.
 
     Exit codes: 0 it was stopped, 1 the configuration has faults, 2 the command line is wrong, 3 it cannot start, 4 the
-    web server ended by itself, 70 it crashed.
+    web server ended by itself, 70 it crashed. With --log.format=json the reason is a line of the log.
     """
     secrets = Secrets()
     configure(level=log_level, log_format=log_format, secrets=secrets)
     settings = load(config_file)
     log: FilteringBoundLogger = structlog.get_logger()
+    sources_of(settings, secrets, os.environ)  # known before anything is said
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
-    with pauses_bounded(), short_turns(), _bound(listen_address) as listener:
-        asyncio.run(_serve(settings, config_file, listener, log, hide=secrets.add))
+    bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
+    with pauses_bounded(), short_turns(), bound as listeners:
+        try:
+            has_run = lookups.run(_serve(settings, config_file, listeners, site, log, secrets=secrets))
+        except (ExporterError, click.ClickException):
+            raise
+        except Exception:  # a traceback may quote a secret: it goes where they are known
+            log.exception("crashed")
+            raise SystemExit(ExitCode.CRASHED) from None
+    if not has_run:
+        os._exit(ExitCode.OK)  # a ledger that is opened still may take minutes, and bears being left at any instant
 
 
 async def _serve(
     settings: Settings,
     config_file: Path,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
+    site: Site,
     log: FilteringBoundLogger,
     *,
-    hide: Callable[[str], None],
-) -> None:
+    secrets: Secrets,
+) -> bool:
+    """Serve until a signal asks to stop; False where that was before it could begin."""
     signals = Signals(deadline=STOP_SECONDS)
     signals.install()
     exporter = Exporter(
         settings,
         config_file=config_file,
         build=BuildView(version(), revision(), platform.python_version()),
-        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, hide=hide),
+        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
         log=log,
     )
-    await exporter.start()
-    server = WebServer(create_app(exporter, log=log), listener)
+    if not await _started(exporter, signals):
+        log.info("stopped", phase="starting")
+        return False
+    server = WebServer(
+        create_app(exporter, log=log, site=site),
+        listeners,
+        vital=vital(site),
+        measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),
+        traffic=exporter.traffic,
+        log=log,
+        clock=exporter.clock,
+    )
     try:
         async with sidecar(exporter, log):
             await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")
+    return True
+
+
+async def _started(exporter: Exporter, signals: Signals) -> bool:
+    """Start the exporter, unless a signal asks to stop before that is done."""
+    starting, asked = asyncio.create_task(exporter.start()), asyncio.create_task(signals.stop.wait())
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not starting.done():
+        return False
+    await starting
+    return True
 
 
 async def _run(
@@ -122,8 +170,9 @@ async def _run(
 
 async def _announce(server: WebServer, supervisor: Supervisor, log: FilteringBoundLogger) -> None:
     await server.started()
-    log.info("listening", address=server.address, version=version())
-    supervisor.serving(f"listening on {server.address}")
+    for address in server.addresses:
+        log.info("listening", address=address, version=version())
+    supervisor.serving(f"listening on {', '.join(server.addresses)}")
 
 
 async def _reload_when_asked(
@@ -153,12 +202,3 @@ async def _reloaded(exporter: RunningExporter, log: FilteringBoundLogger) -> str
 async def _reason(ended: asyncio.Task[None]) -> str:
     [error] = await asyncio.gather(ended, return_exceptions=True)
     return f"{type(error).__name__}: {error}" if error else "no reason given"
-
-
-def _bound(address: ListenAddress) -> socket.socket:
-    try:
-        return listen(address.host, address.port)
-    except OSError as error:
-        is_name = isinstance(error, socket.gaierror)
-        reason = error.strerror if is_name else os.strerror(error.errno or 0)  # without what Python adds to it
-        raise CannotStart(f"cannot listen on {address}: {reason}") from None

@@ -4,22 +4,21 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
-import httpx
 from structlog.typing import FilteringBoundLogger
 
-from exporter.cli.exits import CannotStart
-from exporter.cli.options import ListenAddress
-from exporter.dispatcher.faults import named_environment
+from exporter.cli.addresses import ListenAddress, listening
+from exporter.outbound import Outbound
 from exporter.proxy.following import ExporterFollowing
 from exporter.proxy.sidecar import Sidecar
 from exporter.proxy.watching import TrafficWatcher
 from exporter.service.exporter import Exporter
 from exporter.settings.model import ProxySettings
 from exporter.threads import in_thread
-from exporter.web.server import address_of, listen
+from exporter.web.listening import address_of
 
 DRAIN_SECONDS = 2.0
 """How long requests may take to pass once it stops."""
@@ -32,8 +31,16 @@ async def sidecar(exporter: Exporter, log: FilteringBoundLogger) -> AsyncIterato
     if settings is None:
         yield
         return
-    listener = _bound(settings)
-    following = ExporterFollowing(exporter, tls=await in_thread(_tls))
+    with listening([ListenAddress.parse(settings.listen_address)]) as [listener]:
+        async with _running(exporter, settings, listener, log):
+            yield
+
+
+@asynccontextmanager
+async def _running(
+    exporter: Exporter, settings: ProxySettings, listener: socket.socket, log: FilteringBoundLogger
+) -> AsyncIterator[None]:
+    following = ExporterFollowing(exporter, tls=await in_thread(partial(_tls, os.environ)))
     watcher = TrafficWatcher(following, exporter.accounting, clock=exporter.clock, log=log)
     running = Sidecar(
         listener,
@@ -54,16 +61,7 @@ async def sidecar(exporter: Exporter, log: FilteringBoundLogger) -> AsyncIterato
         await running.stop(deadline=DRAIN_SECONDS)
 
 
-def _tls() -> ssl.SSLContext:
-    with named_environment():
-        context = httpx.create_ssl_context()
+def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
+    context = Outbound.of(environ).tls_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _bound(settings: ProxySettings) -> socket.socket:
-    address = ListenAddress.parse(settings.listen_address)
-    try:
-        return listen(address.host, address.port)
-    except OSError as error:
-        raise CannotStart(f"proxy: cannot listen on {address}: {os.strerror(error.errno or 0)}") from None

@@ -3,8 +3,14 @@
 import asyncio
 import os
 import signal
+import threading
+from contextlib import suppress
+from types import FrameType
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from exporter.cli.entry import STOP_SIGNALS, end_by
+
+FIRST_OF_ALL = 1
+"""The process id of a container's first process. It is ended by no signal that it does not handle."""
 
 
 class Signals:
@@ -19,16 +25,26 @@ class Signals:
         self._deadline = deadline
 
     def install(self) -> None:
-        """Handle signals from now on. Must run within the event loop."""
+        """Handle signals from now on, the SIGHUP that has come before included. Must run within the event loop."""
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._asked_to_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+        def asked_to_reload(_number: int, _frame: FrameType | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the process is about to
+                loop.call_soon_threadsafe(self.reload.set)
+
+        # not by the loop: at its end it would put back what ends the process with another code
+        signal.signal(signal.SIGHUP, asked_to_reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def _asked_to_stop(self, number: signal.Signals) -> None:
         if self.stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            end_by(number)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(self._deadline)
+        if os.getpid() == FIRST_OF_ALL:
+            end = threading.Timer(self._deadline, os._exit, [128 + signal.SIGALRM])
+            end.daemon = True
+            end.start()
         self.stop.set()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from exporter.cli.addresses import ListenAddress
 from exporter.cli.exits import CannotStart
-from exporter.cli.options import ListenAddress, Parsed
+from exporter.cli.options import Parsed
 from exporter.settings.durations import parse as parse_duration
 from exporter.simulator.answers import ErrorShape
 from exporter.simulator.errors import SimulatorError

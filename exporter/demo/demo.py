@@ -16,7 +16,7 @@ from exporter.demo.receiver import RECEIVER_PORT, receiving
 from exporter.demo.views import views
 from exporter.errors import ExporterError
 from exporter.simulator.accounts import default_accounts
-from exporter.web.server import address_of, listen
+from exporter.web.listening import address_of, listen
 
 FIRST_WAVE = ({"latency_seconds": 20, "spread_seconds": 40}, {"latency_seconds": 5, "spread_seconds": 30})
 """For each account in turn, in seconds at time scale 1."""

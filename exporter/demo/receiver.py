@@ -99,7 +99,7 @@ class Receiver:
 @asynccontextmanager
 async def receiving(listener: socket.socket, tell: Callable[[str], None]) -> AsyncIterator[None]:
     """Take notifications on a listening socket meanwhile."""
-    server = WebServer(Receiver(tell).app(), listener)
+    server = WebServer(Receiver(tell).app(), [listener])
     serving = asyncio.create_task(server.serve())
     try:
         await server.started()

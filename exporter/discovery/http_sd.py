@@ -1,8 +1,10 @@
 """``http_sd_configs``: tasks named by a URL that is asked again and again, by the rules of Prometheus' own."""
 
 import asyncio
+import os
 import re
 import ssl
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,11 +27,13 @@ from exporter.discovery.source import (
     source_name,
 )
 from exporter.discovery.written import Format
+from exporter.outbound import Outbound
 from exporter.secrets import SecretSource
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import HttpSdSettings, TlsSettings
 from exporter.settings.reader import MAX_BYTES
 from exporter.tasks.item import Item
+from exporter.threads import in_thread
 from exporter.version import version
 
 START_SPREAD = 1.0
@@ -39,6 +43,8 @@ TIMEOUT = 30.0
 """Seconds that a request may take in all. The next one is made after it, however short the refresh interval."""
 
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 def http_sources(entries: Iterable[HttpSdSettings], parser: ListParser) -> Iterator["HttpSource"]:
@@ -94,7 +100,7 @@ class HttpSource:
             await dependencies.clock.sleep(self.settings.refresh_interval)
 
     async def _read(self, answers: "_Answers", dependencies: SourceDependencies) -> Reading:
-        request = await dependencies.threads.run(partial(prepare, self.settings))
+        request = await dependencies.threads.run(partial(prepare, self.settings, dependencies.environ))
         content = await fetch(request, transport=dependencies.transport)
         return await dependencies.threads.run(partial(answers.read, content))
 
@@ -140,13 +146,15 @@ class Request:
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     context: ssl.SSLContext
+    proxy: httpx.Proxy | None = field(default=None, repr=False)
     server_name: str | None = None
     timeout: float = TIMEOUT
     max_bytes: int | None = None
 
 
-def prepare(settings: HttpSdSettings) -> Request:
+def prepare(settings: HttpSdSettings, environ: Mapping[str, str] | None = None) -> Request:
     """Make a request of the settings and of what is in their files now. It blocks; raises DiscoveryError."""
+    outbound = Outbound.of(os.environ if environ is None else environ)
     return Request(
         name=shown_url(settings.url),
         url=settings.url,
@@ -157,7 +165,8 @@ def prepare(settings: HttpSdSettings) -> Request:
             "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_interval:.10g}",
             **_authorization(settings),
         },
-        context=_context(settings),
+        context=_context(settings, outbound),
+        proxy=outbound.proxy_for(settings.url),
         server_name=settings.tls_config.server_name if settings.tls_config else None,
         max_bytes=settings.max_bytes or max_bytes(settings.max_tasks, least=MAX_BYTES),
     )
@@ -185,12 +194,16 @@ def _sent_url(settings: HttpSdSettings) -> str:
 
 async def _exchange(request: Request, transport: httpx.AsyncBaseTransport | None) -> bytes:
     extensions = {"sni_hostname": request.server_name} if request.server_name else {}
+    way = {"transport": transport} if transport else {"proxy": request.proxy}
     async with (
-        httpx.AsyncClient(verify=request.context, timeout=request.timeout, transport=transport) as client,
+        httpx.AsyncClient(verify=request.context, timeout=request.timeout, trust_env=False, **way) as client,
         client.stream("GET", request.url, headers=request.headers, extensions=extensions) as response,
     ):
         _check(response, request.name)
-        return await _body(response, request.name, request.max_bytes or MAX_BYTES)
+        body = await _body(response, request.name, request.max_bytes or MAX_BYTES)
+    if not _is_gzip(response):
+        return body
+    return await in_thread(partial(_gunzip, body, request.name, request.max_bytes or MAX_BYTES))
 
 
 def _check(response: httpx.Response, name: str) -> None:
@@ -198,17 +211,43 @@ def _check(response: httpx.Response, name: str) -> None:
         raise DiscoveryError(f"{name}: answered {response.status_code}; only 200 is a list")
     if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
         raise DiscoveryError(f"{name}: answered with another Content-Type than application/json")
-    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    if response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity") and not _is_gzip(response):
         raise DiscoveryError(f"{name}: answered with a Content-Encoding that was not asked for")
 
 
+def _is_gzip(response: httpx.Response) -> bool:
+    """None is asked for, but a proxy may add it on its own."""
+    return response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
+
+
 async def _body(response: httpx.Response, name: str, most: int) -> bytes:
+    """The body as it was sent."""
+    if response.is_stream_consumed:  # a transport may hand over what it holds already, as httpx.MockTransport does
+        return response.content
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > most:
-            raise DiscoveryError(f"{name}: answered with more than {most // 1024 // 1024} MiB, the most allowed")
+            raise _too_long(name, most)
     return bytes(body)
+
+
+def _gunzip(body: bytes, name: str, most: int) -> bytes:
+    """The body as it was meant. No more than is allowed is ever unpacked: a few kilobytes may stand for gigabytes."""
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        plain = unpacker.decompress(body, most + 1)
+    except zlib.error:
+        raise DiscoveryError(f"{name}: answered with gzip that cannot be unpacked") from None
+    if len(plain) > most:
+        raise _too_long(name, most)
+    if not unpacker.eof or unpacker.unused_data:
+        raise DiscoveryError(f"{name}: answered with gzip that does not end where the answer does")
+    return plain
+
+
+def _too_long(name: str, most: int) -> DiscoveryError:
+    return DiscoveryError(f"{name}: answered with more than {most // 1024 // 1024} MiB, the most allowed")
 
 
 def _authorization(settings: HttpSdSettings) -> dict[str, str]:
@@ -224,12 +263,12 @@ def _authorization(settings: HttpSdSettings) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def _context(settings: HttpSdSettings) -> ssl.SSLContext:
+def _context(settings: HttpSdSettings, outbound: Outbound) -> ssl.SSLContext:
     if urlsplit(settings.url).scheme != "https":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; the usual one costs milliseconds
     tls = settings.tls_config or TlsSettings()
     with _named_file("ca_file"):
-        context = ssl.create_default_context(cafile=tls.ca_file) if tls.ca_file else httpx.create_ssl_context()
+        context = ssl.create_default_context(cafile=tls.ca_file) if tls.ca_file else outbound.tls_context()
     if tls.cert_file and tls.key_file:
         with _named_file("cert_file or key_file"):
             # the password of an encrypted key would be asked for on the terminal: with an empty one it is refused

@@ -7,8 +7,8 @@ from other threads for long.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 from exporter.discovery.written import MAX_IDS, Format, Written, read_written
 from exporter.settings.errors import ConfigError, Fault, in_order
@@ -25,6 +25,28 @@ MAX_FAULTS = 1000
 """After so many in one list no more are looked for."""
 
 
+class KnownSecrets(Protocol):
+    """The secrets of the exporter, none of which may become a task."""
+
+    def refresh(self) -> None:
+        """Look at those in files again; it blocks."""
+        ...
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is or holds one of them."""
+        ...
+
+
+class NoSecrets:
+    """Where there are none."""
+
+    def refresh(self) -> None:
+        pass
+
+    def holds(self, _text: str) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Defaults:
     """What a group says of its items: model and labels, where they say nothing, and the label names declared."""
@@ -32,11 +54,12 @@ class Defaults:
     model: str
     labels: tuple[tuple[str, str], ...]
     declared: frozenset[str]
+    secrets: KnownSecrets = field(default=NoSecrets(), compare=False)
 
     @classmethod
-    def of(cls, group: GroupSettings, declared: Sequence[str]) -> Self:
+    def of(cls, group: GroupSettings, declared: Sequence[str], secrets: KnownSecrets | None = None) -> Self:
         """Those of a group; ``declared`` are the names in ``global.labels``."""
-        return cls(group.model, group.labels, frozenset(declared))
+        return cls(group.model, group.labels, frozenset(declared), secrets or NoSecrets())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +78,13 @@ class ListParser:
         return self.max_bytes or max_bytes(self.max_tasks)
 
     @classmethod
-    def of(cls, group: GroupSettings, declared: Sequence[str]) -> Self:
+    def of(cls, group: GroupSettings, declared: Sequence[str], secrets: KnownSecrets | None = None) -> Self:
         """That of a group; ``declared`` are the names in ``global.labels``."""
-        return cls(group.account, group.name, Defaults.of(group, declared))
+        return cls(group.account, group.name, Defaults.of(group, declared, secrets))
 
     def parse(self, content: bytes, form: Format, *, name: str) -> tuple[Item, ...]:
         """The items of a list, as ``parse_list``."""
+        self.defaults.secrets.refresh()  # what the list holds may be a key that has just been written
         text = decode(content, file=name, max_bytes=self.longest)
         targets = _parsed(text, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
         return tuple(_items(targets, account=self.account, group=self.group))
@@ -123,7 +147,8 @@ def _parsed(
 
 def _targets(written: Written, defaults: Defaults, most: int) -> Iterator[TargetSettings]:
     """The targets of the items, one each; ConfigError, at the end if there is a fault anywhere."""
-    reader = TargetReader(TargetSettings(model=defaults.model, labels=defaults.labels), defaults.declared)
+    inherited = TargetSettings(model=defaults.model, labels=defaults.labels)
+    reader = TargetReader(inherited, defaults.declared, is_secret=defaults.secrets.holds)
     faults: list[Fault] = []
     more: list[Fault] = []
     ids = 0

@@ -4,7 +4,7 @@ A source runs on the event loop, but whatever grows with the number of its tasks
 thread: the loop is handed finished items, and only when they have changed.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -63,13 +63,16 @@ def short_digest(*parts: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SourceDependencies:
-    """What a running source needs besides its settings; without a transport it uses the real network."""
+    """What a running source needs besides its settings; without a transport it uses the real network, and without an
+    environment the process' own.
+    """
 
     clock: Clock
     random: Random
     log: FilteringBoundLogger
     transport: httpx.AsyncBaseTransport | None = None
     threads: Threads = field(default_factory=Threads)
+    environ: Mapping[str, str] | None = None
 
 
 class Listener(Protocol):

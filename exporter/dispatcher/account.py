@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient, Reply
-from exporter.dispatcher.gate import Gate, Grant, Suspension
+from exporter.dispatcher.gate import Gate, Grant, Suspension, tells_of_account
 from exporter.dispatcher.holds import names_account
 from exporter.dispatcher.quota import merged
 from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, AccountLog, RequestLog
@@ -95,8 +95,7 @@ class Account:
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
     holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise
-    DispatcherError, where the environment names certificates or a proxy that cannot be used: ``open`` does it in a
-    thread.
+    DispatcherError where no certificates can be read: ``open`` does it in a thread.
     """
 
     def __init__(
@@ -129,6 +128,7 @@ class Account:
             random=random,
         )
         self._waiting: deque[asyncio.Event] = deque()
+        self._waiting_aside: deque[asyncio.Event] = deque()
         self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -180,6 +180,11 @@ class Account:
         return self._gate.streams
 
     @property
+    def has_key(self) -> bool:
+        """Whether there is a key; not whether it is a good one."""
+        return self._key.fault is None
+
+    @property
     def suspension(self) -> Suspension | None:
         """Why polling is held back; without a key it is, until there is one."""
         if self._key.fault is not None:
@@ -211,6 +216,18 @@ class Account:
         grant = self._gate.grant_at_once(self._clock.monotonic())
         return Permit(self, grant) if grant else None
 
+    @asynccontextmanager
+    async def permit_aside(self) -> AsyncIterator[Permit]:
+        """The same for a request that is no poll: behind all others that wait, and within a share of the limits.
+
+        Its failures are those of whoever asks, save for what the API says of the account.
+        """
+        grant = await self._granted_aside()
+        try:
+            yield Permit(self, grant)
+        finally:
+            self.give_back(grant)
+
     def may_stream(self) -> bool:
         """Whether a permit at hand may be used for a stream.
 
@@ -235,15 +252,34 @@ class Account:
             return None
         return self._gate.delay(self._clock.monotonic())
 
+    async def _granted_aside(self) -> Grant:
+        place = asyncio.Event()
+        self._waiting_aside.append(place)
+        try:
+            while (delay := self._delay_aside(place)) != 0.0:
+                place.clear()
+                await self._clock.wait(place, delay)
+            return self._gate.grant_aside(self._clock.monotonic())
+        finally:
+            self._waiting_aside.remove(place)
+            self._wake()
+
+    def _delay_aside(self, place: asyncio.Event) -> float | None:
+        if self._waiting or self._waiting_aside[0] is not place or self._key.fault is not None:
+            return None
+        return self._gate.delay_aside(self._clock.monotonic())
+
     def give_back(self, grant: Grant) -> None:
         """End what was granted, whatever came of it; it may be said again."""
         self._gate.give_back(grant)
         self._wake()
 
     def _wake(self) -> None:
-        """Let whoever waits first look again."""
+        """Let whoever waits first look again: a poll, if one does."""
         if self._waiting:
             self._waiting[0].set()
+        elif self._waiting_aside:
+            self._waiting_aside[0].set()
 
     # ---- queries ---------------------------------------------------------------------------------------------------
 
@@ -264,21 +300,23 @@ class Account:
 
     def _succeeded(self, grant: Grant, reply: Reply, started: float) -> None:
         now = self._clock.monotonic()
-        if self._gate.is_open:
+        if was_open := self._gate.is_open:
             self._gate.succeeded(grant, now)
         else:
             with self._suspension_logged(now):
                 self._gate.succeeded(grant, now)
-        self.up = True
+        if not grant.is_aside or self.last_success_at is None or self._gate.is_open > was_open:
+            self.up = True
         self.last_success_at = self._clock.wall()
         self.quota = merged(self.quota, reply.quota)
         self._report(QUERY_ENDPOINT, now - started, drift=reply.answer.drift)
 
     def _failed(self, grant: Grant, ref: TaskRef, error: DispatcherError, started: float) -> None:
         now = self._clock.monotonic()
-        self.up = False
         self.quota = merged(self.quota, error.quota)
-        self._log.failed(error, now)
+        if tells_of_account(grant, error):
+            self._log.failed(error, now)
+            self.up = False
         with self._suspension_logged(now):
             error.blames = self._gate.failed(grant, _asked(ref), error, now)
         self._report(QUERY_ENDPOINT, now - started, failure=error.reason)
@@ -352,7 +390,7 @@ class Account:
 
     # ---- other people's requests -----------------------------------------------------------------------------------
 
-    def has_key(self, key: str) -> bool:
+    def owns(self, key: str) -> bool:
         """Whether this is the account's key; it takes as long for any key of that length."""
         own = self._key.reveal()
         return own is not None and compare_digest(own.encode(), key.encode("utf-8", "surrogateescape"))
@@ -431,6 +469,7 @@ class Account:
             wall=self._clock.wall,
             transport=self._transport,
             again=self._again,
+            environ=self._environ,
         )
 
 

@@ -58,6 +58,7 @@ class DispatcherClient:
         transport: Transport | None = None,
         silence_limit: float = SILENCE_LIMIT,
         again: Again = at_once,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._key = key
         self._sent: tuple[str, Mapping[str, str]] = ("", {})
@@ -70,6 +71,7 @@ class DispatcherClient:
             transport=transport,
             silence_limit=silence_limit,
             again=again,
+            environ=environ,
         )
 
     async def query(self, ref: TaskRef) -> Reply:

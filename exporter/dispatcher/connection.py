@@ -1,9 +1,9 @@
 """The HTTP exchange of one account: here it is decided who speaks, httpx or ours, and every fault gets its name."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from urllib.request import getproxies
 
 import httpx
 
@@ -11,6 +11,7 @@ from exporter.dispatcher.direct import DirectExchange
 from exporter.dispatcher.exchange import Again, Exchange, Response, at_once
 from exporter.dispatcher.faults import named, named_environment
 from exporter.dispatcher.stock import OpenResponse, StockExchange, Transport
+from exporter.outbound import Outbound
 
 SILENCE_LIMIT = 60.0
 """Seconds without a byte, after which a connection is taken for dead."""
@@ -19,10 +20,9 @@ SILENCE_LIMIT = 60.0
 class Connection:
     """The connections to one server; safe for concurrent use within one loop.
 
-    Making one blocks for some milliseconds (TLS) and raises DispatcherError where the environment names certificates or
-    a proxy that cannot be used; it may be done in a thread. ``timeout`` (seconds) bounds each phase and the whole
-    exchange. Redirects are never followed. The environment's proxy variables (``HTTPS_PROXY``, ``NO_PROXY``, …) and
-    ``SSL_CERT_FILE`` are honoured, as operators expect.
+    Making one blocks for some milliseconds (TLS) and raises DispatcherError where no certificates can be read; it may
+    be done in a thread. ``timeout`` (seconds) bounds each phase and the whole exchange. Redirects are never followed.
+    What the environment says of proxies and certificates is honoured (``Outbound``).
     """
 
     def __init__(
@@ -34,19 +34,29 @@ class Connection:
         transport: Transport | None = None,
         silence_limit: float = SILENCE_LIMIT,
         again: Again = at_once,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         base_url = base_url.rstrip("/")
         self._silence_limit = silence_limit
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        with named_environment():
-            context = httpx.create_ssl_context() if transport is None else None
-            self._stock = StockExchange(
-                base_url, timeout=timeout, max_in_flight=max_in_flight, context=context, transport=transport
-            )
+        context, proxy = None, None
+        if transport is None:
+            with named_environment():
+                outbound = Outbound.of(os.environ if environ is None else environ)
+                context, proxy = outbound.tls_context(), outbound.proxy_for(base_url)
+        self._stock = StockExchange(
+            base_url,
+            timeout=timeout,
+            max_in_flight=max_in_flight,
+            context=context,
+            proxy=proxy,
+            transport=transport,
+            again=again,
+        )
         self._exchange: Exchange = self._stock
-        if context is not None and (url := _plain_address(base_url)) is not None:
+        if context and not proxy and (url := _usual(base_url)):
             self._exchange = DirectExchange(
                 url, timeout=timeout, max_in_flight=max_in_flight, context=context, again=again
             )
@@ -91,19 +101,10 @@ class Connection:
             self._idle.set()
 
 
-def _plain_address(base_url: str) -> httpx.URL | None:
-    """The URL of a server that is asked with nothing in between and nothing unusual, or None: then httpx has to."""
+def _usual(base_url: str) -> httpx.URL | None:
+    """The URL of a server that ours can ask, or None: then httpx has to, or say what is wrong with it."""
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         return None
-    usual = url.scheme in ("http", "https") and url.host and not url.userinfo
-    return url if usual and not _may_be_proxied(url) else None
-
-
-def _may_be_proxied(url: httpx.URL) -> bool:
-    """Whether the environment names a proxy for such URLs. Which hosts it exempts is for httpx alone to say."""
-    proxies = getproxies()
-    if "*" in [host.strip() for host in proxies.get("no", "").split(",")]:
-        return False
-    return bool(proxies.get(url.scheme) or proxies.get("all"))
+    return url if url.scheme in ("http", "https") and url.host and not url.userinfo else None

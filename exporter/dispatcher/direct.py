@@ -13,14 +13,8 @@ from typing import Any
 
 import httpx
 
-from exporter.dispatcher.exchange import KEEPALIVE, Again, Response, at_once, standing_headers
+from exporter.dispatcher.exchange import KEEPALIVE, MAX_AGE, Again, Response, RetryBudget, at_once, standing_headers
 from exporter.dispatcher.http1 import HttpConnection, UnansweredError
-
-MAX_AGE = 600.0
-"""Seconds after which a connection is not used again: a server that moved is followed to its new address."""
-
-RETRY_BUDGET = 10
-"""So many answers earn one further try: a server that always hangs up is not asked twice as often."""
 
 # As RFC 8305 has it: so long one address may keep a connection waiting before the next is tried beside it.
 _HAPPY_EYEBALLS = 0.25
@@ -31,8 +25,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
 
     ``timeout`` (seconds) bounds a whole exchange: waiting for a free connection, opening one, and each byte of the
     answer. A cancelled exchange closes its connection. A connection that rested may be closed by the server in the very
-    moment in which it is used; then the request is sent once more, over a new one, when and if ``again`` allows it.
-    That is safe because a query only reads, and rare because only ``RETRY_BUDGET`` answers earn it.
+    moment in which it is used; then the request is sent once more, over a new one, as ``RetryBudget`` has it.
     """
 
     def __init__(
@@ -40,13 +33,12 @@ class DirectExchange(httpx.AsyncBaseTransport):
     ) -> None:
         self._url = url
         self._timeout = timeout
-        self._again = again
+        self._retries = RetryBudget(again)
         self._tls = _for_http1(context) if url.scheme == "https" else None
         self._slots = asyncio.Semaphore(max_in_flight)
         self._standing: set[HttpConnection] = set()
         self._busy: set[HttpConnection] = set()
         self._idle: deque[HttpConnection] = deque()
-        self._answers = RETRY_BUDGET
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at = math.inf
         self._head: tuple[str, Mapping[str, str], bytes] = ("", {}, b"")
@@ -85,7 +77,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
                 try:
                     return await self._over(rested, request, deadline, loop)
                 except UnansweredError:
-                    if not self._may_retry() or not await self._again(deadline - loop.time()):
+                    if not await self._retries.allows(deadline - loop.time()):
                         raise
             return await self._over(await self._opened(deadline), request, deadline, loop)
         finally:
@@ -108,14 +100,8 @@ class DirectExchange(httpx.AsyncBaseTransport):
                 self._rest(connection, loop.time())
             else:
                 connection.abort()
-        self._answers += 1
+        self._retries.answers += 1
         return response
-
-    def _may_retry(self) -> bool:
-        if self._answers < RETRY_BUDGET:
-            return False
-        self._answers = 0
-        return True
 
     async def _slot(self, deadline: float) -> None:
         try:

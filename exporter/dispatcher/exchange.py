@@ -16,6 +16,11 @@ from exporter.version import version
 KEEPALIVE = 30.0
 """Seconds an idle connection is kept: shorter than the idle limit of the usual load balancer (60 s)."""
 
+MAX_AGE = 600.0
+"""Seconds after which a connection is not used again: a server that moved is followed to its new address."""
+
+RETRY_BUDGET = 10
+"""So many answers earn one further try: a server that always hangs up is not asked twice as often."""
 
 Again = Callable[[float], Awaitable[bool]]
 """Asked before a request is sent once more, with the seconds that are left for it: it waits for a place in the limits
@@ -25,6 +30,25 @@ of the account, and says whether there is one."""
 async def at_once(_seconds: float) -> bool:
     """For whoever has no limits."""
     return True
+
+
+class RetryBudget:
+    """Says whether a request may be sent once more that met a kept connection in the moment in which it was closed.
+
+    That is safe because a query only reads, and rare because only ``RETRY_BUDGET`` answers earn it.
+    """
+
+    def __init__(self, again: Again) -> None:
+        self.answers = RETRY_BUDGET
+        """Those since the last time; to be counted by whoever gets them."""
+        self._again = again
+
+    async def allows(self, seconds: float) -> bool:
+        """Wait for a place in the limits, that many seconds at most."""
+        if self.answers < RETRY_BUDGET:
+            return False
+        self.answers = 0
+        return await self._again(seconds)
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

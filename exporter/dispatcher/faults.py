@@ -42,13 +42,11 @@ def named_faults() -> Iterator[None]:
 
 @contextmanager
 def named_environment() -> Iterator[None]:
-    """The same for making ready to connect, where the environment is what can be wrong."""
+    """The same for making ready to connect, where a file of the environment may go in that very moment."""
     try:
         yield
     except OSError:  # ssl.SSLError is one
-        raise DispatcherError(Reason.TLS, "the certificates that the environment names cannot be read") from None
-    except (ValueError, httpx.InvalidURL):
-        raise DispatcherError(Reason.CONNECT, "the proxy that the environment names is no address") from None
+        raise DispatcherError(Reason.TLS, "the certificates of those who are trusted cannot be read") from None
 
 
 def named(error: Exception) -> DispatcherError:

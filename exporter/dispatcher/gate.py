@@ -10,6 +10,9 @@ probes: one that succeeds clears everything, one that fails makes it an outage. 
 a probe, and what it meets decides; only a concurrency hold ends by itself. What comes back from before the latest
 change of the hold (an epoch) is old news: it lifts no hold but a suspicion or an outage, and lengthens or begins none
 but for a ``Retry-After``, which counts from when it comes, unless another key has been given since.
+
+A request *aside* is asked for by others and is no poll: it goes within a share of the limits, and anybody may choose
+its task. So it tells of the account what the API says of it, and that it answers; its other failures tell nothing.
 """
 
 from collections import Counter
@@ -29,6 +32,10 @@ SUSPECT_FAILURES = 4
 """And so many failures in a row, of however few tasks: where one alone is followed, its fifth is a probe that fails."""
 
 
+ASIDE_SHARE = 4
+"""One in so many requests a second, and one in so many slots, may be of those aside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """Polling is held back, and why; ``until`` is monotonic seconds, when a request may try again."""
@@ -43,6 +50,7 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     number: int
     epoch: int
     is_probe: bool
+    is_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class Gate:
         self._granted = 0
         self._out: set[int] = set()
         self._streams: set[int] = set()
+        self._asides: set[int] = set()
+        self._aside_at = float("-inf")
         self._unsent: dict[int, float] = {}
         self._last_sent = float("-inf")
         self._held: _Held | None = None
@@ -103,6 +113,15 @@ class Gate:
         held_until = self._held.until if self._held else now
         return max(self._wait_for_place(now), held_until - now)
 
+    def delay_aside(self, now: float) -> float | None:
+        """The same for a request aside, where no other one waits."""
+        delay = self.delay(now)
+        slots = max(1, self._max_in_flight // ASIDE_SHARE)
+        is_last_slot = len(self._out) >= max(1, self._max_in_flight - 1)
+        if delay is None or is_last_slot or len(self._asides) >= slots:
+            return None
+        return max(delay, self._aside_at + self._interval * ASIDE_SHARE - now)
+
     def _wait_for_place(self, now: float) -> float:
         """Seconds until the rate has a place."""
         taken_at = max(self._last_sent, *self._unsent.values()) if self._unsent else self._last_sent
@@ -125,13 +144,22 @@ class Gate:
         """Leave for a request that is no probe, where one may go; else None, and ``delay`` says what to wait for."""
         return self._grant(now) if self.delay(now) == 0.0 and self._held is None else None
 
-    def _grant(self, now: float) -> Grant:
+    def grant_aside(self, now: float) -> Grant:
+        """Leave for a request aside, which ``delay_aside`` must have allowed."""
+        if self.delay_aside(now) != 0.0:
+            raise RuntimeError("a request aside that may not go yet")
+        grant = self._grant(now, is_aside=True)
+        self._asides.add(grant.number)
+        self._aside_at = now
+        return grant
+
+    def _grant(self, now: float, *, is_aside: bool = False) -> Grant:
         self._granted += 1
         self._out.add(self._granted)
         self._unsent[self._granted] = now
         if self._held:
             self._probe = self._granted
-        return Grant(self._granted, self._epoch, is_probe=self._held is not None)
+        return Grant(self._granted, self._epoch, is_probe=self._held is not None, is_aside=is_aside)
 
     def sent(self, grant: Grant, now: float, *, as_stream: bool = False) -> None:
         """The request goes out; as a stream only if ``may_stream`` has just allowed it."""
@@ -170,6 +198,8 @@ class Gate:
         """No validated answer came for this task; say whose fault that is taken for."""
         self._expire(now)
         hold = hold_of(error.reason)
+        if grant.is_aside and not tells_of_account(grant, error):
+            return Blame.TASK
         if self._is_late(grant):
             return self._failed_late(grant, hold, error, now)
         if hold is None:
@@ -192,6 +222,7 @@ class Gate:
             return
         self._out.remove(grant.number)
         self._streams.discard(grant.number)
+        self._asides.discard(grant.number)
         self._unsent.pop(grant.number, None)
         if self._probe == grant.number:
             self._probe = None
@@ -275,3 +306,10 @@ class Gate:
 
     def _is_late(self, grant: Grant) -> bool:
         return grant.epoch != self._epoch
+
+
+def tells_of_account(grant: Grant, error: DispatcherError) -> bool:
+    """Whether a failure may be more than the fault of the one who asked: of a poll each may be."""
+    if not grant.is_aside or names_account(error):
+        return True
+    return grant.is_probe and hold_of(error.reason) is None  # held back or not, the API is at work

@@ -14,7 +14,7 @@ from exporter.dispatcher.wire import (
     TYPE_LIMIT,
     parse_record,
 )
-from exporter.tasks.identity import TaskRef
+from exporter.tasks.identity import TaskRef, leads_elsewhere
 from exporter.tasks.observation import Observation, Output, Status
 
 
@@ -78,9 +78,9 @@ def read_documented(body: bytes, *, asked: TaskRef) -> Answer | None:
 
 
 def _is_of(record: _Record, asked: TaskRef) -> bool:
-    if not _is_word(record.task_id, ID_LIMIT):
+    if not _is_id(record.task_id):
         return False
-    if record.out_task_id is not None and not _is_word(record.out_task_id, ID_LIMIT):
+    if record.out_task_id is not None and not _is_id(record.out_task_id):
         return False
     if asked.task_id is not None:
         return record.task_id == asked.task_id
@@ -110,6 +110,10 @@ def _are_believable(items: list[_Item]) -> bool:
         and (item.duration_seconds is None or 0 <= item.duration_seconds <= NUMBER_LIMIT)
         for item in items
     )
+
+
+def _is_id(text: str) -> bool:
+    return _is_word(text, ID_LIMIT) and not leads_elsewhere(text)
 
 
 def _is_word(text: str, limit: int) -> bool:

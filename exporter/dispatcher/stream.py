@@ -15,7 +15,7 @@ from httpx_sse import EventSource
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode
 from exporter.dispatcher.wire import parse_record
-from exporter.tasks.identity import TaskRef
+from exporter.tasks.identity import TaskRef, leads_elsewhere
 
 PATH = "/v1/tasks/stream/"
 
@@ -27,6 +27,8 @@ def stream_path(ref: TaskRef) -> str:
     """The path of one task's stream; there is none by ``out_task_id`` alone."""
     if ref.task_id is None:
         raise ValueError("a stream needs a task_id")
+    if leads_elsewhere(ref.task_id):
+        raise ValueError("this task_id would lead to another path")
     return PATH + quote(ref.task_id, safe="")
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
-from exporter.tasks.identity import TaskRef
+from exporter.tasks.identity import TaskRef, leads_elsewhere
 from exporter.tasks.observation import Observation, Output, Status
 
 NUMBER_LIMIT = 1e12
@@ -171,7 +171,11 @@ def _echo(fields: Fields, name: str, asked: str | None) -> str | None:
 def _id(fields: Fields, name: str) -> str | None:
     if fields.get(name) == "":  # an empty id is a missing one
         return None
-    return fields.word(name, limit=ID_LIMIT)
+    value = fields.word(name, limit=ID_LIMIT)
+    if value is not None and leads_elsewhere(value):
+        fields.note(Drift.MISTYPED_FIELD)
+        return None
+    return value
 
 
 def _credits_used(fields: Fields) -> float | None:

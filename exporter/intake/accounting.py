@@ -11,6 +11,8 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.ledger.ledger import Count, Entry
 from exporter.metrics.events import (
     count_answers,
+    count_clock_step,
+    count_connections_closed,
     count_failed_submission,
     count_followed,
     count_learnt,
@@ -22,11 +24,14 @@ from exporter.metrics.events import (
     count_proxied,
     count_queue,
     count_refresh_failure,
+    count_refused_credentials,
     count_request,
     local_latencies,
     local_poll_lags,
 )
+from exporter.metrics.families.own import Credential
 from exporter.metrics.limits import LabelLimits, Limit
+from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome
 from exporter.tasks.tracker import Change, ChangeKind
@@ -188,3 +193,16 @@ class ExporterAccounting:
         """Labels became ``other``, so many by each limit."""
         for limit, number in refusals.items():
             self._meter(count_overflow(limit, number))
+
+    def credentials_refused(self, kind: Credential) -> None:
+        """A request brought wrong credentials."""
+        self._meter(count_refused_credentials(kind))
+
+    def connections_closed(self, endings: Mapping[Ending, int]) -> None:
+        """The web server closed connections on their other end, so many for each reason."""
+        for reason, number in endings.items():
+            self._meter(count_connections_closed(reason, number))
+
+    def clock_stepped(self) -> None:
+        """The wall clock was set to another time."""
+        self._meter(count_clock_step())

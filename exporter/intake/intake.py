@@ -162,6 +162,18 @@ class Intake:
                     break
             await asyncio.sleep(0)
 
+    async def redate(self) -> None:
+        """Put the times of every task right, for the clock has stepped; raises LedgerError where the ledger is full."""
+        after: int | None = -1
+        while after is not None:
+            await self._room()
+            for _ in self._in_time(range(SLICE // RECOUNTED)):
+                after, changes = self._tracker.redate(after=after, limit=RECOUNTED, now=self._clock.wall())
+                self._publish(changes)
+                if after is None:
+                    break
+            await asyncio.sleep(0)
+
     async def _recall_and_claim(self, source: str, items: Sequence[Item], round_: int) -> None:
         """Look the next items up in the ledger, which has a thread of its own, while some are taken."""
         recalling: asyncio.Task[Memory] | None = None

@@ -46,7 +46,7 @@ class SqliteFile:
     def __init__(self, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._url = make_url(url)
         self._busy_timeout = busy_timeout
-        self._path = Path(self._url.database or "").absolute()
+        self._path = _absolute(Path(os.fsdecode((self._url.database or "").encode())))  # whatever the locale
         self._held: _HeldFile | None = None
         self._engine: Engine | None = None
         self._connection: Connection | None = None
@@ -108,6 +108,13 @@ class SqliteFile:
     def _check_identity(self) -> None:
         if self._held is not None:
             self._held.check()
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError:
+        raise LedgerError(f"ledger {path}: the working directory, in which it lies, is gone") from None
 
 
 class _HeldFile:

@@ -187,9 +187,14 @@ class LedgerWriter:
         """Make it durable that these are registered no more."""
         await self._call(lambda: self._ledger.unregister(gone))
 
-    async def aged(self, *, retention: float, except_accounts: Collection[str], limit: int = AT_ONCE) -> Sequence[Aged]:
-        """Some rows to ask ``is it still named?`` about, of all accounts (configured or not) but these; see Ledger."""
-        before = self._clock.wall() - retention / 2
+    async def aged(
+        self, *, retention: float, except_accounts: Collection[str], stepped: float = 0.0, limit: int = AT_ONCE
+    ) -> Sequence[Aged]:
+        """Some rows to ask ``is it still named?`` about, of all accounts (configured or not) but these; see Ledger.
+
+        ``stepped`` is by how many seconds rows may be dated too early.
+        """
+        before = self._clock.wall() - retention / 2 - stepped
         excepted = frozenset(except_accounts)
         return await self._call(lambda: self._ledger.aged(before=before, except_accounts=excepted, limit=limit))
 

@@ -10,6 +10,7 @@ from exporter.dispatcher.answer import Drift, Reason
 from exporter.metrics.families import api, own, proxy, tasks
 from exporter.metrics.family import Counter, Histogram
 from exporter.metrics.limits import OTHER, UNKNOWN_ERROR, Limit
+from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Outcome, Status
 
@@ -147,6 +148,23 @@ def count_overflow(limit: Limit, refusals: int = 1) -> Increments:
     increments = Increments()
     own.LABELS_OVERFLOWED.count(increments, labels_of(limit=str(limit)), float(refusals))
     return increments
+
+
+def count_refused_credentials(kind: own.Credential) -> Increments:
+    """A request whose token, callback secret or password was wrong."""
+    return _one(own.CREDENTIALS_REFUSED, labels_of(kind=str(kind)))
+
+
+def count_connections_closed(reason: Ending, number: int) -> Increments:
+    """So many connections that the exporter closed for this reason."""
+    increments = Increments()
+    own.HTTP_CONNECTIONS_CLOSED.count(increments, labels_of(reason=str(reason)), float(number))
+    return increments
+
+
+def count_clock_step() -> Increments:
+    """A step of the wall clock."""
+    return _one(own.CLOCK_STEPS, ())
 
 
 def _count_failure(counted: Counted, labels: TaskLabels, outcome: Outcome, error_code: str | None) -> None:

@@ -4,34 +4,25 @@ The page is written in pieces (``page.py``), most of which are ready. Where only
 for, or names are to be rewritten, the client library writes it.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter.accounting.series import Series
+from exporter.clock import SystemClock
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
 from exporter.metrics.collector import SnapshotCollector
 from exporter.metrics.family import Family, Histogram
+from exporter.metrics.negotiation import Encoder, chosen_format, takes_gzip
 from exporter.metrics.packing import Piece, gzipped
 from exporter.metrics.page import PageWriter
+from exporter.metrics.process import ProcessSeries
 from exporter.metrics.snapshot import Snapshot
 
-Encoder = Callable[[Collector], bytes]
-
 _HISTOGRAMS = frozenset(family.name for family in FAMILIES if isinstance(family, Histogram))
-
-_REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
-# The library compares a version as numbers and repeats it in its answer: only a clean one may reach it.
-_ODD_VERSION = re.compile(r"version\s*=(?!\s*[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\s*(;|$))")
-
-# These ways of escaping change names that need no escaping, too: the library writes them.
-_REWRITTEN = re.compile(r"escaping\s*=\s*(dots|values)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +36,11 @@ class Wanted:
     accept: str = ""
     accept_encoding: str = ""
     names: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> tuple[str, bool, frozenset[str]]:
+        """What is equal for all who get the same page, in whatever words they ask for it."""
+        return chosen_format(self.accept).content_type, takes_gzip(self.accept_encoding), frozenset(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ class Rendered:
 def standard_collectors() -> tuple[Collector, ...]:
     """What every Python exporter shows of its process, its platform and its garbage collector."""
     return (
-        ProcessCollector(registry=None),
+        ProcessSeries(SystemClock()),
         PlatformCollector(registry=None),
         GCCollector(registry=CollectorRegistry()),
     )
@@ -94,19 +90,18 @@ class Renderer:
 
     def render(self, snapshot: Snapshot, wanted: Wanted) -> Rendered:
         """The page of a snapshot, in the format and encoding that are asked for."""
-        encode, content_type = choose_encoder(_understood(wanted.accept))
+        form = chosen_format(wanted.accept)
         families = _families(wanted.names)
-        if families is None or _REWRITTEN.search(content_type):
-            pieces, announced = self._by_library(snapshot, encode, wanted.names)
+        if families is None or form.is_rewritten:
+            pieces, announced = self._by_library(snapshot, form.encode, wanted.names)
         else:
-            openmetrics = content_type.startswith("application/openmetrics-text")
-            page = self._writer.write(snapshot, openmetrics=openmetrics, families=families)
-            rest = encode(_restricted(self._others, wanted.names))
+            page = self._writer.write(snapshot, openmetrics=form.is_openmetrics, families=families)
+            rest = form.encode(_restricted(self._others, wanted.names))
             pieces, announced = (*page.pieces, Piece((rest,))), page.announced
         announced = tuple(series for series in announced if not wanted.names or series.family in wanted.names)
-        if not _takes_gzip(wanted.accept_encoding):
-            return Rendered(pieces, content_type, announced=announced)
-        return Rendered(gzipped([piece.packed() for piece in pieces]), content_type, "gzip", announced)
+        if not takes_gzip(wanted.accept_encoding):
+            return Rendered(pieces, form.content_type, announced=announced)
+        return Rendered(gzipped([piece.packed() for piece in pieces]), form.content_type, "gzip", announced)
 
     def _by_library(
         self, snapshot: Snapshot, encode: Encoder, names: Sequence[str]
@@ -148,21 +143,8 @@ def _families(names: Sequence[str]) -> Collection[Family] | None:
     return [BY_NAME[name] for name in names if name in BY_NAME]
 
 
-def _understood(accept: str) -> str:
-    """The media ranges that are neither refused nor of a version that is no version."""
-    ranges = accept.split(",")
-    return ",".join(each for each in ranges if not _REFUSED.search(each) and not _ODD_VERSION.search(each))
-
-
 def _samples(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         yield name
         if isinstance(BY_NAME.get(name), Histogram):
             yield from (f"{name}_bucket", f"{name}_sum", f"{name}_count")
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    takes = {
-        coding.partition(";")[0].strip().lower(): not _REFUSED.search(coding) for coding in accept_encoding.split(",")
-    }
-    return takes.get("gzip", takes.get("*", False))

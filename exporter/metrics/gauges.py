@@ -168,6 +168,8 @@ def _exporter(snapshot: Snapshot) -> Gauges:
         own.SD_LAST_REFRESH: _refreshes(snapshot.sources),
         own.TASK_SERIES_DROPPED: {(): census.unlisted},
         own.DUPLICATE_TASKS: {(): census.duplicates},
+        own.HTTP_CONNECTIONS: {(): snapshot.traffic.connections},
+        own.HTTP_CONNECTIONS_LIMIT: {(): snapshot.traffic.limit},
         own.RELOAD_SUCCESSFUL: {(): float(config.last_reload_successful)},
         own.RELOAD_SUCCESS: {(): reloaded_at},
         proxy.IN_FLIGHT: {} if snapshot.proxied is None else {(): float(snapshot.proxied)},

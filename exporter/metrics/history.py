@@ -103,29 +103,27 @@ class History:
         self._last: Reading | None = None
         self._last_at = 0.0
 
-    def add(self, reading: Reading, *, monotonic: float) -> None:
-        """Remember what has happened since the last reading."""
+    def add(self, reading: Reading, *, now: float) -> None:
+        """Remember what has happened since the last reading; ``now`` is by the steady clock."""
         seconds, before = 0.0, self._last
         slot = self._samples[-1].slot if self._samples else 0
         if before is not None:
-            seconds = self._elapsed(wall=reading.at, monotonic=monotonic)
+            seconds = self._elapsed(now)
             slot += max(1, round(seconds / self._interval))
         self._samples.append(self._sample(reading, before, slot=slot, seconds=seconds))
-        self._last, self._last_at = reading, monotonic
+        self._last, self._last_at = reading, now
 
-    def recent(self, *, wall: float, monotonic: float) -> Recent:
+    def recent(self, *, now: float) -> Recent:
         """What is remembered at this instant; it may be kept, and read in any thread."""
         if not self._samples:
             return Recent(interval=self._interval)
-        slot = self._samples[-1].slot + int(self._elapsed(wall=wall, monotonic=monotonic) / self._interval)
+        slot = self._samples[-1].slot + int(self._elapsed(now) / self._interval)
         first = slot - self._slots
         return Recent(tuple(sample for sample in self._samples if sample.slot >= first), slot, self._interval)
 
-    def _elapsed(self, *, wall: float, monotonic: float) -> float:
-        """Seconds since the last reading. A machine that was suspended may show in the wall clock alone."""
-        by_monotonic = max(0.0, monotonic - self._last_at)
-        by_wall = wall - self._last.at if self._last else 0.0
-        return by_wall if by_wall > by_monotonic + self._interval else by_monotonic
+    def _elapsed(self, now: float) -> float:
+        """Seconds since the last reading, those that the machine was asleep too."""
+        return max(0.0, now - self._last_at)
 
     def _sample(self, reading: Reading, before: Reading | None, *, slot: int, seconds: float) -> Sample:
         groups = {name: _group_sample(name, reading, before) for name in reading.groups}

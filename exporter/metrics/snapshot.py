@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from exporter.accounting.series import Exemplar, Series
 from exporter.dispatcher.answer import Quota
 from exporter.ledger.ledger import LedgerView
+from exporter.metrics.traffic import TrafficView
 from exporter.tasks.census import Census
 from exporter.tasks.item import TaskLabels
 
@@ -77,3 +78,4 @@ class Snapshot:
     sources: tuple[SourceView, ...] = ()
     config: ConfigView = ConfigView()
     proxied: int | None = None
+    traffic: TrafficView = TrafficView()

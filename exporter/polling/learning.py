@@ -34,6 +34,7 @@ class Learning:
         self._default_etas: Mapping[str, float] = {}
         self._durations: dict[Kind, Durations] = {}  # the one that was taught last is last
         self._news: set[Kind] = set()
+        self._stepped = 0.0  # the wall clock, all in all
 
     def configure(self, default_etas: Mapping[str, float]) -> None:
         """Learn of these groups alone; each with the ETA of tasks that have none."""
@@ -53,10 +54,14 @@ class Learning:
             self._known(change.task.labels).note_start(change.queue_seconds / eta)
         outcome = change.outcome
         if outcome is not None and outcome.duration is not None:
-            submitted = outcome.finished_at - outcome.duration
+            submitted = outcome.finished_at - outcome.duration - self._stepped
             seen_open = 0.0 if outcome.gap is None else max(0.0, outcome.duration - outcome.gap)
             end = End(seen_open / eta, outcome.duration / eta, submitted, eta)
             self._known(change.task.labels).note_end(end, was_seen_open=outcome.gap is not None)
+
+    def clock_stepped(self, by: float) -> None:
+        """Take dates from now on to be so many seconds less far from the earlier ones than they look."""
+        self._stepped += by
 
     def _eta(self, task: TaskView) -> float | None:
         default = self._default_etas.get(task.labels.group)

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
-from exporter.tasks.identity import TaskRef
+from exporter.tasks.identity import TaskRef, leads_elsewhere
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Observation
 from exporter.tasks.view import TaskView
@@ -170,6 +170,7 @@ class Streams:
         return (
             self._wanted(task.labels)
             and task_id is not None
+            and not leads_elsewhere(task_id)  # a ledger of an earlier version may have one
             and task_id not in self._task_ids
             and task.state.observed_at is not None
             and self._patience.allows(task.number, now=self._clock.monotonic())

@@ -117,8 +117,6 @@ class TrafficWatcher:
         if not route.account or exchange.is_ours or exchange.is_cut or endpoint is Endpoint.OTHER:
             return None
         try:
-            if self._waiting >= LEARNING_LIMIT:
-                raise NotUnderstoodError("too much waits to be kept")
             return self._learn(exchange, route)
         except NotUnderstoodError:
             self._counting.not_understood(endpoint)
@@ -142,8 +140,8 @@ class TrafficWatcher:
     def _learn(self, exchange: Exchange, route: _Watched) -> Coroutine[Any, Any, None] | None:
         if not isinstance(route.asked, Copy) or not isinstance(route.told, Copy) or exchange.answer_head is None:
             return None
-        if exchange.is_blind or not (route.asked.is_whole and route.told.is_whole):
-            raise NotUnderstoodError("too long, or no HTTP")
+        if self._waiting >= LEARNING_LIMIT or exchange.is_blind or not (route.asked.is_whole and route.told.is_whole):
+            raise NotUnderstoodError("too much, too long, or no HTTP")
         asked, headers = route.asked.content, _Headers(exchange)
         told = _unpacked(route.told.content, headers)
         if not 200 <= exchange.code < 300:

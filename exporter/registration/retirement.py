@@ -23,7 +23,7 @@ AT_ONCE = 1000
 
 
 class Retirement:
-    """Is told of every change, and so knows which registered tasks have ended, and when."""
+    """Is told of every change, and so knows which registered tasks have ended, and how long ago, steps aside."""
 
     def __init__(
         self,
@@ -55,7 +55,8 @@ class Retirement:
         self._forget(ref)
         is_followed = change.kind not in (ChangeKind.DROPPED, ChangeKind.MERGED)
         if is_followed and ended_at is not None and any(map(is_registered, change.task.sources)):
-            entry = self._entries[ref] = (ended_at, next(self._order), ref)
+            age = self._clock.wall() - ended_at
+            entry = self._entries[ref] = (self._clock.steady() - age, next(self._order), ref)
             self._ended.add(entry)
 
     async def run(self) -> None:
@@ -91,7 +92,7 @@ class Retirement:
             self._ended.remove(entry)
 
     def _over_before(self) -> float:
-        return self._clock.wall() - self._settings.value.globals.retention
+        return self._clock.steady() - self._settings.value.globals.retention
 
     def _registrations(self, refs: list[TaskRef]) -> list[Registration]:
         open_groups = {group.name for group in self._settings.value.task_groups if registration_limit(group)}

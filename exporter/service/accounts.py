@@ -79,8 +79,11 @@ class Accounts:
 
     @property
     def untried(self) -> list[str]:
-        """The accounts that have tasks, none of which has been asked about yet."""
-        return [name for name, polled in self._polled.items() if not polled.poller.has_tried]
+        """The accounts that have tasks, none of which has been asked about yet.
+
+        One that has no key is not among them: who waits for it would wait until somebody brings one.
+        """
+        return [name for name, polled in self._polled.items() if polled.account.has_key and not polled.poller.has_tried]
 
     def account(self, name: str) -> Account:
         """An account in use; KeyError where there is none of that name."""
@@ -90,6 +93,12 @@ class Accounts:
         """What /metrics shows of each."""
         clock = self._dependencies.clock
         return (_view(name, polled, clock) for name, polled in self._polled.items())
+
+    def clock_stepped(self, by: float) -> None:
+        """Date what they show by the clock as it goes now."""
+        for polled in self._polled.values():
+            if polled.account.last_success_at is not None:
+                polled.account.last_success_at += by
 
     def take(self, change: Change) -> None:
         """Tell the poller of a task's account what has happened to the task."""
@@ -105,7 +114,7 @@ class Accounts:
 
     def owner(self, key: str) -> str | None:
         """The account whose API key this is."""
-        return next((name for name, polled in self._polled.items() if polled.account.has_key(key)), None)
+        return next((name for name, polled in self._polled.items() if polled.account.owns(key)), None)
 
     def make_way(self, name: str, error: DispatcherError) -> None:
         """Ask nothing of an account for a while, whose concurrency cap somebody else has met."""
@@ -187,7 +196,7 @@ class Accounts:
             random=dependencies.random,
             transport=dependencies.transport,
             environ=dependencies.environ,
-            hide=dependencies.hide,
+            hide=dependencies.secrets.add,
         )
 
     def _poll(self, account: Account) -> None:

@@ -1,20 +1,21 @@
 """Everything that comes from outside the process, as parameters."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from random import Random
 
 import httpx
 
 from exporter.clock import Clock
+from exporter.logs import Secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Time, chance, the environment, the network (None: the real one), and who keeps secrets out of the logs."""
+    """Time, chance, the environment, the network (None: the real one), and who knows what must not be shown."""
 
     clock: Clock
     random: Random
     environ: Mapping[str, str]
     transport: httpx.AsyncBaseTransport | None = None
-    hide: Callable[[str], None] = lambda _: None
+    secrets: Secrets = field(default_factory=Secrets)

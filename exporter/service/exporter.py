@@ -1,7 +1,7 @@
 """The exporter: tracker, intake, ledger, accounts and loops put together; started, reloaded and stopped."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,21 +10,26 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.accounting.series import Series
 from exporter.accounting.totals import Joined, Meters, Totals
+from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.intake import Intake
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import LedgerWriter, Metering
 from exporter.metrics.events import count_commit, count_ledger_failure
+from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
+from exporter.metrics.traffic import Traffic
 from exporter.polling.learning import Learning
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retirement
 from exporter.service.accounts import Accounts
+from exporter.service.clock_steps import ClockSteps
 from exporter.service.dependencies import Dependencies
+from exporter.service.keyring import Keyring
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
 from exporter.service.reload import Plan, Planner, rules_of
@@ -50,8 +55,8 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations``, ``accounts`` and ``accounting`` are its parts that others may ask.
-    ``ledger`` stands in for the one that the settings name.
+    ``clock``, ``tasks``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts that others may
+    ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
     """
 
     def __init__(
@@ -64,13 +69,14 @@ class Exporter:
         log: FilteringBoundLogger,
         ledger: Ledger | None = None,
     ) -> None:
-        clock = dependencies.clock
-        self.clock = clock
+        self.clock = clock = WatchedClock(dependencies.clock)
+        dependencies = replace(dependencies, clock=clock)
         self._config_file = config_file
         self._build = build
         self._log = log
         self._settings = CurrentSettings(settings)
         self.tasks = Tracker(rules_of(settings))
+        self.traffic = Traffic()
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
@@ -84,6 +90,7 @@ class Exporter:
         self.accounting = ExporterAccounting(self._writer.meter)
         self._meters.flush_from(self.accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
+        self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self.accounting, log=log)
         self._loops = Loops(log)
         self._learning = Learning()
         self.accounts = Accounts(
@@ -95,8 +102,15 @@ class Exporter:
             dependencies=dependencies,
             log=log,
         )
+        self.secrets = Keyring(dependencies.secrets, dependencies.environ)
+        self._environ = dependencies.environ
         self._sources = Sources(
-            intake=self._intake, accounting=self.accounting, loops=self._loops, dependencies=dependencies, log=log
+            intake=self._intake,
+            accounting=self.accounting,
+            loops=self._loops,
+            dependencies=dependencies,
+            secrets=self.secrets,
+            log=log,
         )
         self._registry = Registry()
         self.registrations = Registrar(
@@ -142,6 +156,7 @@ class Exporter:
         self._config = ConfigView(last_reload_success_at=clock.wall())
         self._proxied: Callable[[], int] | None = None
         self._beat_at = clock.monotonic()
+        clock.subscribe(self._clock_stepped)
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
@@ -159,6 +174,7 @@ class Exporter:
         self._loops.start("ledger", self._writer.run())
         self._loops.start("registrations", self.registrations.run())
         self._loops.start("retirement", self._retirement.run())
+        self._loops.start("clock steps", self._steps.run())
         self._loops.start("heartbeat", self._beat())
         self._loops.start("prune", self._pruning.run())
         self._loops.start("learnt", self._remembering.run())
@@ -194,7 +210,7 @@ class Exporter:
 
     async def _reload(self, *, dry_run: bool) -> Difference:
         running = self._settings.value
-        wanted, difference = await in_thread(partial(_read, self._config_file, running))
+        wanted, difference = await in_thread(partial(_read, self._config_file, running, self._environ))
         if not dry_run:
             await self._put_in_force(wanted, running=running)
             self._log.info("config_reloaded", changed=not difference.is_empty)
@@ -202,6 +218,7 @@ class Exporter:
 
     async def _put_in_force(self, wanted: Settings, *, running: Settings | None) -> None:
         """Make the wanted settings the running ones: first everything that may fail, then all at once."""
+        await in_thread(partial(self.secrets.follow, wanted))
         async with self._intake.changing:
             plan = await self._planner.prepare(wanted, running=running)
             closing = self._commit(plan)
@@ -278,11 +295,23 @@ class Exporter:
             sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
             proxied=self._proxied() if self._proxied else None,
+            traffic=self.traffic.view,
         )
 
     def announced(self, series: Sequence[Series]) -> None:
         """A scrape has shown these stored series at 0: the next ones may show what they count, once that is durable."""
         self._writer.mark(series)
+
+    def credentials_refused(self, kind: Credential) -> None:
+        """A request brought wrong credentials."""
+        self.accounting.credentials_refused(kind)
+
+    def _clock_stepped(self, step: ClockStep) -> None:
+        self.accounts.clock_stepped(step.by)
+        self._sources.clock_stepped(step.by)
+        self._learning.clock_stepped(step.by)
+        loaded_at = self._config.last_reload_success_at
+        self._config = replace(self._config, last_reload_success_at=loaded_at + step.by)
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 
@@ -291,12 +320,13 @@ class Exporter:
             self._beat_at = self.clock.monotonic()
             self.tasks.retire(now=self.clock.wall())
             self.accounting.labels_refused(self._limits.take_overflows())
+            self.accounting.connections_closed(self.traffic.take_endings())
             await self.clock.sleep(HEARTBEAT)
 
 
-def _read(config_file: Path, running: Settings) -> tuple[Settings, Difference]:
+def _read(config_file: Path, running: Settings, environ: Mapping[str, str]) -> tuple[Settings, Difference]:
     """The settings of the file and what they change; ConfigError where they cannot be, or not while running."""
-    wanted = load(config_file)
+    wanted = load(config_file, environ)
     refused = refusals(running, wanted)
     if refused:
         raise ConfigError([Fault(str(config_file), 0, "", text) for text in refused])

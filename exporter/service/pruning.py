@@ -2,7 +2,7 @@
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.clock import Clock
+from exporter.clock import WatchedClock
 from exporter.intake.intake import Intake
 from exporter.ledger.ledger import Aged, LedgerError
 from exporter.ledger.writer import LedgerWriter
@@ -22,7 +22,8 @@ class Pruning:
     """Looks through the ledger now and then, a few hundred rows in a step.
 
     A task that is not followed at this moment may be named in the next by a source that has not been read since it was
-    configured: its account is passed over until every source has. Within a step no list is taken.
+    configured: its account is passed over until every source has. Within a step no list is taken. By how much the clock
+    has stepped forward is no age of a row: it counts half a retention later.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Pruning:
         sources: Sources,
         intake: Intake,
         ledger: LedgerWriter,
-        clock: Clock,
+        clock: WatchedClock,
         log: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
@@ -61,7 +62,8 @@ class Pruning:
         """Look at some rows that nobody has looked at for half a retention; say whether there were any."""
         async with self._intake.changing:
             retention, unread = self._settings.value.ledger.retention, self._sources.unreported_accounts
-            aged = await self._ledger.aged(retention=retention, except_accounts=unread)
+            stepped = self._clock.forward_within(retention / 2)
+            aged = await self._ledger.aged(retention=retention, except_accounts=unread, stepped=stepped)
             if not aged:
                 return False
             named: dict[bool, list[Aged]] = {True: [], False: []}

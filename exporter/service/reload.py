@@ -1,8 +1,8 @@
 """From the settings in force to other ones: first whatever may fail or take long, then all at once."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.discovery import configured_sources
 from exporter.discovery.lists import items_of, target_labels
@@ -15,6 +15,7 @@ from exporter.settings.model import GroupSettings, Settings
 from exporter.tasks.census import Rules
 from exporter.tasks.item import Item, Registration, TaskLabels
 from exporter.tasks.tracker import Tracker
+from exporter.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Planner:
     async def prepare(self, wanted: Settings, *, running: Settings | None) -> Plan:
         """Do everything that may fail; raises LedgerError or DispatcherError, and nothing has changed then."""
         registered = {group.name: self._registry.registered(group) for group in wanted.task_groups}
-        lists, labels = await asyncio.to_thread(_named, wanted, running, registered)
+        lists, labels = await in_thread(partial(_named, wanted, running, registered))
         memory = await self._intake.recall(lists)
         accounts = await self._accounts.prepare(wanted)
         return Plan(wanted, labels, accounts, {**lists, **self._abandoned(wanted, running)}, memory)

@@ -1,7 +1,7 @@
 """The loop that keeps the last hour in memory, for the landing page."""
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
@@ -9,6 +9,7 @@ from exporter.clock import Clock
 from exporter.metrics.history import INTERVAL, History, Recent
 from exporter.metrics.readings import read
 from exporter.metrics.snapshot import Snapshot
+from exporter.threads import in_thread
 
 
 class Sampling:
@@ -25,7 +26,7 @@ class Sampling:
     @property
     def recent(self) -> Recent:
         """What is remembered at this instant."""
-        return self._history.recent(wall=self._clock.wall(), monotonic=self._clock.monotonic())
+        return self._history.recent(now=self._clock.steady())
 
     async def run(self) -> None:
         """Take a sample at once and then one an interval; those that are missed are not made up for."""
@@ -38,8 +39,8 @@ class Sampling:
 
     async def _sample(self) -> None:
         try:
-            taken_at = self._clock.monotonic()
-            reading = await asyncio.to_thread(read, self._snapshot())
-            self._history.add(reading, monotonic=taken_at)
+            taken_at = self._clock.steady()
+            reading = await in_thread(partial(read, self._snapshot()))
+            self._history.add(reading, now=taken_at)
         except Exception:  # noqa: BLE001 - a picture is not worth the exporter's life
             self._log.exception("sample_failed")

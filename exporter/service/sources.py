@@ -7,6 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.discovery import configured_sources
+from exporter.discovery.lists import KnownSecrets
 from exporter.discovery.source import Source, SourceDependencies
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
@@ -27,6 +28,7 @@ class Sources:
         accounting: ExporterAccounting,
         loops: Loops,
         dependencies: Dependencies,
+        secrets: KnownSecrets,
         log: FilteringBoundLogger,
     ) -> None:
         self._intake = intake
@@ -34,7 +36,10 @@ class Sources:
         self._loops = loops
         self._clock = dependencies.clock
         self._log = log
-        self._dependencies = SourceDependencies(dependencies.clock, dependencies.random, log, dependencies.transport)
+        self._dependencies = SourceDependencies(
+            dependencies.clock, dependencies.random, log, dependencies.transport, environ=dependencies.environ
+        )
+        self._secrets = secrets
         self._accounts: dict[str, str] = {}
         self._running: dict[str, _Running] = {}
 
@@ -51,7 +56,7 @@ class Sources:
 
     def retire(self, settings: Settings) -> None:
         """Take nothing more from sources that these settings do not ask for."""
-        wanted = _wanted(settings)
+        wanted = self._wanted(settings)
         for name, running in self._running.items():
             running.is_retired = name not in wanted or wanted[name] != running.source
 
@@ -62,7 +67,7 @@ class Sources:
         for name in [name for name, running in self._running.items() if running.is_retired]:
             await self._loops.stop(_loop(name))
             del self._running[name]
-        for name, source in _wanted(settings).items():
+        for name, source in self._wanted(settings).items():
             if name not in self._running:
                 self._start(source)
 
@@ -70,6 +75,19 @@ class Sources:
         """What /metrics shows of each."""
         for running in self._running.values():
             yield SourceView(running.source.group, str(running.source.mechanism), running.last_refresh_at)
+
+    def _wanted(self, settings: Settings) -> dict[str, Source]:
+        return {
+            source.name: source
+            for group in settings.task_groups
+            for source in configured_sources(group, settings.globals.labels, self._secrets)
+        }
+
+    def clock_stepped(self, by: float) -> None:
+        """Date what they show by the clock as it goes now."""
+        for running in self._running.values():
+            if running.last_refresh_at is not None:
+                running.last_refresh_at += by
 
     def _start(self, source: Source) -> None:
         self._running[source.name] = running = _Running(source, self._intake, self._accounting, self._clock, self._log)
@@ -109,14 +127,6 @@ class _Running:
             if reason not in self.faults:
                 self.log.warning("discovery_failing", source=self.source.name, reason=reason)
         self.faults = frozenset(reasons)
-
-
-def _wanted(settings: Settings) -> dict[str, Source]:
-    return {
-        source.name: source
-        for group in settings.task_groups
-        for source in configured_sources(group, settings.globals.labels)
-    }
 
 
 def _loop(source: str) -> str:

@@ -4,12 +4,14 @@ Mistakes are read from the document itself, so that one of shape in one place hi
 not the shape to be checked is passed over, because its shape is a fault already. Warnings are of good settings.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
+from urllib.parse import urlsplit
 
+from exporter.hosts import is_loopback
+from exporter.outbound import Outbound
 from exporter.settings import durations
+from exporter.settings.confidential import missing, tokens_in, weak
 from exporter.settings.errors import KeyPath, shown
 from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
 from exporter.settings.reader import Scalar
@@ -150,17 +152,43 @@ def _text(value: object) -> str | None:
 
 def warnings(settings: Settings, env: Mapping[str, str]) -> list[str]:
     """Everything worth a warning. It looks at files, so it blocks."""
-    return [*check_secrets(settings, env), *not_streamed(settings)]
+    return [
+        *missing(settings, env),
+        *weak(settings, env),
+        *not_as_meant(settings),
+        *not_streamed(settings),
+        *Outbound.of(env).warnings,
+    ]
 
 
-def check_secrets(settings: Settings, env: Mapping[str, str]) -> list[str]:
-    """The secrets that are not there: which, where it is asked for, and what to do."""
-    found = [_key_of(account, env) for account in settings.accounts]
-    if settings.api.token_file:
-        found.append(_secret("api.token_file", settings.api.token_file))
-    for group in settings.task_groups:
-        found += _secrets_of(group)
-    return [warning for warning in found if warning]
+def not_as_meant(settings: Settings) -> list[str]:
+    """The URLs that may be right, but seldom are."""
+    return [
+        *chain.from_iterable(_odd_base_url(account) for account in settings.accounts),
+        *chain.from_iterable(_credentials_in_clear(group) for group in settings.task_groups),
+    ]
+
+
+def _odd_base_url(account: AccountSettings) -> Iterator[str]:
+    where = f"account {account.name}: base_url"
+    if _is_in_clear(account.base_url):
+        yield f"{where}: http:// sends the API key unencrypted over the network; write https://"
+    if urlsplit(account.base_url).path.endswith("/v1"):
+        yield f"{where}: ends in /v1, which is part of every path already: /v1/v1/tasks/query is asked; leave it out"
+
+
+def _credentials_in_clear(group: GroupSettings) -> Iterator[str]:
+    for source in group.http_sd_configs:
+        if _is_in_clear(source.url) and (source.authorization or tokens_in(source)):
+            yield (
+                f"task group {group.name}: http_sd_configs: http:// sends the credentials unencrypted over the network;"
+                " write https://"
+            )
+
+
+def _is_in_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def not_streamed(settings: Settings) -> list[str]:
@@ -172,32 +200,3 @@ def not_streamed(settings: Settings) -> list[str]:
         for group in settings.task_groups
         if group.stream and group.account in narrow
     ]
-
-
-def _key_of(account: AccountSettings, env: Mapping[str, str]) -> str | None:
-    where = f"account {account.name}"
-    if account.api_key_file:
-        return _secret(f"{where}: api_key_file", account.api_key_file)
-    if env.get(account.api_key_env or "", "").strip():
-        return None
-    return f"{where}: api_key_env: the environment variable {account.api_key_env} is not set; set it to the API key"
-
-
-def _secrets_of(group: GroupSettings) -> Iterator[str | None]:
-    for source in group.http_sd_configs:
-        if source.authorization:
-            yield _secret(f"task group {group.name}: credentials_file", source.authorization.credentials_file)
-        if source.tls_config and source.tls_config.key_file:
-            yield _secret(f"task group {group.name}: key_file", source.tls_config.key_file)
-    if group.callback_config:
-        yield _secret(f"task group {group.name}: secret_file", group.callback_config.secret_file)
-
-
-def _secret(where: str, path: Path) -> str | None:
-    if not path.is_file():
-        return f"{where}: there is no file {path}; write the secret into it"
-    if not os.access(path, os.R_OK):
-        return f"{where}: {path} cannot be read; let the exporter's user read it"
-    if not path.stat().st_size:
-        return f"{where}: {path} is empty; write the secret into it"
-    return None

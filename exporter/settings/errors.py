@@ -1,9 +1,10 @@
 """What is wrong with a configuration, and where in it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from exporter.errors import ExporterError
+from exporter.suspects import masked
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the root of the file."""
@@ -16,7 +17,8 @@ def dotted(path: KeyPath) -> str:
 
 
 def shown(key: str) -> str:
-    """A key fit for a message: short, and printable whatever it holds."""
+    """A key fit for a message: short, printable whatever it holds, and without what may be a secret."""
+    key = masked(key)
     key = key if key.isprintable() else ascii(key)[1:-1]
     return key if len(key) <= 60 else f"{key[:57]}..."
 
@@ -25,13 +27,22 @@ def shown(key: str) -> str:
 class Fault:
     """One mistake: where it stands, which key it is about, what is wrong and what is allowed.
 
-    ``line`` is 0 where there is none to name, ``key`` is empty where the fault is of the whole file.
+    ``line`` is 0 where there is none to name, ``key`` is empty where the fault is of the whole file. The
+    place is named, but nothing of what stands there that may be a secret.
     """
 
     file: str
     line: int
     key: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", masked(self.key))
+        object.__setattr__(self, "message", masked(self.message))
+
+    def without(self, mask: Callable[[str], str]) -> "Fault":
+        """The fault without secrets that are known."""
+        return replace(self, key=mask(self.key), message=mask(self.message))
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

@@ -9,6 +9,7 @@ held absolute. Relative paths start at the validation context, which is a ``path
 
 import glob
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from exporter.settings import durations
 from exporter.settings.reader import Scalar
+from exporter.suspects import is_key
+from exporter.tasks.identity import leads_elsewhere
 
 MAX_NAME = 100
 MAX_VALUE = 200
@@ -30,6 +33,8 @@ MAX_TEXT = 4096
 """Characters in a name, in an id or a label value, and in anything else."""
 
 MAX_PORT = 65535
+NO_KEY = "looks like an API key; a key belongs in a file or an environment variable, and its path or name here"
+
 MAX_RATE = 1_000_000
 UNLIMITED = "unlimited"
 """What a rate may be at most, and in place of a number."""
@@ -41,6 +46,14 @@ RESERVED_LABELS = frozenset(
     }
 )
 """Label names that the exporter or Prometheus uses for itself."""
+
+
+class Confidential(StrEnum):
+    """Annotates a field that says where a secret is: what kind of secret that is."""
+
+    GIVEN = "given by somebody else: an API key"
+    CHOSEN = "chosen by whoever operates the exporter: a token"
+    PRIVATE_KEY = "a private key, in PEM"
 
 
 class Strategy(StrEnum):
@@ -65,6 +78,8 @@ def _text(value: object) -> str:
         case Scalar(text=text) | str(text):
             if not text or len(text) > MAX_TEXT:
                 raise ValueError("is empty; expected text" if not text else f"is longer than {MAX_TEXT} characters")
+            if is_key(text):
+                raise ValueError(NO_KEY)
             return text
     raise ValueError("expected text")
 
@@ -159,6 +174,8 @@ def task_id(value: object) -> str:
 def _task_id(text: str) -> str:
     if len(text) > MAX_VALUE or not text.isprintable() or " " in text:
         raise ValueError(f"expected an id: printable, without spaces, {MAX_VALUE} characters at most")
+    if leads_elsewhere(text):
+        raise ValueError("must not have . or .. between slashes, nor be one of them: in a URL it would lead elsewhere")
     return text
 
 
@@ -171,7 +188,12 @@ def _variable(text: str) -> str:
 def _file(text: str) -> str:
     if not text.isprintable():
         raise ValueError("expected the path of a file, without control characters")
-    return text
+    return os.fsdecode(text.encode())  # the bytes that the file says, whatever the locale takes names for
+
+
+def path_text(path: Path | str) -> str:
+    """A path fit to be written: names of files may be no text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _moment(text: str) -> float:
@@ -324,8 +346,8 @@ LabelName = Annotated[str, _Text(_label_name, _LABEL, MAX_NAME)]
 LabelValue = Annotated[str, _Text(_label_value, longest=MAX_VALUE)]
 TaskId = Annotated[str, _Text(_task_id, r"^\S+$", MAX_VALUE)]
 Variable = Annotated[str, _Text(_variable, _VARIABLE, MAX_NAME)]
-File = Annotated[Path, _Text(_file, resolve=Path.joinpath), Written(str)]
-Glob = Annotated[str, _Text(_file, resolve=_glob)]
+File = Annotated[Path, _Text(_file, resolve=Path.joinpath), Written(path_text)]
+Glob = Annotated[str, _Text(_file, resolve=_glob), Written(path_text)]
 Url = Annotated[str, _Text(_url, "^https?://[^@]+$"), Written(_without_query)]
 BaseUrl = Annotated[str, _Text(_base_url, "^https?://[^@?#]+$")]
 Address = Annotated[str, _Text(_address, _ADDRESS)]

@@ -1,17 +1,19 @@
 """Loading a configuration: every mistake at once, each as a sentence with its place, or the settings."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.settings.checks import Complaint, check
+from exporter.settings.confidential import NO_VARIABLES, known_secrets, misplaced
 from exporter.settings.errors import ConfigError, Fault, KeyPath, in_order, shown
-from exporter.settings.model import GroupSettings, Part, Settings, TargetSettings
+from exporter.settings.model import GroupSettings, Part, Settings, TargetSettings, parts_in
 from exporter.settings.reader import MAX_BYTES, decode, read
 
 AnyPart = TypeVar("AnyPart", bound=Part)
@@ -19,20 +21,34 @@ AnyPart = TypeVar("AnyPart", bound=Part)
 _SETTINGS = TypeAdapter(Settings)
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a file; ConfigError with every mistake in it. It blocks while it reads."""
-    return parse(_text(path), file=str(path), base=path.parent)
+    return parse(_text(path), file=str(path), base=path.parent, environ=environ)
 
 
-def parse(text: str, *, file: str, base: Path) -> Settings:
-    """The settings of a text; ``file`` names it in faults, relative paths start at ``base``."""
+def parse(text: str, *, file: str, base: Path, environ: Mapping[str, str] = NO_VARIABLES) -> Settings:
+    """The settings of a text; ``file`` names it in faults, relative paths start at ``base``.
+
+    The secrets that it names are read, in files and in ``environ``: none of them may stand in the text itself.
+    """
     document = read(text, file=file)
     wrong: list[Complaint] = []
-    settings = validated(_SETTINGS, Settings, document.root, wrong, base=base.absolute())
+    base = _absolute(base, file)
+    secrets = known_secrets(document.root, base, environ)
+    wrong += misplaced(document.root, secrets)
+    settings = validated(_SETTINGS, Settings, document.root, wrong, base=base)
     wrong += check(document.root)
     if settings is None or wrong or document.faults:
-        raise ConfigError(in_order([*document.faults, *(document.fault(*complaint) for complaint in wrong)]))
+        faults = [*document.faults, *(document.fault(*complaint) for complaint in wrong)]
+        raise ConfigError([fault.without(secrets.mask) for fault in in_order(faults)])
     return _inherited(settings, document.root)
+
+
+def _absolute(base: Path, file: str) -> Path:
+    try:
+        return base.absolute()
+    except OSError:
+        raise ConfigError([Fault(file, 0, "", "cannot be read: the working directory is gone")]) from None
 
 
 def _text(path: Path) -> str:
@@ -130,12 +146,5 @@ def _part_at(part: type[Part], path: KeyPath) -> type[Part]:
     """The part at a path; a key holds one kind of part at most, in a list or not."""
     for name in path:
         if isinstance(name, str):
-            part = next(found for key in part.declared() if key.name == name for found in _parts_in(key.hint))
+            part = next(found for key in part.declared() if key.name == name for found in parts_in(key.hint))
     return part
-
-
-def _parts_in(hint: Any) -> Iterator[type[Part]]:
-    if isinstance(hint, type) and issubclass(hint, Part):
-        yield hint
-    for argument in get_args(hint):
-        yield from _parts_in(argument)

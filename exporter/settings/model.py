@@ -8,8 +8,9 @@ The values are frozen, cheap to compare, and free of YAML: durations are seconds
 they are validated, with inherited values filled in; made by hand, as tests do, they are taken as they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from functools import cache
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
@@ -20,6 +21,7 @@ from exporter.settings.fields import (
     SORTED_SET,
     Address,
     BaseUrl,
+    Confidential,
     Duration,
     File,
     Flag,
@@ -67,6 +69,27 @@ class Part:
     def declared(cls) -> tuple[Key, ...]:
         """The keys, in the order of their declarations."""
         return tuple(_key(attribute, hint) for attribute, hint in _hints(cls).items())
+
+    @classmethod
+    @cache
+    def confidential(cls) -> Mapping[str, Confidential]:
+        """The attributes that say where a secret is, with what kind of secret that is."""
+        marks = ((key.attribute, mark) for key in cls.declared() for mark in annotations(key.hint))
+        return {attribute: mark for attribute, mark in marks if isinstance(mark, Confidential)}
+
+    @classmethod
+    @cache
+    def holding_parts(cls) -> tuple[str, ...]:
+        """The attributes that hold other parts: one, none, or a list of them."""
+        return tuple(key.attribute for key in cls.declared() if any(parts_in(key.hint)))
+
+
+def parts_in(hint: Any) -> Iterator[type[Part]]:
+    """The kinds of parts that a key may hold, in a list or not."""
+    if isinstance(hint, type) and issubclass(hint, Part):
+        yield hint
+    for argument in get_args(hint):
+        yield from parts_in(argument)
 
 
 def annotations(hint: Any) -> Iterator[Any]:
@@ -174,10 +197,14 @@ class AccountSettings(Part):
     name: Annotated[Name, Field(description="The account's name, its account label.")]
     base_url: Annotated[BaseUrl, Field(description="Where the API is.")] = "https://llm.bytespike.ai"
     api_key_env: Annotated[
-        Variable | None, Field(description="Environment variable with the API key. Either this or api_key_file.")
+        Variable | None,
+        Field(description="Environment variable with the API key. Either this or api_key_file."),
+        Confidential.GIVEN,
     ] = None
     api_key_file: Annotated[
-        File | None, Field(description="File with the API key, re-read when it changes. Either this or api_key_env.")
+        File | None,
+        Field(description="File with the API key, re-read when it changes. Either this or api_key_env."),
+        Confidential.GIVEN,
     ] = None
     max_in_flight: Annotated[Whole, Field(ge=1, le=1000, description="Requests at once, at most.")] = 2
     max_requests_per_second: Annotated[
@@ -223,7 +250,7 @@ class AuthorizationSettings(Part):
     """How a request authorizes itself."""
 
     type: Annotated[Scheme, Field(description="The scheme.")] = "Bearer"
-    credentials_file: Annotated[File, Field(description="File with the token.")]
+    credentials_file: Annotated[File, Field(description="File with the token."), Confidential.GIVEN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +259,7 @@ class TlsSettings(Part):
 
     ca_file: Annotated[File | None, Field(description="Authorities to trust, in place of the usual ones.")] = None
     cert_file: Annotated[File | None, Field(description="Our certificate; key_file is needed with it.")] = None
-    key_file: Annotated[File | None, Field(description="The key of cert_file.")] = None
+    key_file: Annotated[File | None, Field(description="The key of cert_file."), Confidential.PRIVATE_KEY] = None
     server_name: Annotated[Name | None, Field(description="The name to expect, in place of the URL's host.")] = None
     insecure_skip_verify: Annotated[Flag, Field(description="Trust any server.")] = False
 
@@ -241,7 +268,7 @@ class TlsSettings(Part):
 class HttpSdSettings(Part):
     """A URL that answers with a JSON list of items as in static_configs."""
 
-    url: Annotated[Url, Field(description="Where to ask.")]
+    url: Annotated[Url, Field(description="Where to ask.")] = dataclass_field(repr=False)  # its query may be secret
     refresh_interval: Annotated[Duration, between("1s", "1d"), Field(description="Ask this often.")] = 60.0
     authorization: Annotated[AuthorizationSettings | None, Field(description="Sent with each request.")] = None
     tls_config: Annotated[TlsSettings | None, Field(description="For https.")] = None
@@ -276,7 +303,9 @@ class ProxyConfigSettings(Part):
 class CallbackSettings(Part):
     """Callbacks of the API are taken as hints to query a task."""
 
-    secret_file: Annotated[File, Field(description="File with the secret part of the callback's path.")]
+    secret_file: Annotated[
+        File, Field(description="File with the secret part of the callback's path."), Confidential.CHOSEN
+    ]
     register_unknown: Annotated[Flag, Field(description="Follow tasks that only a callback named.")] = False
 
 
@@ -309,7 +338,9 @@ class ApiSettings(Part):
     """The exporter's own API."""
 
     token_file: Annotated[
-        File | None, Field(description="File with the bearer token; without it, answered on loopback only.")
+        File | None,
+        Field(description="File with the bearer token; without it, answered on loopback only."),
+        Confidential.CHOSEN,
     ] = None
 
 

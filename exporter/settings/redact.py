@@ -9,11 +9,11 @@ from typing import Any, get_args
 import yaml
 
 from exporter.settings.fields import TaskId, Written
-from exporter.settings.model import Part, Settings, annotations
+from exporter.settings.model import Part, Settings, TargetSettings, annotations
 
 
 def as_yaml(settings: Settings, *, ids: int = 100) -> str:
-    """The settings as YAML that loads again, but for hidden queries and lists of more than that many ids."""
+    """The settings as YAML that loads again, but for hidden queries and lists of more ids or targets than that."""
     return yaml.safe_dump(_part(settings, ids), sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -34,6 +34,6 @@ def _value(value: Any, hint: Any, ids: int) -> object:
 
 def _list(members: tuple[Any, ...], hint: Any, ids: int) -> list[object]:
     inner = get_args(get_args(hint)[0])[0]
-    most = ids if inner == TaskId else len(members)
+    most = ids if inner in (TaskId, TargetSettings) else len(members)
     rest = [f"(and {len(members) - most} more)"] if len(members) > most else []
     return [*(_value(member, inner, ids) for member in members[:most]), *rest]

@@ -4,17 +4,19 @@ There may be a million of them, or one with a million ids, all of them wrong. So
 function that the settings are declared with, and what else an item says once for all that say the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
 from pydantic import TypeAdapter
 
 from exporter.settings.checks import Complaint, check_item
+from exporter.settings.confidential import MISPLACED
 from exporter.settings.errors import KeyPath
 from exporter.settings.fields import task_id
 from exporter.settings.load import narrowed, validated
 from exporter.settings.model import TargetSettings
+from exporter.settings.reader import Scalar
 
 MAX_KEYS = 100
 """An item may have so many keys, and as many labels: what is wrong with each would take long to say."""
@@ -28,12 +30,20 @@ _TARGET = TypeAdapter(TargetSettings)
 class TargetReader:
     """Reads the items of one list.
 
-    ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``.
+    ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``. What
+    ``is_secret`` calls so is not taken, nor repeated.
     """
 
-    def __init__(self, inherited: TargetSettings, declared: frozenset[str]) -> None:
+    def __init__(
+        self,
+        inherited: TargetSettings,
+        declared: frozenset[str],
+        *,
+        is_secret: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._inherited = inherited
         self._declared = declared
+        self._is_secret = is_secret
         self._known: dict[object, TargetSettings] = {}
 
     def read(self, item: object, *, at: int, most_faults: int) -> TargetSettings | list[Complaint]:
@@ -44,12 +54,32 @@ class TargetReader:
             return wrong
         if too_many := list(_too_many_keys(path, item)):
             return too_many
+        if secret := list(islice(self._secrets_in(path, item), most_faults)):
+            return secret
         read = {key: _read_ids((at, key), ids, wrong, most_faults) for key, ids in _lists_of_ids(item)}
         rest = self._read_rest(path, {key: value for key, value in item.items() if key not in read}, wrong)
         wrong += islice(check_item(path, item, self._declared), most_faults)
         if wrong or rest is None:
             return wrong
         return replace(rest, task_ids=read.get("task_ids", ()), out_task_ids=read.get("out_task_ids", ()))
+
+    def _secrets_in(self, path: KeyPath, item: Mapping[str, object]) -> Iterator[Complaint]:
+        """Where in an item a secret stands: among its ids, or in what it says besides them."""
+        for key, value in item.items():
+            if self._is_secret(key):
+                yield path, MISPLACED
+            elif isinstance(value, list):
+                yield from (
+                    ((*path, key, at), MISPLACED) for at, each in enumerate(value) if self._is_secret_text(each)
+                )
+            elif isinstance(value, dict):
+                yield from (((*path, key), MISPLACED) for pair in value.items() if any(map(self._is_secret_text, pair)))
+            elif self._is_secret_text(value):
+                yield (*path, key), MISPLACED
+
+    def _is_secret_text(self, value: object) -> bool:
+        text = value.text if isinstance(value, Scalar) else value
+        return isinstance(text, str) and self._is_secret(text)
 
     def _read_rest(self, path: KeyPath, said: dict[str, object], wrong: list[Complaint]) -> TargetSettings | None:
         """What an item says besides its ids, with what its group says where it says nothing."""

@@ -84,10 +84,16 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(simulator: Simulator, listener: socket.socket, *, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``ready`` is told the address once requests are taken."""
-    # uvicorn raises the signal that stopped it once more: it has done its work by then.
+    server = _server(simulator)
+    server.ready = lambda: ready(url_of(listener))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # for what comes before uvicorn handles them; it raises the one that stopped it once more, and nothing is left to do
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore)
-    asyncio.run(_serve(simulator, listener, ready))
+        signal.signal(number, stop)
+    asyncio.run(server.serve(sockets=[listener]))
 
 
 def _refuser(simulator: Simulator, refusal: tuple[int, str, str, str]) -> ExceptionHandler:
@@ -106,7 +112,7 @@ def _refuser(simulator: Simulator, refusal: tuple[int, str, str, str]) -> Except
     return refuse
 
 
-async def _serve(simulator: Simulator, listener: socket.socket, ready: Callable[[str], None]) -> None:
+def _server(simulator: Simulator) -> "_Server":
     config = uvicorn.Config(
         create_app(simulator),
         http="h11",  # not whichever is installed
@@ -117,9 +123,7 @@ async def _serve(simulator: Simulator, listener: socket.socket, ready: Callable[
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    server = _Server(config)
-    server.ready = lambda: ready(url_of(listener))
-    await server.serve(sockets=[listener])
+    return _Server(config)
 
 
 class _Server(uvicorn.Server):
@@ -130,7 +134,3 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready()
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Let the process end in its own time."""

@@ -11,7 +11,7 @@ from exporter.tasks.census import Rules, Share, share_of
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
-from exporter.tasks.state import Submission, TaskState, says_as_before
+from exporter.tasks.state import Submission, TaskState, redated, says_as_before
 from exporter.tasks.view import StatusChange, TaskView
 
 HISTORY = 16
@@ -86,6 +86,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     ``counted_by`` are the rules by which it is counted now, None where it is not. ``since`` is when its status was seen
     first by this process, None where no answer has said it yet; ``earlier`` are the statuses before.
+    ``shift`` is by how much the clock had stepped, all in all, when its times were noted or put right last.
     """
 
     number: int
@@ -106,6 +107,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     counted_by: Rules | None = None
     since: float | None = None
     earlier: tuple[StatusChange, ...] = ()
+    shift: float = 0.0
 
     # ---- who asks for it -------------------------------------------------------------------------------------------
 
@@ -214,6 +216,13 @@ class Entry(msgspec.Struct, eq=False, gc=False):
             self.earlier, self.since = tuple(earlier), last.at
         else:
             self.since = at
+
+    def redate(self, *, by: float, shift: float) -> None:
+        """The clock has stepped by so many seconds since its times were noted, and by ``shift`` in all."""
+        self.state = redated(self.state, by=by)
+        self.since = None if self.since is None else self.since + by
+        self.earlier = tuple(StatusChange(change.at + by, change.status) for change in self.earlier)
+        self.shift = shift
 
     def _leave_status(self) -> None:
         self.earlier = self.history[1 - HISTORY :]

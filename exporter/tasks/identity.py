@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Self
+from urllib.parse import unquote
 
 import msgspec
 
@@ -15,6 +16,11 @@ ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII | re.IGNORECASE)
 ULID_TIME = slice(0, 10)
 BASE32 = str.maketrans("ABCDEFGHJKMNPQRSTVWXYZ", "ABCDEFGHIJKLMNOPQRSTUV")
 """From Crockford's digits, which leave out I, L, O and U, to those that ``int`` reads."""
+
+_SEPARATOR = re.compile(r"[/\\]")
+
+UNQUOTED = 4
+"""So often an id is unquoted in search of dots: a proxy and a server may do it once each, and more by mistake."""
 
 IdKey = tuple[str, str, str]
 """Account, kind of id, id."""
@@ -59,6 +65,23 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return self.task_id or f"out_task_id={self.out_task_id}"
+
+
+def leads_elsewhere(name: str) -> bool:
+    """Whether an id is, or holds, a dot segment: within the path of a URL it would name another path.
+
+    However often it is percent-encoded, between slashes or backslashes, and with parameters (``..;x``): somebody on the
+    way may decode it or take one for the other. Such ids are refused wherever they come from.
+    """
+    if "." not in name and "%" not in name:
+        return False
+    for _ in range(UNQUOTED):
+        if any(part.partition(";")[0].strip() in (".", "..") for part in _SEPARATOR.split(name)):
+            return True
+        name, before = unquote(name, errors="replace"), name
+        if name == before:
+            return False
+    return True  # nobody quotes an id so often who means well
 
 
 def ulid_time(task_id: str, *, first_seen_at: float) -> float | None:

@@ -18,9 +18,17 @@ MISSES_TO_END = 3
 """So many answers in a row that do not know the task, after the grace, end it as not found."""
 
 
-class Submission(IntEnum):
-    """Where the submission time comes from, the more trustworthy the greater (design §7)."""
+CLOCKS_APART = 60.0
+"""So many seconds the clock of whoever dates a task may be ahead of ours."""
 
+
+class Submission(IntEnum):
+    """Where the submission time comes from, the more trustworthy the greater (design §7).
+
+    IN_DOUBT: the clock has stepped since, or is not the one that the time was read from. Nothing is measured by it.
+    """
+
+    IN_DOUBT = -1
     FIRST_SIGHT = 0
     ULID = 1
     SOURCE = 2
@@ -56,6 +64,8 @@ class TaskState(msgspec.Struct, frozen=True, gc=False):
     @property
     def knows_its_age(self) -> bool:
         """Whether a duration from ``submitted_at`` claims no more than was observed."""
+        if self.submission is Submission.IN_DOUBT:
+            return False
         return self.submission is not Submission.FIRST_SIGHT or self.open_at is not None
 
 
@@ -86,7 +96,10 @@ def told(state: TaskState, item: Item) -> TaskState:
     state = with_ref(state, item.ref)
     if item.submitted_at is None or state.is_terminal:
         return state
-    return replace(state, submitted_at=item.submitted_at, submission=Submission.SOURCE)
+    in_doubt = state.submission is Submission.IN_DOUBT
+    return replace(
+        state, submitted_at=item.submitted_at, submission=Submission.IN_DOUBT if in_doubt else Submission.SOURCE
+    )
 
 
 def with_ref(state: TaskState, ref: TaskRef) -> TaskState:
@@ -100,6 +113,65 @@ def with_ref(state: TaskState, ref: TaskRef) -> TaskState:
         if at is not None:
             return replace(state, submitted_at=at, submission=Submission.ULID)
     return state
+
+
+# ---- when the clock steps --------------------------------------------------------------------------------------------
+
+
+def redated(state: TaskState, *, by: float) -> TaskState:
+    """The state by a clock that has stepped by so many seconds since. How old an open task is stays in doubt."""
+    first_seen_at = state.first_seen_at + by
+    moved = replace(
+        state,
+        first_seen_at=first_seen_at,
+        observed_at=_moved(state.observed_at, by),
+        open_at=_moved(state.open_at, by),
+        running_at=_moved(state.running_at, by),
+        finished_at=_moved(state.finished_at, by),
+    )
+    if state.is_terminal:
+        return moved
+    submitted_at = state.submitted_at
+    if submitted_at == state.first_seen_at:  # it was dated by our clock
+        told_at = ulid_time(state.ref.task_id, first_seen_at=first_seen_at) if state.ref.task_id else None
+        submitted_at = first_seen_at if told_at is None else told_at
+    return replace(moved, submitted_at=submitted_at, submission=Submission.IN_DOUBT)
+
+
+def doubted(state: TaskState, *, now: float, stepped_at: float) -> TaskState:
+    """The state, its age in doubt where it began before the clock stepped last, or begins in the future."""
+    if state.is_terminal or state.submission is Submission.IN_DOUBT:
+        return state
+    began_at, seen_at = state.submitted_at, state.first_seen_at
+    if min(began_at, seen_at) < stepped_at or began_at > now + CLOCKS_APART or seen_at > now + CLOCKS_APART:
+        return replace(state, submission=Submission.IN_DOUBT)
+    return state
+
+
+def until(state: TaskState, *, now: float) -> TaskState:
+    """What is remembered, with nothing of it observed in the future: the clock may have gone back meanwhile."""
+    latest = max(_known(state.first_seen_at, state.observed_at, state.finished_at))
+    if latest <= now:
+        return state
+    return replace(
+        state,
+        first_seen_at=min(state.first_seen_at, now),
+        observed_at=_no_later(state.observed_at, now),
+        open_at=_no_later(state.open_at, now),
+        running_at=_no_later(state.running_at, now),
+        finished_at=_no_later(state.finished_at, now),
+    )
+
+
+def _moved(at: float | None, by: float) -> float | None:
+    return None if at is None else at + by
+
+
+def _no_later(at: float | None, now: float) -> float | None:
+    return None if at is None else min(at, now)
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
 
 
 class Seen(Protocol):
@@ -178,12 +250,13 @@ def merge(one: TaskState, other: TaskState) -> TaskState:
         return replace(ended, ref=ended.ref.joined(rest.ref))
     latest, earlier = (one, other) if (one.observed_at or 0.0) >= (other.observed_at or 0.0) else (other, one)
     told_by = max(one, other, key=lambda state: (state.submission, -state.submitted_at))
+    in_doubt = Submission.IN_DOUBT in (one.submission, other.submission)
     return replace(
         latest,
         ref=one.ref.joined(other.ref),
         first_seen_at=min(one.first_seen_at, other.first_seen_at),
         submitted_at=told_by.submitted_at,
-        submission=told_by.submission,
+        submission=Submission.IN_DOUBT if in_doubt else told_by.submission,
         open_at=max(_known(one.open_at, other.open_at), default=None),
         running_at=min(_known(one.running_at, other.running_at), default=None),
         eta_seconds=_first(latest.eta_seconds, earlier.eta_seconds),

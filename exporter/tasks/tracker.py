@@ -5,6 +5,7 @@ task are merged as soon as an answer says so. Entries change in here alone; what
 I/O, every time is an argument, and no step takes longer the more tasks there are.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from exporter.tasks.listing import Listing
 from exporter.tasks.names import Names
 from exporter.tasks.numbered import Numbered
 from exporter.tasks.observation import Observation, Outcome
-from exporter.tasks.state import Step, TaskState, begin, merge, miss, observe, told, with_ref
+from exporter.tasks.state import Step, TaskState, begin, doubted, merge, miss, observe, told, until, with_ref
 from exporter.tasks.view import TaskView
 
 RETIRE_AT_ONCE = 500
@@ -37,6 +38,7 @@ class ChangeKind(StrEnum):
     ANSWERED = "answered"
     MERGED = "merged"
     DROPPED = "dropped"
+    REDATED = "redated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Change:
     FOLLOWED: a source named it first. NAMED: another source names it, too. ANSWERED: the API told of it, by a query or
     (``is_query`` is false) on its own; ``is_first`` (nothing had been known of it before), ``queue_seconds`` and
     ``outcome`` are to be counted. MERGED: it turned out to be the task of number ``into``, which goes on. DROPPED: no
-    source names it any more. ``is_news`` tells whether a restart would have to know.
+    source names it any more. REDATED: the clock has stepped, and its times are by the new one. ``is_news`` tells
+    whether a restart would have to know.
     """
 
     kind: ChangeKind
@@ -74,6 +77,8 @@ class Tracker:
         self._claims = Claims(self._names, self._tasks)
         self._listing = Listing(rules.listed_limit, self._labelled)
         self._ended: SortedList[tuple[float, int]] = SortedList()
+        self._shift = 0.0  # of all steps of the clock
+        self._stepped_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -140,10 +145,13 @@ class Tracker:
         order = next(self._order)  # the number of a new task is its first claim's place, too
         wish = Wish(order, source, item.ref, item.labels, item.submitted_at, round_)
         task = self._names.find(remembered.ref.joined(item.ref) if remembered else item.ref)
+        known = until(self._doubted(remembered, now), now=now) if remembered else None
         if task is None:
-            return self._follow(wish, told(remembered, item) if remembered else begin(item, now=now), remembered, now)
+            state = told(known, item) if known else begin(item, now=now)
+            return self._follow(wish, self._doubted(state, now), remembered, now)
         before = task.state
-        state = told(merge(before, remembered) if remembered else before, item)
+        self._put_right(task, now)
+        state = self._doubted(told(merge(task.state, known) if known else task.state, item), now)
         with self._recounted(task, now):
             self._rename(task, state, wish)
         return Change(ChangeKind.NAMED, task.view(), is_news=state != before)
@@ -177,8 +185,9 @@ class Tracker:
         if task is None:
             return []
         before = task.state
+        self._put_right(task, now)
         task, merged = self._learn(task, observation, now)
-        step = observe(task.state, observation, now=now)
+        step = observe(self._doubted(task.state, now), observation, now=now)
         changed = self._advance(task, step, before, is_merged=bool(merged), now=now)
         return [*merged, changed if is_query else replace(changed, is_query=False)]
 
@@ -189,17 +198,19 @@ class Tracker:
         shows when a task was last answered.
         """
         task = self._names.find(ref)
-        if task is None or task.counted_by is not self._rules or not task.confirm(observation, now=now):
+        if task is None or task.counted_by is not self._rules or task.shift != self._shift:
             return None
-        return task.number
+        return task.number if task.confirm(observation, now=now) else None
 
     def miss(self, ref: TaskRef, *, now: float) -> list[Change]:
         """Take an answer that does not know a task; nothing where it is not followed (any more)."""
         task = self._names.find(ref)
         if task is None:
             return []
+        before = task.state
+        self._put_right(task, now)
         step = miss(task.state, now=now, grace=self._rules.not_found_grace)
-        return [self._advance(task, step, task.state, is_merged=False, now=now)]
+        return [self._advance(task, step, before, is_merged=False, now=now)]
 
     # ---- rules and retention ---------------------------------------------------------------------------------------
 
@@ -219,16 +230,53 @@ class Tracker:
         """Count some of those no more whose retention is over; say whether there may be more of them."""
         for _ in range(RETIRE_AT_ONCE):
             task = self._tasks.get(self._ended[0][1]) if self._ended else None
-            if task is None or self._is_visible(task.finished_at, now):
+            if task is None:
+                return False
+            if self._put_right(task, now):
+                continue
+            if self._is_visible(task.finished_at, now):
                 return False
             self._recount(task, now)
         return True
+
+    # ---- steps of the clock ----------------------------------------------------------------------------------------
+
+    def step_clock(self, *, by: float, now: float) -> None:
+        """The clock has stepped by so many seconds, to ``now``. Whatever is open has no duration that could be told.
+
+        The times of each task are put right when it is next touched, or by ``redate``.
+        """
+        self._shift += by
+        self._stepped_at = now
+
+    def redate(self, *, after: int, limit: int, now: float) -> tuple[int | None, list[Change]]:
+        """Put the times of the next so many tasks right; return where to go on, None at the end, and what changed."""
+        tasks = list(islice(self._tasks.after(after), limit))
+        changes = [
+            Change(ChangeKind.REDATED, task.view(), is_news=True, is_query=False)
+            for task in tasks
+            if self._put_right(task, now)
+        ]
+        return tasks[-1].number if tasks else None, changes
+
+    def _put_right(self, task: Entry, now: float) -> bool:
+        """Let a task's times be by the clock as it goes now; say whether they were not."""
+        if task.shift == self._shift:
+            return False
+        with self._recounted(task, now):
+            task.redate(by=self._shift - task.shift, shift=self._shift)
+        return True
+
+    def _doubted(self, state: TaskState, now: float) -> TaskState:
+        return doubted(state, now=now, stepped_at=self._stepped_at)
 
     # ---- entries and their names -----------------------------------------------------------------------------------
 
     def _follow(self, wish: Wish, state: TaskState, remembered: TaskState | None, now: float) -> Change:
         """Begin an entry: there may be a million at once, and each takes only the steps that a new one needs."""
-        task = Entry(wish.order, state.ref, state.first_seen_at, state.submitted_at, state.submission)
+        task = Entry(
+            wish.order, state.ref, state.first_seen_at, state.submitted_at, state.submission, shift=self._shift
+        )
         if remembered is not None:
             task.state = state
         self._tasks.add(task)
@@ -245,9 +293,10 @@ class Tracker:
         if claim.says(item):
             self._claims.renew(task, claim, claim.labels, claim.submitted_at, round_)
             return
+        self._put_right(task, now)
         with self._recounted(task, now):
             self._claims.renew(task, claim, item.labels, item.submitted_at, round_)
-            task.state = told(task.state, item)
+            task.state = self._doubted(told(task.state, item), now)
 
     def _learn(self, task: Entry, observation: Observation, now: float) -> tuple[Entry, list[Change]]:
         """Note the ids that an answer gave; return the entry that goes on, and what became of one that was the same."""
@@ -257,6 +306,8 @@ class Tracker:
             return task, []
         same = next((one for one in self._names.called(ref) if one is not task and one.ref.may_be(ref)), None)
         self._rename(task, with_ref(task.state, ref))
+        if same:
+            self._put_right(same, now)
         return self._merge(task, same, now) if same else (task, [])
 
     def _merge(self, one: Entry, other: Entry, now: float) -> tuple[Entry, list[Change]]:
@@ -354,6 +405,7 @@ def _lasting(state: TaskState) -> tuple[object, ...]:
         state.ref,
         state.status,
         state.submitted_at,
+        state.submission,
         state.running_at,
         state.eta_seconds,
         state.credits_estimated,

@@ -10,6 +10,7 @@ from typing import Protocol
 from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
+from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import Snapshot
 from exporter.registration.registrar import Result
@@ -66,6 +67,26 @@ class Accounts(Protocol):
         ...
 
 
+class Secrets(Protocol):
+    """What must be neither shown nor taken for anything else."""
+
+    def hide(self, value: str) -> None:
+        """Know one more."""
+        ...
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is or holds one of them."""
+        ...
+
+    def mask(self, text: str) -> str:
+        """The text without any of them."""
+        ...
+
+    def refresh(self) -> None:
+        """Look at those in files again; it blocks."""
+        ...
+
+
 class RunningExporter(Protocol):
     """An exporter at work. Apart from its accounts, nothing here asks the upstream anything."""
 
@@ -103,12 +124,19 @@ class RunningExporter(Protocol):
     @property
     def accounts(self) -> Accounts: ...
 
+    @property
+    def secrets(self) -> Secrets: ...
+
     def snapshot(self) -> Snapshot:
         """Everything that one scrape shows, at this instant."""
         ...
 
     def announced(self, series: Sequence[Series]) -> None:
         """A scrape has shown these stored series at 0: the next ones may show what they count."""
+        ...
+
+    def credentials_refused(self, kind: Credential) -> None:
+        """Count a request that brought wrong credentials."""
         ...
 
     async def reload(self, *, dry_run: bool = False) -> Difference:

@@ -11,8 +11,9 @@ from structlog.typing import FilteringBoundLogger
 from exporter.errors import ExporterError
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError
+from exporter.web.api.access import Access
 from exporter.web.interfaces import RunningExporter
-from exporter.web.responses import as_json, text
+from exporter.web.responses import MOST_FAULTS, RenderSlots, Shared, as_json, text
 
 FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
@@ -37,50 +38,50 @@ def _verdict(good: str, reasons: Sequence[str]) -> Response:
 
 
 class Reload:
-    """``POST|PUT /-/reload``: read the configuration again, and answer with what changed."""
+    """``POST|PUT /-/reload``: read the configuration again, and answer with what changed.
 
-    def __init__(self, exporter: RunningExporter, log: FilteringBoundLogger) -> None:
+    Those that wait for one to begin share it: of a hundred at once, one runs and one waits.
+    """
+
+    def __init__(self, exporter: RunningExporter, access: Access, log: FilteringBoundLogger) -> None:
         self._exporter = exporter
+        self._access = access
         self._log = log
+        self._reloads = Shared(self._reload, RenderSlots(at_once=1, waiting=None))
 
     async def reload(self, request: Request) -> Response:
         """200 with the difference; 400, 503 or 500 with the reasons, and the old configuration goes on."""
-        refuse_cross_site(request)
+        await self._access.check(request)
         dry_run = _dry_run(request)
         await request.body()  # there is nothing to read in it, but its size has a limit
+        status, answer = await self._reloads.get(dry_run)
+        return as_json({"status": "success" if status == 200 else "error", "dry_run": dry_run, **answer}, status)
+
+    async def _reload(self, dry_run: bool) -> tuple[int, dict[str, object]]:  # noqa: FBT001 - it is a key
+        """Status and answer of one reload."""
         try:
             difference = await self._exporter.reload(dry_run=dry_run)
         except ConfigError as error:
             log_refusal(self._log, error)
-            return _refused(400, [asdict(fault) for fault in error.faults], dry_run=dry_run)
+            return 400, {"errors": _faults(error)}
         except LedgerError as error:
             log_refusal(self._log, error)
-            return _refused(503, [{"message": str(error)}], dry_run=dry_run)
+            return 503, {"errors": [{"message": str(error)}]}
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the reason
             self._log.exception("config_reload_failed")
-            return _refused(500, [{"message": "an internal error: see the exporter's log"}], dry_run=dry_run)
-        return as_json({"status": "success", "dry_run": dry_run, **difference.as_json()})
+            return 500, {"errors": [{"message": "an internal error: see the exporter's log"}]}
+        return 200, difference.as_json()
 
 
 def log_refusal(log: FilteringBoundLogger, error: ExporterError) -> None:
-    """Why a reload was refused, one line a fault."""
+    """Why a reload was refused, one line a fault; there may be as many as there are tasks."""
     if not isinstance(error, ConfigError):
         log.error("config_reload_refused", error=str(error))
         return
-    for fault in error.faults:
+    for fault in error.faults[:MOST_FAULTS]:
         log.error("config_reload_refused", file=fault.file, line=fault.line, key=fault.key, error=fault.message)
-
-
-def refuse_cross_site(request: Request) -> None:
-    """A browser must not be made to reload by a page of another site.
-
-    Browsers send ``Sec-Fetch-Site`` only over TLS and to loopback; ``Origin`` comes with every POST.
-    """
-    site = request.headers.get("sec-fetch-site", "none")
-    origin = request.headers.get("origin")
-    host = request.headers.get("host")
-    if site not in ("same-origin", "none") or origin not in (None, f"http://{host}", f"https://{host}"):
-        raise HTTPException(403, "not from a page of another site")
+    if (more := len(error.faults) - MOST_FAULTS) > 0:
+        log.error("config_reload_refused", error=f"and {more} more: check-config names them all")
 
 
 def _dry_run(request: Request) -> bool:
@@ -91,5 +92,7 @@ def _dry_run(request: Request) -> bool:
     return any(FLAGS[value] for value in values)
 
 
-def _refused(status: int, errors: list[dict[str, object]], *, dry_run: bool) -> Response:
-    return as_json({"status": "error", "dry_run": dry_run, "errors": errors}, status)
+def _faults(error: ConfigError) -> list[dict[str, object]]:
+    first: list[dict[str, object]] = [asdict(fault) for fault in error.faults[:MOST_FAULTS]]
+    more = len(error.faults) - len(first)
+    return [*first, {"message": f"and {more} more: check-config names them all"}] if more else first

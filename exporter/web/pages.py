@@ -1,11 +1,11 @@
 """``/`` and ``/config``: pages for people, and the configuration as plain YAML for everything else."""
 
-import asyncio
 import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -17,8 +17,11 @@ from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapsh
 from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
+from exporter.threads import in_thread
+from exporter.web.api.access import Access
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, html, text
+from exporter.web.site import Site
 from exporter.web.trends import Trends, trends
 from exporter.web.wording import Moment, Mood, State, as_utc, moment, moment_at
 
@@ -28,8 +31,9 @@ MODELS_SHOWN = 4
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: RunningExporter, slots: RenderSlots) -> None:
+    def __init__(self, exporter: RunningExporter, access: Access, slots: RenderSlots, site: Site) -> None:
         self._exporter = exporter
+        self._access = access
         self._slots = slots
         loader = PackageLoader("exporter.web")
         environment = Environment(
@@ -37,6 +41,7 @@ class Pages:
         )
         style = environment.get_template("style.css").render()
         environment.globals["style"] = style
+        environment.globals["site"] = site
         self._style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self._landing = environment.get_template("landing.html")
         self._config = environment.get_template("config.html")
@@ -45,7 +50,7 @@ class Pages:
         """What runs, and how it does."""
         async with self._slots.slot():
             exporter = self._exporter
-            page = await asyncio.to_thread(
+            seen = partial(
                 landing,
                 exporter.snapshot(),
                 exporter.settings.task_groups,
@@ -53,15 +58,18 @@ class Pages:
                 faults=exporter.faults,
                 unready=exporter.unready,
             )
-            return html(await asyncio.to_thread(self._landing.render, page=page), style_hash=self._style_hash)
+            page = await in_thread(lambda: self._landing.render(page=seen()))
+            return html(page, style_hash=self._style_hash)
 
     async def config(self, request: Request) -> Response:
         """The configuration in force, without secrets."""
+        await self._access.check(request)
         async with self._slots.slot():
-            shown = await asyncio.to_thread(as_yaml, self._exporter.settings)
+            shown = self._exporter.secrets.mask(await in_thread(partial(as_yaml, self._exporter.settings)))
             if "text/html" not in request.headers.get("accept", ""):
                 return text(shown.rstrip("\n"), headers={"Vary": "Accept"})
-            return html(await asyncio.to_thread(self._config.render, yaml=shown), style_hash=self._style_hash)
+            page = await in_thread(partial(self._config.render, yaml=shown))
+            return html(page, style_hash=self._style_hash)
 
 
 # ---- what the landing page says, in words ---------------------------------------------------------------------------

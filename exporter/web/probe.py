@@ -1,7 +1,7 @@
 """``/probe``: one task, asked about now, within the limits of its account.
 
 What a probe learns is shown and forgotten: it neither counts nor changes anything that is followed, so that a scrape
-of a probe can never disturb the books.
+of a probe can never disturb the books. What the API says of the account, though, holds for its polls too.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.metrics.exposition import Rendered
 from exporter.metrics.probe import Probed, render_probe
+from exporter.settings.confidential import MISPLACED
+from exporter.settings.errors import shown
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -31,7 +33,7 @@ from exporter.web.responses import text
 from exporter.web.scrape import PageResponse
 
 AT_ONCE = 4
-"""So many probes at once: they share the account's budget with the polls."""
+"""So many probes at once, of all accounts."""
 
 TIMEOUT = 10.0
 """Seconds that a probe may take where the scrape does not say how long it waits."""
@@ -40,6 +42,9 @@ LONGEST = 60.0
 
 MARGIN = 0.5
 """Seconds before the scrape's own timeout at which a probe gives up, so that its answer still arrives."""
+
+
+LATER = {"Retry-After": "5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Probe:
         await self._access.check_if_guarded(request)
         params = request.query_params
         ref = _wanted(params, [account.name for account in self._exporter.settings.accounts])
+        if self._exporter.secrets.holds(ref.task_id or ref.out_task_id or ""):
+            raise refusal(400, MISPLACED)
         account = self._exporter.accounts.account(ref.account)
         with self._probing.slot():
             result = await self._query(account, ref, _timeout(request.headers))
@@ -82,12 +89,13 @@ class Probe:
             return ProbeResult(ref, None, 0.0, fault=f"the account is held back: {held.reason}")
         try:
             async with asyncio.timeout(seconds):
-                async with account.permit() as permit:
+                async with account.permit_aside() as permit:
                     sent_at = clock.monotonic() - began
                     answer = await permit.query(ref)
         except TimeoutError:
-            waited_for = "an answer" if sent_at is not None else "its turn"
-            fault = f"{seconds:g} s were not enough for {waited_for}"
+            if sent_at is None:
+                raise refusal(503, f"polls go first: no turn within {seconds:g} s", headers=LATER) from None
+            fault = f"{seconds:g} s were not enough for an answer"
             return ProbeResult(ref, sent_at, clock.monotonic() - began, fault=fault)
         except DispatcherError as error:
             return ProbeResult(ref, sent_at, clock.monotonic() - began, fault=str(error))
@@ -126,7 +134,7 @@ def _state(known: TaskState, answer: Answer, *, now: float) -> TaskState:
 def _wanted(params: QueryParams, accounts: list[str]) -> TaskRef:
     """The task that is asked for; ids only, never an address."""
     if unknown := set(params) - {"account", "task_id", "out_task_id", "debug"}:
-        raise refusal(400, f"no such parameter: {', '.join(sorted(unknown))[:100]}")
+        raise refusal(400, f"no such parameter: {', '.join(map(shown, sorted(unknown)))[:100]}")
     names = [name for name in ("task_id", "out_task_id") if name in params]
     if len(names) != 1 or len(params.getlist(names[0])) != 1 or not is_task_id(params[names[0]]):
         raise refusal(400, "exactly one of task_id and out_task_id is needed, once, and an id as the API gives them")

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
@@ -24,6 +24,55 @@ def as_json(body: Mapping[str, object] | Sequence[object], status: int = 200) ->
     return Response(json.dumps(body, indent=2) + "\n", status, ALWAYS, media_type="application/json")
 
 
+def as_json_list(
+    items: Iterable[Mapping[str, object]], *, name: str = "", others: Mapping[str, object] | None = None
+) -> bytes:
+    """JSON of a list that may be long, one item a line: by itself, or as the member ``name`` of an object.
+
+    It is written item by item, and so keeps no other thread from the interpreter for long.
+    """
+    lines = ",\n".join(map(json.dumps, items))
+    text = f"[\n{lines}\n]" if lines else "[]"
+    if name:
+        before = "".join(f"{json.dumps(key)}: {json.dumps(value)}, " for key, value in (others or {}).items())
+        text = f"{{{before}{json.dumps(name)}: {text}}}"
+    return f"{text}\n".encode()
+
+
+PIECE = 64 * 1024
+
+
+def in_pieces(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON that may be long: many may be sent the same bytes, and whoever does not read holds no copy of them."""
+
+    async def pieces() -> AsyncIterator[memoryview]:
+        for at in range(0, len(body), PIECE):
+            yield memoryview(body)[at : at + PIECE]
+            await asyncio.sleep(0)  # a reader that keeps up must not have the loop to itself
+
+    about = {**ALWAYS, "Content-Length": str(len(body)), **(headers or {})}
+    return StreamingResponse(pieces(), headers=about, media_type="application/json")
+
+
+MOST_FAULTS = 100
+"""So many faults are named in one answer; whoever mends these sees the next ones."""
+
+LONGEST_FAULT = 500
+"""Characters of what is said of one: it may list all that is allowed."""
+
+
+def shortened(faults: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The first so many faults, none of them long, and how many more there are."""
+    more = len(faults) - MOST_FAULTS
+    first: list[Mapping[str, object]]
+    first = [{key: _cut(value) for key, value in fault.items()} for fault in faults[:MOST_FAULTS]]
+    return [*first, {"message": f"and {more} more"}] if more > 0 else first
+
+
+def _cut(value: object) -> object:
+    return f"{value[:LONGEST_FAULT]}..." if isinstance(value, str) and len(value) > LONGEST_FAULT else value
+
+
 def html(body: str, *, style_hash: str) -> Response:
     """A page that loads nothing, runs nothing and is in nobody's frame; its one style sheet is known by its hash."""
     policy = (
@@ -34,7 +83,7 @@ def html(body: str, *, style_hash: str) -> Response:
 
 
 AT_ONCE = 2
-WAITING = 10
+WAITING = 64
 
 
 class BusyError(Exception):
@@ -79,16 +128,19 @@ class Shared(Generic[Key, Result]):
         self._one = asyncio.Lock()
         self._to_begin: dict[Key, asyncio.Task[Result]] = {}
 
-    async def get(self, key: Key) -> Result:
-        """The result, once it is there; raise BusyError at once where too many others are waited for."""
+    async def get(self, key: Key, *, slots: RenderSlots | None = None) -> Result:
+        """The result, once it is there; raise BusyError at once where too many others are waited for.
+
+        ``slots`` are others than usual, for what must not wait behind the rest.
+        """
         waiting = self._to_begin.get(key)
         if waiting is None:
-            waiting = self._to_begin[key] = asyncio.create_task(self._made(key))
+            waiting = self._to_begin[key] = asyncio.create_task(self._made(key, slots or self._slots))
         return await asyncio.shield(waiting)  # whoever gives up leaves it to the others
 
-    async def _made(self, key: Key) -> Result:
+    async def _made(self, key: Key, slots: RenderSlots) -> Result:
         try:
-            async with self._slots.slot(), self._one:
+            async with slots.slot(), self._one:
                 del self._to_begin[key]
                 return await self._make(key)
         finally:

@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from exporter.metrics.exposition import Rendered, Renderer, Wanted, standard_collectors
+from exporter.summed import SummedLog
+from exporter.threads import in_thread
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
 
@@ -29,19 +31,29 @@ MOST_PAGES = 8
 """So many pages are held for those who still read them. With 100,000 tasks, ages alone make 15 MB of each."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Requests for one page; ``wanted`` is what the first of them has asked for."""
+
+    page: Hashable
+    wanted: Wanted = field(compare=False)
+
+
 class Scrape:
     """Answers scrapes. Those that wait for the same page share it."""
 
-    def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: FilteringBoundLogger) -> None:
+    def __init__(self, exporter: RunningExporter, slots: RenderSlots, log: SummedLog) -> None:
         self._exporter = exporter
         self._log = log
         self._renderer = Renderer(standard_collectors(), breathe=partial(time.sleep, BREATH))
         self._pages = Shared(self._page, slots)
+        self._whole = RenderSlots(waiting=None)  # there are as many of them as formats: none is turned away
         self._readers = Readers()
 
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
-        page = await self._pages.get(_wanted(request))
+        wanted = _wanted(request)
+        page = await self._pages.get(_Alike(wanted.page, wanted), slots=None if wanted.names else self._whole)
         if isinstance(page, Exception):
             return text(f"the metrics cannot be rendered ({type(page).__name__}): see the exporter's log", 500)
 
@@ -51,12 +63,12 @@ class Scrape:
 
         return PageResponse(page, readers=self._readers, before_end=before_end)
 
-    async def _page(self, wanted: Wanted) -> Rendered | Exception:
+    async def _page(self, alike: _Alike) -> Rendered | Exception:
         """As of now: the snapshot is taken before anything else can happen."""
         try:
-            return await asyncio.to_thread(self._renderer.render, self._exporter.snapshot(), wanted)
+            return await in_thread(partial(self._renderer.render, self._exporter.snapshot(), alike.wanted))
         except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
-            self._log.exception("scrape_failed")
+            self._log.error("scrape_failed", type(error).__name__, exc_info=error)
             return error
 
 
@@ -64,37 +76,52 @@ async def _nothing() -> None:
     pass
 
 
+@dataclass(slots=True)
+class _Reading:
+    """A page that is read now: the deadlines of its readers, and their number of the last step that any has made."""
+
+    deadlines: set[asyncio.Timeout] = field(default_factory=set)
+    step: int = 0
+
+
 class Readers:
-    """Those who are sent a page now. Whoever is slow holds it: of more than so many pages, the oldest are given up."""
+    """Those who are sent a page now. Whoever is slow holds it: of more than so many pages, those are given up of which
+    nobody has taken a piece for longest. Whoever reads is not given up for those who do not.
+    """
 
     def __init__(self, *, most_pages: int = MOST_PAGES) -> None:
         self._most = most_pages
-        self._deadlines: dict[int, set[asyncio.Timeout]] = {}
+        self._pages: dict[int, _Reading] = {}
+        self._steps = 0
 
     @asynccontextmanager
-    async def reading(self, page: Rendered) -> AsyncIterator[None]:
-        """Have somebody read a page; raise TimeoutError within where it takes too long or must make room."""
+    async def reading(self, page: Rendered) -> AsyncIterator[Callable[[], None]]:
+        """Have somebody read a page, who calls what is yielded with each piece that was taken; raise TimeoutError
+        within where that takes too long or must make room."""
         key = id(page)  # no other has it while somebody reads this one
         async with asyncio.timeout(PATIENCE) as deadline:
-            self._deadlines.setdefault(key, set()).add(deadline)
+            reading = self._pages.setdefault(key, _Reading())
+            reading.deadlines.add(deadline)
+            self._step(reading)
             self._make_room()
             try:
-                yield
+                yield partial(self._step, reading)
             finally:
-                self._leave(key, deadline)
+                reading.deadlines.discard(deadline)
+                if not reading.deadlines and self._pages.get(key) is reading:
+                    del self._pages[key]
+
+    def _step(self, reading: _Reading) -> None:
+        self._steps += 1
+        reading.step = self._steps
 
     def _make_room(self) -> None:
         now = asyncio.get_running_loop().time()
-        while len(self._deadlines) > self._most:
-            for deadline in self._deadlines.pop(next(iter(self._deadlines))):
+        while len(self._pages) > self._most:
+            slowest = min(self._pages, key=lambda key: self._pages[key].step)
+            for deadline in self._pages.pop(slowest).deadlines:
                 if not deadline.expired():
                     deadline.reschedule(now)
-
-    def _leave(self, key: int, deadline: asyncio.Timeout) -> None:
-        others = self._deadlines.get(key, set())
-        others.discard(deadline)
-        if not others:
-            self._deadlines.pop(key, None)
 
 
 class PageResponse(Response):
@@ -124,10 +151,11 @@ class PageResponse(Response):
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         pieces = self._page.pieces if scope["method"] != "HEAD" else ()
         try:
-            async with self._readers.reading(self._page):
+            async with self._readers.reading(self._page) as taken:
                 await send(start)  # waits, too, where an answer before this one has not been read
                 for piece in pieces[:-1]:
                     await send({"type": "http.response.body", "body": piece.plain(), "more_body": True})
+                    taken()
                     await asyncio.sleep(0)  # a reader that keeps up must not have the loop to itself
                 await self._before_end()
                 await send({"type": "http.response.body", "body": pieces[-1].plain() if pieces else b""})

@@ -1,5 +1,6 @@
 """``check-config``: what it prints where, and how it exits."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def check(text: str, *flags: str, key: str = "sk-byts-0123456789") -> Result:
+def check(text: str, *flags: str, key: str = "sk-byts-0123456789", env: Mapping[str, str] | None = None) -> Result:
     Path("exporter.yml").write_text(text, encoding="utf-8")
-    return CliRunner().invoke(cli, ["check-config", "exporter.yml", *flags], env={"KEY": key})
+    return CliRunner().invoke(cli, ["check-config", "exporter.yml", *flags], env={"KEY": key, **(env or {})})
 
 
 def test_a_good_file() -> None:
@@ -46,6 +47,18 @@ def test_a_secret_that_is_not_there_is_a_warning() -> None:
     )
 
 
+def test_what_cannot_be_used_of_the_environment_is_a_warning_that_shows_no_password() -> None:
+    proxies = {"https_proxy": "http://user:hunter2#@proxy:3128", "no_proxy": "fd00::/8, [::1"}
+    result = check(GOOD, env={**proxies, "SSL_CERT_FILE": "none.pem"})
+
+    assert result.exit_code == 0
+    proxy, exempt, certificates = result.stderr.splitlines()
+    assert proxy.startswith("exporter.yml: warning: https_proxy is not the address of a proxy that can be used")
+    assert exempt.startswith("exporter.yml: warning: no_proxy: [::1 is neither a host, an address nor a network")
+    assert certificates.endswith("SSL_CERT_FILE: none.pem cannot be used, and is left out: No such file or directory")
+    assert "hunter2" not in result.output
+
+
 def test_every_mistake_stands_on_a_line_of_its_own() -> None:
     result = check("accounts:\n  - {name: default, api_key_env: KEY, timeout: soon}\nledgers: {}\n")
 
@@ -62,6 +75,35 @@ def test_a_missing_file() -> None:
 
     assert result.exit_code == 1
     assert result.stderr == "nowhere.yml: cannot be read: No such file or directory\n"
+
+
+def test_standard_input() -> None:
+    result = CliRunner().invoke(cli, ["check-config", "-"], input=GOOD, env={"KEY": ""})
+
+    assert (result.exit_code, result.stdout) == (0, "standard input: 1 account, 2 task groups, 3 tasks: ok\n")
+    assert result.stderr.startswith("standard input: warning: account default: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (b"acounts: []\n", "standard input:1: acounts: unknown key; did you mean accounts?"),
+        (b"", "standard input:1: the file is empty"),
+        (b"a: \xff\n", "standard input:1: is not UTF-8"),
+    ],
+)
+def test_mistakes_on_standard_input(given: bytes, fault: str) -> None:
+    result = CliRunner().invoke(cli, ["check-config", "-"], input=given)
+
+    assert result.exit_code == 1
+    assert fault in result.stderr
+
+
+def test_relative_paths_on_standard_input_start_where_one_is(here: Path) -> None:
+    (here / "key").write_text("sk-byts-0123456789")
+    text = GOOD.replace("api_key_env: KEY", "api_key_file: key")
+
+    assert CliRunner().invoke(cli, ["check-config", "-"], input=text).stderr == ""
 
 
 def test_the_estimate() -> None:

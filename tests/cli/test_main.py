@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from exporter.cli import main as module
 from exporter.cli.exits import CannotStart
 from exporter.cli.main import COMMANDS, Lazy, cli
-from exporter.cli.options import ListenAddress, config_file, listen_address, log_options
+from exporter.cli.options import config_file, listening, log_options, site
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel
 from exporter.settings.errors import ConfigError, Fault
@@ -23,7 +23,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command
     @config_file
     @log_options
-    @listen_address
+    @listening
+    @site
     @click.option("--fail", type=click.Choice(["config", "ledger", "port", "bug"]))
     def command(**given: object) -> None:
         fail = given.pop("fail")
@@ -38,7 +39,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(given["log_level"], LogLevel)
         assert isinstance(given["log_format"], LogFormat)
         for name, value in sorted(given.items()):
-            click.echo(f"{name}={value}")
+            click.echo(f"{name}={', '.join(map(str, value)) if isinstance(value, tuple) else value}")
 
     stub = ModuleType("stub_of_serve")
     stub.command = command  # type: ignore[attr-defined] # that is what makes it a stub
@@ -50,7 +51,14 @@ def run(*args: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(cli, list(args), env=env, prog_name="bytespike-exporter")
 
 
-DEFAULTS = ["config_file=exporter.yml", "listen_address=:9877", "log_format=logfmt", "log_level=info"]
+DEFAULTS = [
+    "addresses=:9877",
+    "config_file=exporter.yml",
+    "handed_over=False",
+    "log_format=logfmt",
+    "log_level=info",
+    "site=Site(prefix='', metrics='/metrics', external_url='')",
+]
 
 
 @pytest.mark.usefixtures("serve")
@@ -68,14 +76,19 @@ def test_flags_belong_to_serve(command: list[str], style: str) -> None:
         ("--log.level", "debug"),
         ("--log.format", "json"),
         ("--web.listen-address", "[::1]:0"),
+        ("--web.listen-address", "unix:/run/x.sock"),
+        ("--web.external-url", "https://monitoring.example/bytespike/"),
+        ("--web.telemetry-path", "/m"),
     ]
     args = [part for flag in flags for part in style.format(*flag).split()]
 
     assert run(*command, *args).output.splitlines() == [
+        "addresses=[::1]:0, unix:/run/x.sock",
         "config_file=x.yml",
-        "listen_address=[::1]:0",
+        "handed_over=False",
         "log_format=json",
         "log_level=debug",
+        "site=Site(prefix='/bytespike', metrics='/m', external_url='https://monitoring.example/bytespike')",
     ]
 
 
@@ -85,14 +98,20 @@ def test_each_flag_has_a_variable() -> None:
         "BYTESPIKE_EXPORTER_CONFIG_FILE": "y.yml",
         "BYTESPIKE_EXPORTER_LOG_LEVEL": "error",
         "BYTESPIKE_EXPORTER_LOG_FORMAT": "json",
-        "BYTESPIKE_EXPORTER_WEB_LISTEN_ADDRESS": "localhost:1",
+        "BYTESPIKE_EXPORTER_WEB_LISTEN_ADDRESS": "localhost:1\nunix:/x [::]:2",
+        "BYTESPIKE_EXPORTER_WEB_SYSTEMD_SOCKET": "true",
+        "BYTESPIKE_EXPORTER_WEB_EXTERNAL_URL": "/outside",
+        "BYTESPIKE_EXPORTER_WEB_ROUTE_PREFIX": "inside",
+        "BYTESPIKE_EXPORTER_WEB_TELEMETRY_PATH": "/",
     }
 
     assert run("--config.file=z.yml", env=env).output.splitlines() == [
+        "addresses=localhost:1, unix:/x, [::]:2",
         "config_file=z.yml",
-        "listen_address=localhost:1",
+        "handed_over=True",
         "log_format=json",
         "log_level=error",
+        "site=Site(prefix='/inside', metrics='/', external_url='/outside')",
     ]
 
 
@@ -122,6 +141,10 @@ def test_what_the_user_can_mend_is_said_in_words(fail: str, code: int, text: str
             ["--web.listen-address=9877"],
             "_WEB_LISTEN_ADDRESS'): expected HOST:PORT, such as :9877, 127.0.0.1:9877 or [::1]:9877\n",
         ),
+        (["--web.listen-address=unix:"], "expected unix:/path of a socket"),
+        (["--web.route-prefix=a b"], "--web.route-prefix: expected a path such as /exporter"),
+        (["--web.external-url=monitoring.example"], "--web.external-url: expected a URL such as https://host/exporter"),
+        (["--web.telemetry-path=/sd"], "--web.telemetry-path: /sd is something else's"),
         (["--web.listen-address=:65536"], "there is no port 65536; the last is 65535"),
     ],
 )
@@ -176,29 +199,3 @@ def test_a_crash_is_not_taken_for_a_faulty_configuration(
 
     assert caught.value.code == 70
     assert capsys.readouterr().err.startswith("Traceback ")
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        (":9877", "", 9877),
-        ("127.0.0.1:0", "127.0.0.1", 0),
-        ("[::1]:9877", "::1", 9877),
-        ("localhost:80", "localhost", 80),
-        ("my-host.example:65535", "my-host.example", 65535),
-    ],
-)
-def test_addresses(text: str, host: str, port: int) -> None:
-    address = ListenAddress.parse(text)
-
-    assert (address.host, address.port) == (host, port)
-    assert str(address) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "9877", "host", "::1:9877", "[127.0.0.1]:1", "[::g]:1", "[:::]:1", "-a:1", "a b:1", ":x", ":123456", "a:1\n"],
-)
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match="expected HOST:PORT"):
-        ListenAddress.parse(text)

@@ -134,7 +134,8 @@ def test_a_taken_port_is_told_before_the_ledger_is_touched(config: Path) -> None
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with launch_exporter(config, address=address) as exporter:
             assert exporter.wait() == 3
-    assert exporter.output == f"Error: cannot listen on {address}: Address already in use\n"
+    [reason] = exporter.events()
+    assert (reason["event"], reason["error"]) == ("fatal", f"cannot listen on {address}: Address already in use")
     assert not (config.parent / "data").exists()
 
 
@@ -143,8 +144,7 @@ def test_every_fault_of_the_configuration_is_told(tmp_path: Path) -> None:
     config.write_text("accounts: []\nglbal: {}\n")
     with launch_exporter(config) as exporter:
         assert exporter.wait() == 1
-    lines = exporter.output.splitlines()
-    assert [line.partition(": ")[0] for line in lines] == [f"{config}:1", f"{config}:2"]
+    assert [(line["file"], line["line"]) for line in exporter.events("fatal")] == [(str(config), 1), (str(config), 2)]
     assert "Traceback" not in exporter.output
 
 
@@ -155,7 +155,7 @@ def test_a_missing_key_is_a_warning_and_a_ledger_that_cannot_be_used_is_the_end(
         assert exporter.wait() == 3
     [warning] = exporter.events("config_warning")
     assert "there is no file" in warning["warning"]
-    assert exporter.output.splitlines()[-1].startswith(f"Error: ledger {config.parent}/data/ledger.db: ")
+    assert exporter.events()[-1]["error"].startswith(f"ledger {config.parent}/data/ledger.db: ")
     assert "Traceback" not in exporter.output
 
 

@@ -12,7 +12,8 @@ from exporter.cli.supervision import Supervisor
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError, Fault
 from exporter.web.app import create_app
-from exporter.web.server import WebServer, listen
+from exporter.web.listening import listen
+from exporter.web.server import WebServer
 from tests.support.fake_exporter import FakeExporter
 
 LOG = structlog.get_logger()
@@ -22,13 +23,13 @@ ALONE = Supervisor(LOG)
 
 
 def server_of(exporter: FakeExporter) -> WebServer:
-    return WebServer(create_app(exporter, log=LOG), listen("127.0.0.1", 0))
+    return WebServer(create_app(exporter, log=LOG), [listen("127.0.0.1", 0)])
 
 
 async def test_it_serves_until_it_is_asked_to_stop() -> None:
     exporter, signals = FakeExporter(), Signals(deadline=0)
     server = server_of(exporter)
-    address = server.address
+    [address] = server.addresses
     with capture_logs() as logs:
         run = asyncio.create_task(_run(exporter, server, signals, ALONE, LOG))
         await server.started()
@@ -46,7 +47,7 @@ async def test_a_server_that_ends_by_itself_is_an_error(
     server = server_of(exporter)
 
     async def end() -> None:
-        server._listener.close()
+        server._listeners[0].close()
         if error is not None:
             raise error
 

@@ -1,9 +1,11 @@
 """A URL that is asked again and again: when, what is sent, what is taken, and what each fault is called."""
 
 import asyncio
+import gzip
 import json
 import ssl
 import subprocess
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -147,6 +149,7 @@ async def test_the_token_is_read_at_each_refresh(tmp_path: Path) -> None:
 
 LIST = b'[{"task_ids": ["task_1"]}]'
 JSON = "Content-Type: application/json"
+GZIP = "Content-Encoding: gzip"
 GOOD = response(LIST, headers=(JSON,))
 SECRET = "token-to-hunt-for"
 
@@ -209,8 +212,17 @@ async def test_what_is_json(content_type: str) -> None:
             "answered 302; only 200 is a list",
         ),
         (
-            response(LIST, headers=(JSON, "Content-Encoding: gzip")),
+            response(LIST, headers=(JSON, "Content-Encoding: br")),
             "answered with a Content-Encoding that was not asked for",
+        ),
+        (response(LIST, headers=(JSON, GZIP)), "answered with gzip that cannot be unpacked"),
+        (
+            response(gzip.compress(LIST)[:-9], headers=(JSON, GZIP)),
+            "answered with gzip that does not end where the answer does",
+        ),
+        (
+            response(gzip.compress(LIST) + b"x", headers=(JSON, GZIP)),
+            "answered with gzip that does not end where the answer does",
         ),
         (b"", "the exchange failed (RemoteProtocolError)"),
         (b"not HTTP at all\r\n\r\n", "the exchange failed (RemoteProtocolError)"),
@@ -270,6 +282,24 @@ async def test_the_size_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await fault(server.url) == f"{server.url}: answered with more than 1 MiB, the most allowed"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "X-GZIP"])
+async def test_a_proxy_may_have_gzipped_it(encoding: str) -> None:
+    headers = (JSON, f"Content-Encoding: {encoding}")
+    async with raw_server(response(gzip.compress(LIST), headers=headers)) as server:
+        assert await ask(server.url) == LIST
+
+
+async def test_what_is_unpacked_has_the_same_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 KB stand for 64 MB, of which no more than a little over the limit are ever there."""
+    monkeypatch.setattr(http_sd, "MAX_BYTES", 1024 * 1024)
+    bomb = gzip.compress(b" " * (64 * 1024 * 1024), compresslevel=1)
+    async with raw_server(response(bomb, headers=(JSON, GZIP))) as server:
+        tracemalloc.start()
+        assert await fault(server.url) == f"{server.url}: answered with more than 1 MiB, the most allowed"
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+        tracemalloc.stop()
+
+
 async def test_an_entry_may_say_how_long_an_answer_may_be() -> None:
     async with raw_server(response(json.dumps(["x" * 1_048_573]).encode(), headers=(JSON,))) as server:
         settings = HttpSdSettings(url=server.url, max_bytes=1024 * 1024)
@@ -302,6 +332,34 @@ def test_a_request_shows_no_secret(tmp_path: Path) -> None:
 
     assert SECRET not in repr(request)
     assert request.name == "http://app/tasks"
+
+
+async def test_what_the_environment_says_of_the_way_is_honoured() -> None:
+    async with raw_server(GOOD) as proxy:
+        request = prepare(HttpSdSettings("http://app.invalid/tasks"), {"HTTP_PROXY": proxy.url, "NO_PROXY": "fd00::/8"})
+        assert await fetch(request) == LIST
+    assert proxy.requests[0].startswith(b"GET http://app.invalid/tasks HTTP/1.1\r\n")
+
+
+async def test_what_cannot_be_used_of_the_environment_is_no_hindrance() -> None:
+    environ = {"SSL_CERT_FILE": "/no/such", "HTTP_PROXY": f"http://u:{SECRET}#x@p:1", "NO_PROXY": "[::1]"}
+    async with raw_server(GOOD) as server:
+        assert await fetch(prepare(HttpSdSettings(server.url), environ)) == LIST
+
+
+async def test_no_connection_is_kept_until_the_next_refresh() -> None:
+    """So none can be closed in the moment in which it is used, and a server that moved is found."""
+    connections = 0
+
+    async def keep_alive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(GOOD.replace(b"Connection: close", b"Connection: keep-alive"))
+        await reader.read()
+
+    async with raw_server(keep_alive) as server:
+        assert [await ask(server.url), await ask(server.url)] == [LIST, LIST]
+    assert connections == 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from exporter.discovery import lists
 from exporter.discovery.lists import Defaults, ListParser, items_of, max_bytes, parse_items, parse_list
 from exporter.discovery.written import MAX_IDS, Format, read_written
+from exporter.logs import Secrets
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import GroupSettings, TargetSettings
 from exporter.tasks.identity import TaskRef
@@ -386,3 +387,57 @@ def test_a_list_of_more_tasks_than_usual_may_be_longer() -> None:
     assert parser.longest == usual
     assert replace(parser, max_tasks=1_000_000).longest == max_bytes(1_000_000)
     assert replace(parser, max_tasks=1_000_000, max_bytes=5).longest == 5
+
+
+# ---- secrets ---------------------------------------------------------------------------------------------------------
+
+SECRET = "correct-horse-battery-staple"
+
+
+class Known:
+    """A secret that is known once it is looked for."""
+
+    def __init__(self) -> None:
+        self._secrets = Secrets()
+
+    def refresh(self) -> None:
+        self._secrets.add(SECRET)
+
+    def holds(self, text: str) -> bool:
+        return self._secrets.holds(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "place"),
+    [
+        (SECRET, Format.TEXT, "ids:1: is or holds"),
+        (f"good\n# more\n\n{SECRET}\n{SECRET}\n", Format.TEXT, "ids:4: is or holds"),
+        (f"Bearer:{SECRET}", Format.TEXT, "ids:1: is or holds"),
+        (f"\ufeff{SECRET}\r\n", Format.TEXT, "ids:1: is or holds"),
+        (f"- {{task_ids: [a, {SECRET}]}}", Format.YAML, "ids:1: [0].task_ids[1]: is or holds"),
+        (f"- out_task_ids:\n  - '{SECRET}'\n  - '{SECRET}'", Format.YAML, "ids:2: [0].out_task_ids[0]: is or holds"),
+        (f"- {{task_ids: [a], model: {SECRET}}}", Format.YAML, "ids:1: [0].model: is or holds"),
+        (f"- {{task_ids: [a], labels: {{team: {SECRET}}}}}", Format.YAML, "ids:1: [0].labels: is or holds"),
+        (f"- {{task_ids: [a], labels: {{{SECRET}: x}}}}", Format.YAML, "ids:1: [0].labels: is or holds"),
+        (f"- {{task_ids: [a], {SECRET}: x}}", Format.YAML, "ids:1: [0]: is or holds"),
+        (f'[{{"task_ids": ["{SECRET}"]}}]', Format.JSON, "ids: [0].task_ids[0]: is or holds"),
+        (f'[{{"task_ids": ["\\u0063{SECRET[1:]}"]}}]', Format.JSON, "ids: [0].task_ids[0]: is or holds"),
+    ],
+)
+def test_no_list_names_a_secret_and_the_fault_names_its_place_alone(content: str, form: Format, place: str) -> None:
+    parser = ListParser("default", "renders", Defaults("", (), frozenset({"team"}), Known()))
+    with pytest.raises(ConfigError) as caught:
+        parser.parse(content.encode(), form, name="ids")
+    assert str(caught.value).startswith(place)
+    assert SECRET not in str(caught.value)
+
+
+def test_what_looks_like_a_key_is_no_id_though_nobody_knows_it() -> None:
+    assert faults("sk-byts-0123456789abcdef\n", Format.TEXT) == [
+        "ids:1: looks like an API key; a key belongs in a file or an environment variable, and its path or name here"
+    ]
+
+
+def test_parsers_that_differ_in_what_they_know_alone_are_one() -> None:
+    """A reload makes new ones: the sources that have them run on."""
+    assert ListParser.of(GROUP, [], Known()) == ListParser.of(GROUP, [], Known())

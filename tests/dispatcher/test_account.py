@@ -14,6 +14,7 @@ import structlog
 
 from exporter.dispatcher.account import KEY_INTERVAL, Account
 from exporter.dispatcher.answer import Blame, DispatcherError, Drift, Quota, Reason
+from exporter.outbound import Outbound
 from exporter.secrets import SecretSource
 from exporter.tasks.identity import TaskRef
 from tests.dispatcher.bench import KEY, OTHER_KEY, REF, SETTINGS, Bench, Requests, Upstream, bench, running
@@ -298,14 +299,14 @@ async def test_nothing_that_blocks_is_done_on_the_loop() -> None:
     assert threading.get_ident() not in threads
 
 
-async def test_an_environment_that_allows_no_connection_is_told_before_anything_changes(
+async def test_certificates_that_cannot_be_read_are_told_before_anything_changes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     account = await Account.open(
         SETTINGS, clock=FakeClock(), requests=Requests(), logger=structlog.get_logger(), random=Random(1), environ={}
     )
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
-    with pytest.raises(DispatcherError, match="certificates that the environment names"):
+    monkeypatch.setattr(Outbound, "tls_context", lambda _: (tmp_path / "none").read_bytes())
+    with pytest.raises(DispatcherError, match="certificates of those who are trusted"):
         await account.prepare(replace(SETTINGS, base_url="https://other"))
     assert account.settings is SETTINGS
     await account.aclose()

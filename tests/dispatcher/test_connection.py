@@ -1,5 +1,7 @@
 """The HTTP exchange by itself; what each fault of a query and a stream is called is in test_client and test_stream."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -9,7 +11,8 @@ from exporter.dispatcher.direct import DirectExchange
 from exporter.dispatcher.exchange import Response
 from exporter.dispatcher.payload import BODY_LIMIT
 from exporter.dispatcher.stock import StockExchange
-from tests.support.raw_server import raw_server, response
+from exporter.outbound import Outbound
+from tests.support.raw_server import raw_server, read_request, response
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
@@ -47,23 +50,69 @@ async def test_what_is_raised_beside_an_open_response_is_left_as_it_is() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"),
+    "environ",
     [
-        ("SSL_CERT_FILE", "/no/such/file", Reason.TLS),
-        ("SSL_CERT_FILE", __file__, Reason.TLS),
-        ("HTTPS_PROXY", "nonsense://proxy", Reason.CONNECT),
-        ("ALL_PROXY", "http://proxy:port", Reason.CONNECT),
+        {"SSL_CERT_FILE": "/no/such/file"},
+        {"SSL_CERT_FILE": __file__},
+        {"SSL_CERT_DIR": "/no/such/directory"},
+        {"HTTP_PROXY": "nonsense://proxy"},
+        {"ALL_PROXY": "http://user:pa#ss@127.0.0.1:port"},
+        {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "[::1], fd00::/8, 127.0.0.0/8"},
     ],
 )
-def test_an_environment_that_allows_no_connection_is_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: Reason
-) -> None:
-    for proxy in PROXIES:
-        monkeypatch.delenv(proxy, raising=False)
-    monkeypatch.setenv(name, value)
-    with pytest.raises(DispatcherError, match="that the environment names") as caught:
+async def test_what_cannot_be_used_of_the_environment_is_no_hindrance(environ: dict[str, str]) -> None:
+    async with raw_server(response(b"direct")) as server:
+        connection = Connection(server.url, timeout=5.0, max_in_flight=2, environ=environ)
+        assert (await connection.post("/path", body=b"{}", headers={})).body == b"direct"
+        await connection.aclose()
+
+
+def test_certificates_that_go_in_that_very_moment_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Outbound, "tls_context", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+    with pytest.raises(DispatcherError, match="certificates of those who are trusted") as caught:
         new_connection()
-    assert caught.value.reason is reason
+    assert caught.value.reason is Reason.TLS
+
+
+async def test_a_socks_proxy_is_used() -> None:
+    """It is told the name, and looks it up itself."""
+    asked: list[bytes] = []
+
+    async def socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readexactly(3) == b"\x05\x01\x00"
+        writer.write(b"\x05\x00")
+        asked.append(await reader.readexactly(4 + 1 + len("api.invalid") + 2))
+        writer.write(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        await read_request(reader)
+        writer.write(response(b"from beyond"))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(socks, "127.0.0.1", 0)
+    async with server:
+        environ = {"ALL_PROXY": f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+        connection = Connection("http://api.invalid", timeout=5.0, max_in_flight=2, environ=environ)
+        assert (await connection.post("/path", body=b"{}", headers={})).body == b"from beyond"
+        await connection.aclose()
+    assert asked == [b"\x05\x01\x00\x03\x0bapi.invalid\x00\x50"]
+
+
+async def test_a_stream_that_met_a_closing_connection_is_opened_over_another() -> None:
+    connections = 0
+
+    async def close_at_the_second_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}")
+        await read_request(reader)
+
+    async with raw_server(close_at_the_second_request) as server:
+        connection = Connection(server.url, timeout=5.0, max_in_flight=2, environ={})
+        for _ in range(2):
+            async with connection.listen("/stream", headers={}) as opened:
+                assert (await opened.whole()).status == 404
+        await connection.aclose()
+    assert connections == 2
 
 
 # ---- who speaks ------------------------------------------------------------------------------------------------------

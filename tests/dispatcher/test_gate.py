@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from exporter.dispatcher.answer import Blame, DispatcherError, Reason
-from exporter.dispatcher.gate import SUSPECT_FAILURES, SUSPECT_TASKS, Gate, Grant
+from exporter.dispatcher.gate import ASIDE_SHARE, SUSPECT_FAILURES, SUSPECT_TASKS, Gate, Grant
 from exporter.dispatcher.holds import names_account, told_seconds
 
 KEY, MONEY, BUSY, DOWN = Reason.INVALID_API_KEY, Reason.PAYMENT, Reason.CONCURRENCY, Reason.SERVER
@@ -687,3 +687,84 @@ def test_another_key_is_tried_at_once_though_a_probe_with_the_old_one_is_out() -
 
     assert new.is_probe
     assert gate.delay(at + 2.0) is None
+
+
+# ---- requests aside --------------------------------------------------------------------------------------------------
+
+
+def aside(gate: Gate, now: float) -> Grant:
+    grant = gate.grant_aside(now)
+    gate.sent(grant, now)
+    return grant
+
+
+def test_requests_aside_have_a_share_of_the_rate_and_what_polls_leave_of_it() -> None:
+    gate, now = new_gate(max_in_flight=8, rate=10.0), 0.0
+    succeed(gate, aside(gate, now), now)
+    assert gate.delay(now) == pytest.approx(0.1)
+    assert gate.delay_aside(now) == pytest.approx(0.1 * ASIDE_SHARE)
+    now += 0.1 * ASIDE_SHARE
+    succeed(gate, send(gate, now), now)
+    assert gate.delay_aside(now) == pytest.approx(0.1), "a poll's place is no other's"
+    with pytest.raises(RuntimeError):
+        gate.grant_aside(now)
+
+
+@pytest.mark.parametrize(("slots", "asides", "polls"), [(1, 1, 0), (2, 1, 1), (4, 1, 3), (8, 2, 6)])
+def test_requests_aside_have_a_share_of_the_slots_and_never_the_last_one(slots: int, asides: int, polls: int) -> None:
+    gate, now = new_gate(max_in_flight=slots), 0.0
+    for _ in range(asides):
+        now += 1
+        aside(gate, now)
+    assert gate.delay_aside(now + 1) is None
+    for _ in range(polls):
+        now += 1
+        send(gate, now)
+    assert gate.delay(now + 1) is None
+
+
+def test_the_last_slot_is_a_polls() -> None:
+    gate = new_gate(max_in_flight=4)
+    for now in range(3):
+        send(gate, float(now))
+    assert gate.delay_aside(5.0) is None
+    assert gate.delay(5.0) == 0.0
+
+
+@pytest.mark.parametrize("reason", [*TROUBLES, Reason.BAD_REQUEST])
+def test_what_a_request_aside_meets_of_its_own_tells_nothing(reason: Reason) -> None:
+    gate = new_gate()
+    for now in range(20):
+        assert fail(gate, aside(gate, float(now)), reason, float(now), task=now) is Blame.TASK
+    assert gate.is_open
+
+
+@pytest.mark.parametrize("reason", [KEY, Reason.FORBIDDEN, MONEY, Reason.RATE_LIMITED, BUSY])
+def test_what_the_api_says_of_the_account_holds_whoever_hears_it(reason: Reason) -> None:
+    gate = new_gate()
+    assert fail(gate, aside(gate, 0.0), reason, 0.0) is Blame.ACCOUNT
+    assert gate.suspension(0.0) is not None
+
+
+def test_a_request_aside_neither_lengthens_an_outage_nor_keeps_polls_from_finding_out() -> None:
+    gate = new_gate()
+    until = hold(gate, DOWN, now=0.0)
+    before = gate.suspension(until)
+    assert gate.delay_aside(until) == 0.0
+    grant = aside(gate, until)
+    assert grant.is_probe
+    fail(gate, grant, DOWN, until)
+    assert gate.suspension(until) == before
+    assert gate.delay(until + 1.0) == 0.0
+
+
+@pytest.mark.parametrize("met", [None, Reason.BAD_REQUEST])
+def test_a_request_aside_finds_out_that_the_api_answers_again(met: Reason | None) -> None:
+    gate = new_gate()
+    until = hold(gate, DOWN, now=0.0)
+    grant = aside(gate, until)
+    if met is None:
+        succeed(gate, grant, until)
+    else:
+        fail(gate, grant, met, until)
+    assert gate.is_open

@@ -61,6 +61,7 @@ def test_a_documented_record_is_read_at_once(record: dict[str, Any]) -> None:
         {"estimated_seconds": 1e13},
         {"out_task_id": ""},
         {"out_task_id": "a\x7f"},
+        {"out_task_id": "x/../y"},
         {"status": "completed"},
         {"status": "failed"},
         {"status": "failed", "error_code": "x" * 101},

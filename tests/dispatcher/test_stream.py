@@ -91,6 +91,12 @@ def test_there_is_no_path_without_a_task_id() -> None:
         stream_path(TaskRef("default", None, "mine"))
 
 
+@pytest.mark.parametrize("task_id", ["..", ".", "../../v1/keys", "%2e%2e/query"])
+def test_there_is_no_path_for_a_task_id_that_leads_to_another(task_id: str) -> None:
+    with pytest.raises(ValueError, match="another path"):
+        stream_path(TaskRef("default", task_id))
+
+
 async def test_the_money_headers_come_with_the_stream() -> None:
     head = HEAD.replace(b"\r\n\r\n", b"\r\nX-Quota-Remaining-Credits: 7\r\n\r\n")
     async with raw_server(head + record()) as server:

@@ -159,7 +159,10 @@ def test_asked_by_out_task_id_the_canonical_id_is_learnt(echo: dict[str, object]
     assert answer == Answer(Observation(Status.RUNNING, ID, OUT))
 
 
-@pytest.mark.parametrize(("task_id", "drift"), [(None, MISSING), ("a\nb", MISTYPED), ("x" * 201, MISTYPED)])
+@pytest.mark.parametrize(
+    ("task_id", "drift"),
+    [(None, MISSING), ("a\nb", MISTYPED), ("x" * 201, MISTYPED), ("..", MISTYPED), ("a/%2e./b", MISTYPED)],
+)
 def test_asked_by_out_task_id_a_bad_task_id_is_not_learnt(task_id: object, drift: tuple[Drift, ...]) -> None:
     answer = parse_record({"task_id": task_id, "status": "running"}, asked=BY_OUT)
     assert answer == Answer(Observation(Status.RUNNING, None, OUT), drift)

@@ -26,6 +26,7 @@ from exporter.service.estimate import estimate
 from exporter.settings.load import load
 from tests.e2e.scripted import until
 from tests.rules.recorded import vocabulary
+from tests.support.api_rig import CONFIG, api_rig
 from tests.support.monitoring import Prometheus, free_port
 from tests.support.processes import PROJECT
 from tests.support.promql import check
@@ -180,7 +181,8 @@ def test_the_manifest_asks_for_what_sizing_says() -> None:
     deployment = yaml.safe_load((PROJECT / "config/kubernetes/deployment.yaml").read_text())
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     cpu, memory, _ = rows[0]
-    assert container["resources"] == {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": rows[1][2]}}
+    asked, limits = container["resources"]["requests"], container["resources"]["limits"]
+    assert (asked["cpu"], asked["memory"], limits["memory"]) == (cpu, memory, rows[1][2])
 
 
 def test_how_often_a_task_is_asked_about_follows_from_the_default_limit() -> None:
@@ -382,3 +384,34 @@ def test_sloth_s_objective_is_the_rules_own() -> None:
 
     [slo] = yaml.safe_load(SLOTH.read_text())["slos"]
     assert slo["objective"] == pytest.approx(100 * OBJECTIVE)
+
+
+# ---- who may do what -------------------------------------------------------------------------------------------------
+
+
+async def test_the_table_of_who_may_do_what_has_every_path_and_is_true(tmp_path: Path) -> None:
+    """Each path is asked by everybody that the page tells apart; who is let in gets anything but 401 and 403."""
+    rows = re.findall(r"^\| (`/.*?) \| (.*?) \|$", (DOCS / "security.md").read_text(), re.MULTILINE)
+    table = {path: who for paths, who in rows for path in re.findall(r"`(.*?)`", paths)}
+    (tmp_path / "token").write_text("the-token-of-the-exporter")
+    for config in (CONFIG, CONFIG + "api: {token_file: token}\n"):
+        has_token = config != CONFIG
+        async with api_rig(tmp_path, config) as rig, rig.client_from("10.0.0.7") as stranger:
+            routes = {re.sub(":path", "", route.path): max(route.methods) for route in rig.app.routes}
+            assert set(table) == set(routes)
+            bearer = {"Authorization": "Bearer the-token-of-the-exporter"}
+            for path, method in routes.items():
+                everybody = not table[path].startswith("administrators")
+                asked = re.sub("{.*?}", "x", path)
+                expected = {
+                    "stranger": everybody and not (has_token and "token_file" in table[path]),
+                    "here": (everybody or not has_token) and not (has_token and "token_file" in table[path]),
+                    "token": everybody or has_token,
+                }
+                found = {
+                    "stranger": await stranger.request(method, asked),
+                    "here": await rig.client.request(method, asked),
+                    "token": await stranger.request(method, asked, headers=bearer),
+                }
+                let_in = {name: answer.status_code not in (401, 403) for name, answer in found.items()}
+                assert let_in == expected, (path, config)

@@ -32,6 +32,9 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 HANG_SECONDS = 5.0
 """An answer that takes longer never comes, as far as a user can tell."""
 
+MOST_LINES = 200
+"""What the log may have after all of it: what is tried on registered tasks is told by the poller, too."""
+
 HEADERS = {"X-Prometheus-Scrape-Timeout-Seconds": "1"}
 """So long a probe waits for the upstream, which is not there."""
 
@@ -51,6 +54,8 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExport
         yield running
         assert httpx.get(f"{running.url}/-/healthy").status_code == 200
         assert not [event for event in running.events() if event.get("level") in ("critical", "error")]
+        assert "Traceback" not in running.output
+        assert len(running.output.splitlines()) < MOST_LINES, "a line for each request would be thousands"
 
 
 @schema.parametrize()

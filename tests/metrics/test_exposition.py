@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.accounting.series import Series, labels_of
 from exporter.metrics.catalogue import FAMILIES
-from exporter.metrics.exposition import render, standard_collectors
+from exporter.metrics.exposition import Renderer, Wanted, render, standard_collectors
 from exporter.metrics.snapshot import Snapshot
 from tests.metrics.golden_files import GOLDEN, golden
 from tests.metrics.snapshots import after_overflow, busy, empty_start
@@ -208,3 +208,16 @@ def test_standard_collectors_follow_the_snapshot() -> None:
 
 def test_the_same_snapshot_renders_the_same() -> None:
     assert render(busy(), accept_encoding="gzip") == render(busy(), accept_encoding="gzip")
+
+
+@pytest.mark.parametrize(
+    "escaping", ["", *(f"; escaping={name}" for name in ("allow-utf-8", "underscores", "dots", "values"))]
+)
+@pytest.mark.parametrize("version", ["", "; version=0.0.4", "; version=1.0.0", "; version=9.9.9"])
+@pytest.mark.parametrize("kind", ["", "*/*", "text/plain", "application/openmetrics-text", "image/png"])
+def test_who_gets_the_same_page_can_be_told_before_it_is_written(kind: str, version: str, escaping: str) -> None:
+    asked = Wanted(f"{kind}{version}{escaping}", "br, gzip;q=0.5", ("bytespike_up", "python_info", "bytespike_up"))
+    rendered = Renderer().render(busy(), asked)
+    content_type, is_packed, names = asked.page
+    assert (rendered.content_type, rendered.content_encoding) == (content_type, "gzip" if is_packed else None)
+    assert names == {"bytespike_up", "python_info"}

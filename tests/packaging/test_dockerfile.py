@@ -1,6 +1,7 @@
 """The image as far as it can be judged without building it."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -55,7 +56,8 @@ def test_what_is_copied_exists_and_is_not_ignored(source: str) -> None:
 
 def test_the_stages_share_one_base_with_an_exact_minor_version() -> None:
     bases = {rest.split()[0] for word, rest in instructions() if word == "FROM"}
-    assert bases == {"python:3.13-slim-bookworm"}
+    [base] = bases
+    assert re.fullmatch(r"python:3\.13\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
 
 
 def test_everything_installed_is_hashed_or_built_here() -> None:
@@ -67,7 +69,9 @@ def test_everything_installed_is_hashed_or_built_here() -> None:
 
 def test_the_final_image_runs_the_command_of_the_project_and_not_as_root() -> None:
     scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert json.loads(only("ENTRYPOINT")) == list(scripts)
+    *waits, program = json.loads(only("ENTRYPOINT"))
+    assert waits == ["env", "--block-signal=TERM,INT,HUP"], "tests/cli/test_entry.py shows what for"
+    assert [program] == list(scripts)
     user, _, group = only("USER").partition(":")
     assert int(user) > 0
     assert int(group) > 0

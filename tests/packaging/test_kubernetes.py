@@ -305,7 +305,7 @@ def test_it_is_switched_on_by_taking_a_mark_away(tmp_path: Path) -> None:
     [deployment] = of_kind("Deployment", built)
     mounts = {mount["name"] for mount in _pod(deployment)["containers"][0]["volumeMounts"]}
     assert mounts == {volume["name"] for volume in _pod(deployment)["volumes"]}
-    assert {"api-secrets", "configuration", "api-key", "ledger"} == mounts
+    assert {"api-secrets", "configuration", "api-key", "ledger", "tmp"} == mounts
 
 
 def test_its_secrets_are_where_its_configuration_looks_and_the_page_says() -> None:
@@ -398,7 +398,12 @@ def egress_allowed(port: int, protocol: str = "TCP", **to: str) -> bool:
 
 def _is_peer(peer: dict[str, Any], to: dict[str, str]) -> bool:
     if "ipBlock" in peer:
-        return "ip" in to and ip_address(to["ip"]) in ip_network(peer["ipBlock"]["cidr"])
+        block, address = peer["ipBlock"], ip_address(to["ip"]) if "ip" in to else None
+        return (
+            address is not None
+            and address in ip_network(block["cidr"])
+            and not any(address in ip_network(each) for each in block.get("except", []))
+        )
     if not peer:
         return True
     namespace = peer["namespaceSelector"].get("matchLabels", {}).get("kubernetes.io/metadata.name")
@@ -418,6 +423,40 @@ def test_it_may_look_up_names_wherever_the_name_server_is(protocol: str) -> None
     assert egress_allowed(5353, protocol, namespace="openshift-dns")
     assert not egress_allowed(53, protocol, namespace="anywhere")
     assert not egress_allowed(53, protocol, ip="8.8.8.8")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",  # AWS, Azure, Google, OpenStack
+        "169.254.170.2",  # the credentials of an ECS task
+        "169.254.20.10",
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure's wire server
+        "fe80::a9fe:a9fe",
+        "fd00:ec2::254",  # AWS over IPv6
+        "fd20:ce::254",  # Google over IPv6
+    ],
+)
+def test_it_never_reaches_what_hands_out_the_nodes_credentials(address: str) -> None:
+    assert not egress_allowed(443, ip=address)
+    assert not egress_allowed(80, ip=address)
+
+
+def test_an_api_may_have_an_address_of_either_kind() -> None:
+    assert egress_allowed(443, ip="2001:db8::1")
+    assert egress_allowed(443, ip="10.1.2.3"), "a gateway of your own"
+
+
+def test_its_disk_is_bounded_and_there_is_a_place_for_what_is_temporary() -> None:
+    """The root file system is read-only, and a pod without a limit is evicted first when its node's disk is full."""
+    resources = container()["resources"]
+    assert set(resources["requests"]) == {"cpu", "memory", "ephemeral-storage"}
+    assert set(resources["limits"]) == {"memory", "ephemeral-storage"}
+    volumes = OBJECTS["deployment"]["spec"]["template"]["spec"]["volumes"]
+    [temporary] = [volume["emptyDir"] for volume in volumes if "emptyDir" in volume]
+    assert temporary["sizeLimit"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container()["volumeMounts"]
 
 
 def test_it_may_ask_the_api_and_the_pods_of_the_application_that_its_configuration_names() -> None:

@@ -18,6 +18,7 @@ from tests.support.processes import start_exporter
 
 PROJECT = Path(__file__).parents[2]
 UNIT = PROJECT / "config/systemd/bytespike-exporter.service"
+SOCKET = UNIT.with_suffix(".socket")
 
 EXPOSURE = 15
 """The most that systemd-analyze may find, of 100."""
@@ -41,6 +42,24 @@ def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     unit.write_text(UNIT.read_text().replace("/opt/bytespike-exporter/bin/bytespike-exporter", "/bin/true"))
     done = analyze("verify", str(unit))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_finds_no_fault_in_the_socket(tmp_path: Path) -> None:
+    """Its service has the same name."""
+    (tmp_path / UNIT.name).write_text(
+        UNIT.read_text().replace("/opt/bytespike-exporter/bin/bytespike-exporter", "/bin/true")
+    )
+    socket = tmp_path / SOCKET.name
+    socket.write_text(SOCKET.read_text())
+    done = analyze("verify", str(socket))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_socket_is_where_the_service_would_listen_itself() -> None:
+    [line] = setting("ExecStart")
+    [address] = re.findall(r"--web.listen-address=(\S+)", line)
+    assert re.findall(r"^ListenStream=(.*)$", SOCKET.read_text(), re.MULTILINE) == [address]
+    assert "Accept" not in SOCKET.read_text()
 
 
 def test_little_is_exposed() -> None:
@@ -95,6 +114,11 @@ def test_it_has_the_time_that_it_takes_to_stop() -> None:
     assert int(limit.removesuffix("s")) > serve.STOP_SECONDS
 
 
-def test_proc_stays_whole() -> None:
-    """process_start_time_seconds is computed from /proc/stat, which ``ProcSubset=pid`` would hide."""
-    assert setting("ProcSubset") == []
+def test_it_sees_processes_alone_and_no_other_ones() -> None:
+    """The exporter does without /proc/stat: tests/metrics/test_process.py."""
+    assert (setting("ProcSubset"), setting("ProtectProc")) == (["pid"], ["invisible"])
+
+
+def test_descriptors_are_enough_for_what_it_may_hold_and_not_without_end() -> None:
+    [limit] = setting("LimitNOFILE")
+    assert 4096 <= int(limit) <= 65536

@@ -140,3 +140,17 @@ def test_what_is_damaged_is_left_out() -> None:
 
     assert len(faults) == 2
     assert again.curve(LABELS) is not STRAIGHT
+
+
+@pytest.mark.parametrize("by", [7200.0, -7200.0])
+def test_a_step_of_the_clock_is_no_time_that_has_passed(by: float) -> None:
+    """Long ones cannot have ended yet: what has ended until now is not how long tasks take."""
+    [*_, end] = life(35.0)
+    learning, plain = (learnt(end) for _ in range(2))
+    for number in range(1, 12):
+        plain.take(later(end, 1.0 * number))
+    learning.clock_stepped(by)
+    for number in range(1, 12):
+        learning.take(later(end, by + 1.0 * number))
+    assert learning.curve(LABELS).reading(0.5) == plain.curve(LABELS).reading(0.5)
+    assert learning.news()[0].text == plain.news()[0].text

@@ -286,6 +286,15 @@ async def test_a_task_id_that_is_learnt_is_streamed(rig: Rig) -> None:
     assert rig.account.opened == [(6.0, "t")]
 
 
+async def test_a_task_id_that_would_lead_to_another_path_is_polled(rig: Rig) -> None:
+    """None comes in any more, but a ledger of an earlier version may have one."""
+    await rig.follow(item(".."))
+    await rig.clock.advance(30.0)
+
+    assert rig.account.opened == []
+    assert len(rig.account.asked) > 1
+
+
 async def test_groups_that_do_not_stream_are_polled(rig: Rig) -> None:
     await rig.follow(item(labels=POLLED))
     await rig.clock.advance(30.0)

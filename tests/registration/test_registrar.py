@@ -76,7 +76,7 @@ async def test_ended_tasks_leave_after_the_retention_and_are_never_counted_again
         assert await rig.followed() == ["t1", "t2", "missing"]
         assert (await rig.client.get("/api/v1/tasks/missing")).json()["status"] == "not_found"
         assert await finished(rig) == 1
-        rig.clock.step_wall(3600)
+        rig.clock.suspend(3600)
         await until(rig, ["t2"])
         await rig.register("t1")
         assert (await rig.client.get("/api/v1/tasks/t1")).json()["status"] == "completed"
@@ -201,7 +201,7 @@ async def test_rows_of_registered_tasks_outlive_the_ledgers_retention(tmp_path: 
         await rig.clock.advance(8)
         assert await finished(rig) == 1
         await rig.reload(WITHOUT_API)
-        rig.clock.step_wall(40 * 86400)
+        rig.clock.suspend(40 * 86400)
     async with api_rig(tmp_path, WITHOUT_API, clock=rig.clock, upstream=upstream) as rig:
         await asyncio.sleep(0.05)  # old rows are deleted at the start
         await rig.reload(CONFIG)

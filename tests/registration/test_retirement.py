@@ -231,7 +231,7 @@ def test_a_task_that_is_given_up_and_registered_again_and_again_is_remembered_on
         registry=unused,
         registrar=unused,
         flush=unused,
-        clock=unused,
+        clock=FakeClock(),
         log=structlog.wrap_logger(CapturingLogger()),
     )
     tracker, ended = Tracker(Rules()), None
@@ -248,3 +248,16 @@ def test_a_task_that_is_given_up_and_registered_again_and_again_is_remembered_on
         assert dropped
         retirement.take(dropped)
         assert len(retirement) == 0, "nobody has it registered"
+
+
+@pytest.mark.parametrize("by", [30 * 86400.0, -30 * 86400.0])
+async def test_a_step_of_the_clock_gives_nothing_up_early_and_keeps_nothing_longer(rig: Rig, by: float) -> None:
+    rig.register("t1")
+    rig.answer("t1")
+    await rig.clock.advance(RETENTION / 2)
+    rig.clock.step_wall(by)
+    assert not await rig.retirement.look()
+    assert rig.registrar.gone == []
+    await rig.clock.advance(RETENTION / 2 + 1)
+    await rig.retirement.look()
+    assert rig.registrar.gone == [["t1"]]

@@ -42,6 +42,22 @@ async def test_configured_tasks_are_polled_until_they_end_and_counted(rig: Rig) 
     assert rig.requests == before, "an ended task is not asked about again"
 
 
+async def test_an_account_that_waits_for_its_key_keeps_nobody_waiting(rig: Rig) -> None:
+    """Else a rollout would stall for ever on a key that comes later, or never."""
+    ids, _ = rig.submit(3, latency_seconds=600)
+    rig.configure(groups={"renders": ids})
+    rig.key_file.unlink()
+    exporter = await rig.start()
+    assert not exporter.unready
+    assert rig.page().sum("bytespike_api_suspended", reason="invalid_api_key") == 1
+    assert (rig.page().sum("bytespike_up"), rig.requests) == (0, 0)
+
+    rig.key_file.write_text("sk-byts-demo")
+    await rig.advance(130, step=5)
+    assert not exporter.unready
+    assert rig.page().sum("bytespike_up") == 1
+
+
 async def test_a_minute_after_its_key_was_revoked_the_upstream_has_seen_ten_requests_at_most(rig: Rig) -> None:
     ids, _ = rig.submit(300, latency_seconds=900)
     rig.configure(groups={"renders": ids})

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
+from exporter.clock import WatchedClock
 from exporter.intake.intake import Intake
 from exporter.ledger.ledger import Aged, LedgerError
 from exporter.ledger.writer import LedgerWriter
@@ -38,7 +39,7 @@ class Ledger:
         self.gone: list[TaskRef] = []
         self.kept: list[TaskRef] = []
 
-    async def aged(self, *, retention: float, except_accounts: Collection[str]) -> Sequence[Aged]:
+    async def aged(self, *, retention: float, except_accounts: Collection[str], stepped: float = 0.0) -> Sequence[Aged]:
         assert self._rig.intake.changing.locked()
         self.asked.append((retention, except_accounts))
         self.asked_at.append(self._rig.clock.monotonic() - 1000.0)
@@ -77,7 +78,7 @@ class Rig:
             sources=cast("Sources", self.sources),
             intake=self.intake,
             ledger=ledger,
-            clock=self.clock,
+            clock=WatchedClock(self.clock),
             log=log,
         )
 

@@ -1,11 +1,10 @@
 """What a user should hear about though it may stand there."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from exporter.settings.checks import check_secrets, not_streamed, warnings
+from exporter.settings.checks import not_as_meant, not_streamed, warnings
 from exporter.settings.load import parse
 from exporter.settings.model import Settings
 
@@ -30,47 +29,6 @@ def settings(base: Path) -> Settings:
     return parse(FULL, file="exporter.yml", base=base)
 
 
-def test_every_secret_that_is_not_there(tmp_path: Path) -> None:
-    assert check_secrets(settings(tmp_path), {}) == [
-        "account first: api_key_env: the environment variable FIRST_KEY is not set; set it to the API key",
-        f"account second: api_key_file: there is no file {tmp_path}/key; write the secret into it",
-        f"api.token_file: there is no file {tmp_path}/token; write the secret into it",
-        f"task group renders: credentials_file: there is no file {tmp_path}/sd_token; write the secret into it",
-        f"task group renders: key_file: there is no file {tmp_path}/sd_key; write the secret into it",
-        f"task group renders: secret_file: there is no file {tmp_path}/callback; write the secret into it",
-    ]
-
-
-def test_all_secrets_are_there(tmp_path: Path) -> None:
-    for name in ("key", "token", "sd_token", "sd_key", "callback"):
-        (tmp_path / name).write_text("secret")
-
-    assert check_secrets(settings(tmp_path), {"FIRST_KEY": "secret"}) == []
-
-
-def test_blank_is_not_there(tmp_path: Path) -> None:
-    for name in ("key", "token", "sd_token", "sd_key", "callback"):
-        (tmp_path / name).write_text("")
-
-    found = check_secrets(settings(tmp_path), {"FIRST_KEY": " "})
-
-    assert found[:2] == [
-        "account first: api_key_env: the environment variable FIRST_KEY is not set; set it to the API key",
-        f"account second: api_key_file: {tmp_path}/key is empty; write the secret into it",
-    ]
-    assert len(found) == 6
-
-
-def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "key").write_text("secret")
-    # Root, as which tests may run, reads whatever the mode says.
-    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
-
-    assert f"account second: api_key_file: {tmp_path}/key cannot be read; let the exporter's user read it" in (
-        check_secrets(settings(tmp_path), {})
-    )
-
-
 def test_a_stream_on_an_account_without_room_for_one(tmp_path: Path) -> None:
     narrow = FULL.replace("api_key_file: key}", "api_key_file: key, max_in_flight: 1}")
 
@@ -83,7 +41,63 @@ def test_a_stream_on_an_account_without_room_for_one(tmp_path: Path) -> None:
     ]
 
 
-def test_warnings_are_both(tmp_path: Path) -> None:
-    narrow = FULL.replace("api_key_file: key}", "api_key_file: key, max_in_flight: 1}")
+def account_at(base_url: str) -> Settings:
+    text = f"accounts:\n  - {{name: first, api_key_env: KEY, base_url: '{base_url}'}}\n"
+    return parse(text, file="exporter.yml", base=Path("/"))
 
-    assert len(warnings(parse(narrow, file="exporter.yml", base=tmp_path), {})) == 6 + 1
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://llm.bytespike.ai",
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://[::1]:1/a",
+        "https://host/v1/spike",
+    ],
+)
+def test_a_base_url_as_it_is_meant(base_url: str) -> None:
+    assert not_as_meant(account_at(base_url)) == []
+
+
+@pytest.mark.parametrize("base_url", ["http://llm.bytespike.ai", "http://10.0.0.1:80", "http://localhost.evil.test"])
+def test_a_key_that_is_sent_in_clear(base_url: str) -> None:
+    assert not_as_meant(account_at(base_url)) == [
+        "account first: base_url: http:// sends the API key unencrypted over the network; write https://"
+    ]
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://llm.bytespike.ai/v1", "https://llm.bytespike.ai/v1/", "http://[::1]/x/v1"]
+)
+def test_a_base_url_with_what_every_path_begins_with(base_url: str) -> None:
+    [found] = not_as_meant(account_at(base_url))
+    assert found.startswith("account first: base_url: ends in /v1, which is part of every path already")
+
+
+@pytest.mark.parametrize(
+    ("source", "warned"),
+    [
+        ("url: 'http://app/tasks'", False),
+        ("url: 'http://app/tasks?group=a'", False),
+        ("url: 'http://127.0.0.1/tasks?token=a'", False),
+        ("url: 'https://app/tasks?token=a', authorization: {credentials_file: c}", False),
+        ("url: 'http://app/tasks?token=a'", True),
+        ("url: 'http://app/tasks', authorization: {credentials_file: c}", True),
+    ],
+)
+def test_credentials_that_are_sent_in_clear(source: str, *, warned: bool) -> None:
+    text = f"accounts: [{{name: a, api_key_env: KEY}}]\ntask_groups: [{{name: g, http_sd_configs: [{{{source}}}]}}]\n"
+    found = not_as_meant(parse(text, file="exporter.yml", base=Path("/")))
+    assert found == (
+        ["task group g: http_sd_configs: http:// sends the credentials unencrypted over the network; write https://"]
+        if warned
+        else []
+    )
+
+
+def test_warnings_are_all_of_them(tmp_path: Path) -> None:
+    narrow = FULL.replace("api_key_file: key}", "api_key_file: key, max_in_flight: 1, base_url: 'http://host'}")
+
+    found = warnings(parse(narrow, file="exporter.yml", base=tmp_path), {})
+    assert [len(found), sum("unencrypted" in line for line in found)] == [6 + 2 + 1, 2]

@@ -33,6 +33,8 @@ def test_takes(field: Any, value: object, read: object) -> None:
         (fields.TaskId, None),
         (fields.TaskId, "task\u00a01"),
         (fields.TaskId, "task\x00"),
+        (fields.TaskId, ".."),
+        (fields.TaskId, "a/%2e%2E/b"),
         (fields.Whole, "2"),
         (fields.Whole, True),
         (fields.Whole, 2.0),

@@ -136,3 +136,12 @@ def test_long_lists_are_cut() -> None:
         *("a", "b", "c"),
         "(and 1 more)",
     ]
+
+
+def test_long_lists_of_targets_are_cut() -> None:
+    """Writing 50,000 of them would take the better part of a minute."""
+    settings = read(FULL)
+    group = settings.task_groups[0]
+    group = replace(group, static_configs=group.static_configs * 50_000)
+    shown = yaml.safe_load(as_yaml(replace(settings, task_groups=(group,)), ids=3))
+    assert shown["task_groups"][0]["static_configs"][3:] == ["(and 49997 more)"]

@@ -36,6 +36,7 @@ class Upstream:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     fault: Exception | None = None
+    statuses: dict[str, int] = field(default_factory=dict)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if self.fault:
@@ -43,6 +44,8 @@ class Upstream:
         body = json.loads(request.content)
         name = str(body.get("task_id") or body.get("out_task_id"))
         self.asked.append(name)
+        if name in self.statuses:
+            return httpx.Response(self.statuses[name], json={"error": {"code": "no"}})
         if name not in self.records:
             return httpx.Response(404, json={"error": {"code": "task_not_found"}})
         return httpx.Response(200, json={**body, **self.records[name]})

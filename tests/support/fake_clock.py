@@ -14,6 +14,7 @@ class FakeClock:
     def __init__(self, *, wall: float = 1_780_000_000.0, monotonic: float = 1_000.0) -> None:
         self._wall = wall
         self._monotonic = monotonic
+        self._asleep = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()
 
@@ -22,6 +23,9 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    def steady(self) -> float:
+        return self._monotonic + self._asleep
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
@@ -70,6 +74,11 @@ class FakeClock:
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock forward or back, as an administrator or NTP does."""
         self._wall += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """Let the machine be asleep for so long: time passes, and the clock that schedules stands still."""
+        self._wall += seconds
+        self._asleep += seconds
 
     @property
     def sleeping(self) -> int:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
+from exporter.logs import Secrets
+from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import BuildView, Snapshot
 from exporter.registration.registrar import Result
+from exporter.service.keyring import Keyring
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
 from exporter.settings.reload import Changes, Difference
 from exporter.tasks.census import Census
@@ -129,12 +132,17 @@ class FakeExporter:
     registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     recent: Recent = field(default_factory=Recent)
+    secrets: Keyring = field(default_factory=lambda: Keyring(Secrets(), {}))
+    refused: list[Credential] = field(default_factory=list)
 
     def snapshot(self) -> Snapshot:
         return self.shown()
 
     def announced(self, series: Sequence[Series]) -> None:
         self.announcements += series
+
+    def credentials_refused(self, kind: Credential) -> None:
+        self.refused.append(kind)
 
     async def reload(self, *, dry_run: bool = False) -> Difference:
         self.reloads.append(dry_run)

@@ -22,7 +22,7 @@ class Past:
         self.totals = Increments()
         self.counts: dict[tuple[TaskLabels, Status], int] = {}
         self.accounts: tuple[AccountView, ...] = (AccountView("main", up=True, last_success_at=NOW),)
-        self.at, self.monotonic = NOW, 100.0
+        self.at, self.steady = NOW, 100.0
 
     def end(self, status: str, count: int = 1, labels: TaskLabels = RENDERS, *, seconds: float | None = None) -> None:
         of = {"account": labels.account, "group": labels.group, "model": labels.model, "status": status}
@@ -46,13 +46,13 @@ class Past:
 
     def sample(self, *, seconds: float = 30.0, wall: float | None = None) -> None:
         """Let time pass by both clocks, or by other seconds of the wall clock, and take a sample."""
-        self.monotonic += seconds
+        self.steady += seconds
         self.at += seconds if wall is None else wall
-        self.history.add(read(self.snapshot()), monotonic=self.monotonic)
+        self.history.add(read(self.snapshot()), now=self.steady)
 
     @property
     def recent(self) -> Recent:
-        return self.history.recent(wall=self.at, monotonic=self.monotonic)
+        return self.history.recent(now=self.steady)
 
     def ended(self, group: str = "renders") -> list[Ended | None]:
         return [sample.groups[group].ended for sample in self.recent.samples]

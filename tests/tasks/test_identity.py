@@ -1,9 +1,11 @@
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ulid import ULID
 
-from exporter.tasks.identity import TaskRef, ulid_time
+from exporter.tasks.identity import TaskRef, leads_elsewhere, ulid_time
 
 SUBMITTED = 1_780_000_000.0
 
@@ -57,3 +59,43 @@ def test_two_task_ids_are_two_tasks_even_under_one_out_task_id() -> None:
 
 def test_a_reference_reads_as_its_best_name() -> None:
     assert [str(TaskRef("a", "t", "x")), str(TaskRef("a", None, "x"))] == ["t", "out_task_id=x"]
+
+
+DOTS = [".", "..", "%2e", "%2E%2e", ".%2e", "%252e%252e", "%25252E."]
+AROUND = [
+    "{}",
+    "../{}",
+    "{}/v1/other",
+    "a/{}/b",
+    "a\\{}\\b",
+    "a%2f{}",
+    "a%5C{}%2Fb",
+    "a%252F{}",
+    "/{}",
+    "{}/",
+    "{};x=1/b",
+]
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("dots", DOTS)
+def test_a_dot_segment_leads_elsewhere_however_it_is_written(dots: str, around: str) -> None:
+    assert leads_elsewhere(around.format(dots))
+
+
+@pytest.mark.parametrize(
+    "name", ["task_1", "my.render", "...", "a..b", "..a", "a/b", "v1.2/x.", "100%", "a%20b", ".hidden", "x%2e", "%zz.."]
+)
+def test_other_dots_lead_nowhere(name: str) -> None:
+    assert not leads_elsewhere(name)
+
+
+@given(st.text(alphabet="./\\%25eE2fF;ab", max_size=12))
+def test_what_is_let_through_stays_below_its_path(name: str) -> None:
+    """As whoever is on the way may read it: decoded once, twice or thrice, with either slash, without parameters."""
+    if leads_elsewhere(name):
+        return
+    for _ in range(3):
+        segments = [segment.partition(";")[0] for segment in name.replace("\\", "/").split("/")]
+        assert not {".", ".."} & set(segments)
+        name = unquote(name)

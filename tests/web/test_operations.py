@@ -1,10 +1,13 @@
 """``/-/healthy``, ``/-/ready`` and ``/-/reload``."""
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
 from exporter.ledger.ledger import LedgerError
 from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.reload import Difference
 from tests.support.browse import Browse
 from tests.support.fake_exporter import FakeExporter
 
@@ -89,16 +92,27 @@ async def test_a_refusal_says_why(
     assert [line.get("error") for line in logs] == logged
 
 
+async def test_of_thousands_of_faults_the_first_are_told(browse: Browse) -> None:
+    many = ConfigError([Fault("exporter.yml", line, "key", "x" * 200) for line in range(20_000)])
+    with capture_logs() as logs:
+        async with browse(FakeExporter(refusal=many)) as client:
+            answer = await client.post("/-/reload")
+    errors = answer.json()["errors"]
+    assert [error.get("line") for error in errors] == [*range(100), None]
+    assert errors[-1] == {"message": "and 19900 more: check-config names them all"}
+    assert len(logs) == 101
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({}, 200),
         ({"Sec-Fetch-Site": "none"}, 200),
-        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://exporter.test"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:9877"}, 200),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": "http://evil.test"}, 403),  # plain HTTP: browsers leave Sec-Fetch-Site out
-        ({"Origin": "http://exporter.test:8080"}, 403),
+        ({"Origin": "http://localhost:8080"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://[evil"}, 403),
     ],
@@ -109,3 +123,38 @@ async def test_a_page_of_another_site_cannot_reload(browse: Browse, headers: dic
         answer = await client.post("/-/reload", headers=headers)
     assert answer.status_code == status
     assert len(exporter.reloads) == (status == 200)
+
+
+async def test_a_hundred_reloads_at_once_are_two(browse: Browse) -> None:
+    """One runs, and the others wait for one that begins after they came; each gets the answer of the one it had."""
+    exporter = FakeExporter()
+    started, may_end = asyncio.Event(), asyncio.Event()
+    reload = exporter.reload
+
+    async def slow(*, dry_run: bool = False) -> Difference:
+        started.set()
+        await may_end.wait()
+        if exporter.reloads:
+            exporter.refusal = ConfigError(FAULTS)
+        return await reload(dry_run=dry_run)
+
+    exporter.reload = slow  # type: ignore[method-assign]
+    async with browse(exporter) as client:
+        first = asyncio.create_task(client.post("/-/reload"))
+        await started.wait()
+        others = [asyncio.create_task(client.post("/-/reload")) for _ in range(99)]
+        await asyncio.sleep(0.05)
+        others[0].cancel()  # whoever gives up leaves it to the others
+        may_end.set()
+        answers = await asyncio.gather(*others[1:])
+    assert (await first).status_code == 200
+    assert {answer.status_code for answer in answers} == {400}
+    assert exporter.reloads == [False, False]
+
+
+async def test_a_dry_run_is_not_answered_by_a_reload(browse: Browse) -> None:
+    exporter = FakeExporter()
+    async with browse(exporter) as client:
+        answers = await asyncio.gather(*(client.post(f"/-/reload?dry_run={number % 2}") for number in range(10)))
+    assert [answer.json()["dry_run"] for answer in answers] == [False, True] * 5
+    assert set(exporter.reloads) == {False, True}

@@ -1,6 +1,7 @@
 """``/probe``: one task asked about now, and nothing else changed by it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -78,9 +79,12 @@ async def test_a_suspended_account_is_not_waited_for(tmp_path: Path) -> None:
         assert "probe_success 0.0" in answer.text
 
 
-@pytest.mark.parametrize(("slots", "for_what"), [(1, "an answer"), (0, "its turn")])
+@pytest.mark.parametrize(
+    ("slots", "words"),
+    [(1, "no answer: 0.1 s were not enough for an answer"), (0, "polls go first: no turn within 0.1 s")],
+)
 async def test_it_gives_up_before_the_scrape_does(
-    tmp_path: Path, slots: int, for_what: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, slots: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with api_rig(tmp_path) as rig:
         account = rig.exporter.accounts.account("one")
@@ -91,10 +95,11 @@ async def test_it_gives_up_before_the_scrape_does(
         if slots:
             monkeypatch.setattr(account._client, "query", never)
         else:
-            monkeypatch.setattr(account, "permit", never_permitted)
+            monkeypatch.setattr(account, "permit_aside", never_permitted)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": "0.55"}
         answer = await rig.client.get("/probe?task_id=t1&debug=true", headers=headers)
-        assert f"no answer: 0.1 s were not enough for {for_what}" in answer.text
+        assert (answer.status_code, answer.headers.get("retry-after")) == ((200, None) if slots else (503, "5"))
+        assert words in answer.text
         assert account.in_flight == 0
 
 
@@ -108,7 +113,7 @@ def test_how_long_a_probe_may_take(told: str, seconds: float) -> None:
 async def test_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
         account = rig.exporter.accounts.account("one")
-        monkeypatch.setattr(account, "permit", never_permitted)
+        monkeypatch.setattr(account, "permit_aside", never_permitted)
         probes = [asyncio.create_task(rig.client.get("/probe?task_id=t1")) for _ in range(probe.AT_ONCE)]
         await asyncio.sleep(0.01)
         refused = await rig.client.get("/probe?task_id=t1")
@@ -179,3 +184,62 @@ async def test_formats_and_gzip(tmp_path: Path) -> None:
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["content-type"].startswith("application/openmetrics-text")
         assert answer.text.endswith("# EOF\n")
+
+
+# ---- polls go first, and what a probe meets is its own ---------------------------------------------------------------
+
+
+async def test_strangers_leave_the_budget_to_the_polls(tmp_path: Path) -> None:
+    """Six that ask all the time have had four fifths of it."""
+    tasks = [f"t{number}" for number in range(100)]
+    upstream = Upstream(dict.fromkeys((*tasks, "x"), RUNNING))
+    config = CONFIG.replace("api_key_env: KEY", "api_key_env: KEY, max_requests_per_second: 4")
+    async with api_rig(tmp_path, config, upstream=upstream) as rig:
+        await rig.register(*tasks)
+
+        async def stranger() -> None:
+            while True:
+                await rig.client.get("/probe?task_id=x", headers={"X-Prometheus-Scrape-Timeout-Seconds": "1"})
+                await rig.clock.sleep(0.1)
+
+        strangers = [asyncio.create_task(stranger()) for _ in range(6)]
+        upstream.asked.clear()
+        for _ in range(60):
+            await rig.clock.advance(0.5)
+        asked = Counter(upstream.asked)
+        for task in strangers:
+            task.cancel()
+        await asyncio.gather(*strangers, return_exceptions=True)
+    assert asked.total() <= 4 * 30 + 1
+    assert asked["x"] <= asked.total() / 4 + 1
+
+
+@pytest.mark.parametrize("fault", [400, 500])
+async def test_what_one_task_meets_is_not_the_accounts(tmp_path: Path, fault: int) -> None:
+    upstream = Upstream({"t1": RUNNING}, statuses={"x": fault})
+    async with api_rig(tmp_path, upstream=upstream) as rig:
+        await rig.register("t1")
+        await rig.clock.advance(6)
+        account = rig.exporter.accounts.account("one")
+        for _ in range(20):
+            page = samples((await rig.client.get("/probe?task_id=x")).text)
+            assert page["probe_success"] == 0
+            await rig.clock.advance(1)
+            assert account.up
+            assert account.suspension is None
+            assert account._gate.is_open
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
+async def test_what_the_api_says_of_the_account_holds_for_it_whoever_hears_it(tmp_path: Path, status: int) -> None:
+    upstream = Upstream(statuses={"x": status})
+    async with api_rig(tmp_path, upstream=upstream) as rig:
+        await rig.client.get("/probe?task_id=x")
+        account = rig.exporter.accounts.account("one")
+        assert (account.suspension is not None, account.up) == (True, False)
+        upstream.statuses.clear()
+        upstream.records["x"] = RUNNING
+        await rig.clock.advance(40)
+        assert samples((await rig.client.get("/probe?task_id=x")).text)["probe_success"] == 1
+        found = account.suspension is None, account.up
+        assert found == (True, True), "where nothing is polled, a probe is the one to find out"

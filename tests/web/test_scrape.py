@@ -402,6 +402,28 @@ async def test_few_pages_are_held_for_those_who_do_not_read_and_the_newest_are_k
         sending.cancel()
 
 
+async def test_whoever_reads_is_not_given_up_for_those_who_do_not() -> None:
+    readers = Readers(most_pages=2)
+    pieces = tuple(Piece((b"%d 1.0\n" % number,)) for number in range(20))
+    wants = asyncio.Semaphore(0)
+
+    async def reads_slowly(message: MutableMapping[str, Any]) -> None:
+        await wants.acquire()
+
+    slow = asyncio.create_task(sent(PageResponse(Rendered(pieces, "text/plain"), readers=readers), "GET", reads_slowly))
+    idle = []
+    for _ in range(4):
+        wants.release()
+        wants.release()
+        await settled()
+        idle.append(asyncio.create_task(sent(PageResponse(another_page(), readers=readers), "GET", reads_nothing)))
+        await settled()
+    assert not slow.done(), "it began first, but has taken something since the others began"
+    assert [sending.done() for sending in idle] == [True, True, True, False]
+    for sending in (slow, *idle):
+        sending.cancel()
+
+
 async def test_readers_of_one_page_hold_it_together_and_those_who_have_read_it_hold_nothing() -> None:
     readers = Readers(most_pages=1)
     sendings = [asyncio.create_task(sent(PageResponse(PAGE, readers=readers), "GET", reads_nothing)) for _ in range(9)]
@@ -436,3 +458,28 @@ async def test_a_page_of_a_scrape_makes_room_for_the_next_one(monkeypatch: pytes
     await asyncio.wait_for(first, 10)
     assert not second.done()
     second.cancel()
+
+
+async def test_many_scrapes_at_once_are_all_answered_whatever_each_of_them_asks_for(browse: Browse) -> None:
+    accepts = ("", "text/plain", "*/*", "application/openmetrics-text; version=1.0.0", "text/html;q=0.1, text/plain")
+    encodings = ("", "gzip", "gzip, br", "deflate")
+    asked = [
+        ({"Accept": accept, "Accept-Encoding": encoding}, {"name[]": name} if name else {})
+        for accept in accepts
+        for encoding in encodings
+        for name in ("", "", "bytespike_up", "python_info")
+    ]
+    async with browse(FakeExporter(shown=with_account)) as client:
+        answers = await asyncio.gather(
+            *(client.get("/metrics", headers=headers, params=params) for headers, params in asked)
+        )
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_whole_page_is_never_turned_away_for_parts_of_it(browse: Browse) -> None:
+    """Whoever asks for names may ask for as many different pages as he likes."""
+    async with browse(FakeExporter(shown=with_account), RenderSlots(at_once=1, waiting=0)) as client:
+        parts = [asyncio.create_task(client.get("/metrics", params={"name[]": f"n{number}"})) for number in range(30)]
+        whole = [asyncio.create_task(client.get("/metrics")) for _ in range(30)]
+        assert {answer.status_code for answer in await asyncio.gather(*whole)} == {200}
+        assert {answer.status_code for answer in await asyncio.gather(*parts)} == {200, 503}

@@ -1,7 +1,19 @@
 """The exporter itself: ``bytespike_exporter_…``."""
 
+from enum import StrEnum
+
 from exporter.metrics.family import Counter, Gauge, Histogram, Info, Scope, Stability, each
 from exporter.metrics.limits import Limit
+from exporter.metrics.traffic import Ending
+
+
+class Credential(StrEnum):
+    """The closed set of ``kind`` on ``bytespike_exporter_credentials_refused_total``."""
+
+    TOKEN = "token"  # noqa: S105 - a name of one
+    CALLBACK = "callback"
+    BASIC_AUTH = "basic_auth"
+
 
 LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 GAP_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
@@ -125,6 +137,44 @@ DUPLICATE_TASKS = Gauge(
     scope=Scope.EXPORTER,
     unit="tasks",
     help="Followed tasks that are named more than once, by two sources or under both ids; from the exporter.",
+)
+
+CREDENTIALS_REFUSED = Counter(
+    "bytespike_exporter_credentials_refused_total",
+    scope=Scope.EXPORTER,
+    labels=("kind",),
+    starts=each(Credential),
+    help="Requests with a wrong token, callback secret or password, by kind; counted by the exporter.",
+)
+
+HTTP_CONNECTIONS = Gauge(
+    "bytespike_exporter_http_connections",
+    scope=Scope.EXPORTER,
+    unit="connections",
+    help="Connections to the exporter's web server that are open; from the server.",
+)
+
+HTTP_CONNECTIONS_LIMIT = Gauge(
+    "bytespike_exporter_http_connections_limit",
+    scope=Scope.EXPORTER,
+    unit="connections",
+    help="Connections that may be open before the idle ones make room, by descriptors; from the server.",
+)
+
+HTTP_CONNECTIONS_CLOSED = Counter(
+    "bytespike_exporter_http_connections_closed_total",
+    scope=Scope.EXPORTER,
+    labels=("reason",),
+    unit="connections",
+    starts=each(Ending),
+    help="Connections that the exporter closed on their other end, by reason; counted by the exporter.",
+)
+
+CLOCK_STEPS = Counter(
+    "bytespike_exporter_clock_steps_total",
+    scope=Scope.EXPORTER,
+    starts=((),),
+    help="Steps of the wall clock; what was open across one is in no histogram of durations; seen by the exporter.",
 )
 
 RELOAD_SUCCESSFUL = Gauge(

@@ -1,38 +1,55 @@
-"""Who may use the API: whoever has the token, and without one only this machine."""
+"""Who may use the API and administer: whoever has the token or a password, and without either only this machine.
+
+docs/security.md has the table of who may do what. Nothing that a proxy adds to a request is believed; that it has added
+something tells that the request comes from elsewhere.
+"""
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from hmac import compare_digest
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
+from exporter.hosts import hostname, is_loopback
+from exporter.metrics.families.own import Credential
 from exporter.secrets import SecretSource
+from exporter.summed import SummedLog
 from exporter.threads import in_thread
 from exporter.web.api.refusals import refusal
+from exporter.web.guesses import Guesses
 from exporter.web.interfaces import RunningExporter
-from exporter.web.operations import refuse_cross_site
 
 LOOK_SECONDS = 1.0
 """A file with a secret is looked at again at most this often."""
 
+USER = "basic_auth_user"
+"""Where the state of a request has the name of the user whose password was right (``basic_auth_users``)."""
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""What proxies add: with one of these a request comes from elsewhere, though its connection comes from this machine."""
+
 
 class Access:
-    """The guard of the API. Nothing that a proxy adds to a request is believed."""
+    """The guard of everything that is not for everybody."""
 
-    def __init__(self, exporter: RunningExporter, secrets: "SecretFiles", log: FilteringBoundLogger) -> None:
+    def __init__(self, exporter: RunningExporter, secrets: "SecretFiles", guesses: Guesses, log: SummedLog) -> None:
         self._exporter = exporter
         self._secrets = secrets
+        self._guesses = guesses
         self._log = log
 
     async def check(self, request: Request) -> None:
-        """Raise a Refusal for anybody who may neither register nor see tasks."""
+        """Raise a Refusal for anybody who may neither administer, nor register or see tasks."""
+        if user_of(request) is not None:
+            refuse_cross_site(request)  # browsers send a password along, whoever has them ask
+            return
         token_file = self._exporter.settings.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
@@ -43,7 +60,7 @@ class Access:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
         refuse_cross_site(request)
         token_file = self._exporter.settings.api.token_file
-        if token_file is not None:
+        if token_file is not None and user_of(request) is None:
             await self._check_token(request, token_file)
 
     async def _check_token(self, request: Request, token_file: Path) -> None:
@@ -52,58 +69,81 @@ class Access:
             return
         fault = await self._secrets.fault(token_file)
         if fault is not None:
-            self._log.error("api_token_missing", fault=fault)
+            self._log.error("api_token_missing", "token", fault=fault)
             raise refusal(503, "the token that guards this cannot be read: see the exporter's log")
+        if scheme:  # whoever brings nothing guesses nothing
+            await self._guesses.refused(Credential.TOKEN, address_of(request))
         raise refusal(401, "a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
 
 
+def user_of(request: Request) -> str | None:
+    """Who has given the right password of the web configuration file; None where nobody had to."""
+    user = request.scope.get("state", {}).get(USER)
+    return user if isinstance(user, str) else None
+
+
+def address_of(request: Request) -> str:
+    """The address that a request comes from; empty where it has none."""
+    return request.client.host if request.client else ""
+
+
+def refuse_cross_site(request: Request) -> None:
+    """A browser must not be made to ask by a page of another site.
+
+    Browsers send ``Sec-Fetch-Site`` only over TLS and to loopback; ``Origin`` comes with every POST.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    origin = request.headers.get("origin")
+    host = request.headers.get("host")
+    if site not in ("same-origin", "none") or origin not in (None, f"http://{host}", f"https://{host}"):
+        raise HTTPException(403, "not from a page of another site")
+
+
 def _refuse_strangers(request: Request) -> None:
-    if request.client is None or not is_loopback(request.client.host):
+    if not _is_from_here(request):
         raise refusal(403, "without api.token_file this answers on loopback only")
-    if not is_loopback(_hostname(request.headers.get("host", ""))):
+    if any(name in request.headers for name in FORWARDED):
+        raise refusal(403, "without api.token_file this answers on loopback only, and not to whom a proxy lets through")
+    if not is_loopback(hostname(request.headers.get("host", ""))):
         # a page of any site may have its own name resolved to this machine
         raise refusal(403, "without api.token_file the Host has to be localhost or a loopback address")
     refuse_cross_site(request)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is ``localhost`` or a loopback address, IPv4 within IPv6 included."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+def _is_from_here(request: Request) -> bool:
+    """Over loopback, or over a socket of the file system: its server has a path, and no port.
 
-
-def _hostname(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    Nobody's address is known who has hung up already: that alone tells nothing.
+    """
+    if request.client is None:
+        server = request.scope.get("server")
+        return server is not None and server[1] is None
+    return is_loopback(request.client.host)
 
 
 class SecretFiles:
-    """Secrets in files, each read when it is first asked for and again when it changes."""
+    """Secrets in files, each read when it is first asked for and again when it changes; ``hide`` is told each."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, hide: Callable[[str], None]) -> None:
         self._clock = clock
+        self._hide = hide
         self._files: dict[Path, _SecretFile] = {}
 
     async def matches(self, path: Path, given: str) -> bool:
         """Whether this is the secret in the file; never where the file has none.
 
-        How long it takes does not tell how much of a guess was right.
+        How long it takes does not tell how much of a guess was right, nor how long the secret is.
         """
         secret = (await self._read(path)).reveal()
-        return compare_digest((secret or "").encode(), given.encode(errors="replace")) and secret is not None
+        return compare_digest(_digest(secret or ""), _digest(given)) and secret is not None
 
     async def fault(self, path: Path) -> str | None:
         """Why the file has no secret, fit for a log; None where it has one."""
         return (await self._read(path)).fault
 
     async def _read(self, path: Path) -> SecretSource:
-        return await self._files.setdefault(path, _SecretFile(path)).read(now=self._clock.monotonic())
+        file = self._files.setdefault(path, _SecretFile(path, self._hide))
+        return await file.read(now=self._clock.monotonic())
 
 
 @dataclass(slots=True)
@@ -111,6 +151,7 @@ class _SecretFile:
     """One file. A file on a share that hangs takes one thread, not one for each request that would look at it."""
 
     path: Path
+    hide: Callable[[str], None]
     secret: SecretSource | None = None
     looked_at: float = -math.inf
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -118,8 +159,13 @@ class _SecretFile:
     async def read(self, *, now: float) -> SecretSource:
         async with self.lock:
             if self.secret is None:
-                self.secret, self.looked_at = await in_thread(partial(SecretSource, file=self.path)), now
+                read = partial(SecretSource, file=self.path, hide=self.hide)
+                self.secret, self.looked_at = await in_thread(read), now
             elif now - self.looked_at >= LOOK_SECONDS:
                 self.looked_at = now
                 await in_thread(self.secret.refresh)
             return self.secret
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="replace")).digest()

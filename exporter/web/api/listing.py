@@ -7,6 +7,7 @@ from typing import Self
 
 from starlette.datastructures import QueryParams
 
+from exporter.settings.errors import shown
 from exporter.tasks.observation import Status
 from exporter.tasks.view import TaskView
 from exporter.web.api.refusals import Refusal
@@ -137,7 +138,7 @@ class _Faults:
         self._errors: list[dict[str, object]] = []
 
     def add(self, key: str, message: str) -> None:
-        self._errors.append({"key": key, "message": message})
+        self._errors.append({"key": shown(key), "message": message})
 
     def refuse_unknown(self, params: QueryParams, allowed: Iterable[str]) -> None:
         for key in dict.fromkeys(params):

@@ -33,6 +33,7 @@ def openapi() -> Schema:
             "version": "1",
             "description": "Register tasks while the exporter runs. docs/api.md says how.",
         },
+        "servers": [{"url": "/", "description": "What --web.route-prefix says comes before every path."}],
         "paths": {
             "/api/v1/tasks": {"get": _list(), "post": _register()},
             "/api/v1/tasks/{id}": {"get": _show(), "delete": _remove()},
@@ -88,7 +89,7 @@ def _list() -> Schema:
         ],
         "responses": {
             "200": _json("One page; next is null on the last one.", page),
-            **_refusals(400, 401, 403, 422, 503),
+            **_refusals(400, 401, 403, 422, 429, 503),
         },
     }
 
@@ -100,7 +101,7 @@ def _show() -> Schema:
         "parameters": [_id(), _query("account", TEXT, "Needed where two accounts have a task of this id.")],
         "responses": {
             "200": _json("The task.", {"$ref": "#/components/schemas/WholeTask"}),
-            **_refusals(400, 401, 403, 404, 409, 503),
+            **_refusals(400, 401, 403, 404, 409, 429, 503),
         },
     }
 
@@ -112,7 +113,7 @@ def _remove() -> Schema:
         "parameters": [_id(), _query("account", TEXT, "Needed where two accounts have a task of this id.")],
         "responses": {
             "204": {"description": "It is registered no more; another source may still name it."},
-            **_refusals(400, 401, 403, 404, 409, 503),
+            **_refusals(400, 401, 403, 404, 409, 429, 503),
         },
     }
 
@@ -128,7 +129,7 @@ def _callback() -> Schema:
             "202": _json(
                 "Taken; the task is asked about soon.", _object({"status": {"const": "accepted"}}, ["status"])
             ),
-            **_refusals(400, 404, 413),
+            **_refusals(400, 404, 413, 422, 429),
         },
     }
 
@@ -139,7 +140,7 @@ def _sd() -> Schema:
         "summary": "The open tasks for http_sd_configs of Prometheus.",
         "operationId": "listTargets",
         "parameters": [_query("group", TEXT), _query("account", TEXT)],
-        "responses": {"200": _json("Target groups.", _list_of(target)), **_refusals(400, 401, 403, 503)},
+        "responses": {"200": _json("Target groups.", _list_of(target)), **_refusals(400, 401, 403, 429, 503)},
     }
 
 
@@ -213,7 +214,7 @@ def _errors() -> Schema:
 
 _REFUSALS = {
     400: "It cannot be read.",
-    401: "A bearer token is needed.",
+    401: "The bearer token is needed.",
     403: "Not from here.",
     404: "There is no such thing.",
     409: "It is not clear which task is meant, or the task was not registered here.",

@@ -1,6 +1,5 @@
 """What comes in from outside: ids, and the body of a registration. Pure, and fit for a thread."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -8,10 +7,12 @@ from typing import TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.discovery.lists import Defaults, parse_items
+from exporter.discovery.lists import Defaults, KnownSecrets, NoSecrets, parse_items
+from exporter.discovery.written import Format, read_written
 from exporter.settings.errors import ConfigError, Fault, shown
 from exporter.settings.fields import TaskId
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
+from exporter.settings.reader import decode
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.web.api.refusals import Refusal, refusal
@@ -23,7 +24,7 @@ MAX_KEYS = 100
 """An item may have so many keys, and as many labels."""
 
 MAX_ERRORS = 1000
-"""So many faults of one request are named."""
+"""After so many faults of one request no more are looked for."""
 
 _TASK_ID: TypeAdapter[str] = TypeAdapter(TaskId)
 
@@ -39,7 +40,9 @@ def is_task_id(value: object) -> TypeGuard[str]:
     return True
 
 
-def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[Registration]:
+def read_registrations(
+    body: bytes, settings: Settings, *, now: float, secrets: KnownSecrets | None = None
+) -> list[Registration]:
     """One registration for each id of the body's items, in their order; a Refusal names every fault, up to a limit.
 
     Items are read one by one, so that a body full of faults ends the reading early.
@@ -47,7 +50,7 @@ def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[R
     items = _items(body)
     groups = {group.name: group for group in settings.task_groups if group.api_config is not None}
     # the group's model and labels stay the group's: they may change while the registration stands
-    own = Defaults(model="", labels=(), declared=frozenset(settings.globals.labels))
+    own = Defaults("", (), frozenset(settings.globals.labels), secrets or NoSecrets())
     registrations: list[Registration] = []
     errors: list[dict[str, object]] = []
     for index, item in enumerate(items):
@@ -56,20 +59,23 @@ def read_registrations(body: bytes, settings: Settings, *, now: float) -> list[R
         except ConfigError as error:
             errors += ({"index": index, "key": fault.key, "message": fault.message} for fault in error.faults)
         if len(errors) > MAX_ERRORS:
-            raise Refusal(422, *errors[:MAX_ERRORS], {"message": f"there is more: these are the first {MAX_ERRORS}"})
+            break
     if errors:
         raise Refusal(422, *errors)
     return registrations
 
 
 def _items(body: bytes) -> list[object]:
+    """The items of a body, one by one, as a list is read that stands elsewhere: a body may be megabytes."""
     try:
-        value = json.loads(body)
-    except RecursionError:
-        raise refusal(400, "the body is nested too deep") from None
-    except ValueError:
-        raise refusal(400, "the body is not JSON") from None
-    items = value if isinstance(value, list) else [value]
+        text = decode(body, file="").strip(" \t\r\n")
+        is_list = text.startswith("[")
+        written = read_written(text if is_list else f"[{text or '?'}]", Format.JSON, name="")
+        items = list(islice(written.items, MAX_IDS + 1))
+    except ConfigError as error:
+        raise refusal(400, f"the body: {error.faults[0].message}") from None
+    if not is_list and len(items) > 1:
+        raise refusal(400, "the body: this is not JSON: a list of items stands in [ ]")
     if len(items) > MAX_IDS:
         raise refusal(422, f"more than {MAX_IDS} items; send them in several requests")
     if sum(map(_ids, items)) > MAX_IDS:

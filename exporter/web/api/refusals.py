@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from structlog.typing import FilteringBoundLogger
 
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError, FullError
-from exporter.web.responses import as_json
+from exporter.summed import SummedLog
+from exporter.web.responses import as_json, shortened
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -33,31 +33,37 @@ def refusal(status: int, message: str, *, headers: Mapping[str, str] | None = No
     return Refusal(status, {"message": message}, headers=headers)
 
 
-def answered(endpoint: Endpoint, log: FilteringBoundLogger) -> Endpoint:
-    """The endpoint with every refusal, of ours and of the parts below, as an answer in JSON."""
+def answered(endpoint: Endpoint, summed: SummedLog, mask: Callable[[str], str]) -> Endpoint:
+    """The endpoint with every refusal, of ours and of the parts below, as an answer in JSON, without what is masked."""
 
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except Refusal as refused:
-            return _answer(refused)
+        except Refusal as raised:
+            refused = raised
         except HTTPException as error:
-            return _answer(refusal(error.status_code, error.detail, headers=error.headers))
+            refused = refusal(error.status_code, error.detail, headers=error.headers)
         except FullError as error:
-            return _answer(refusal(429, str(error), headers={"Retry-After": FULL_SECONDS}))
+            refused = refusal(429, str(error), headers={"Retry-After": FULL_SECONDS})
         except ClosedError as error:
-            return _answer(refusal(422, str(error)))
+            refused = refusal(422, str(error))
         except LedgerError as error:
-            log.warning("api_request_failed", error=str(error))
-            return _answer(refusal(503, str(error), headers={"Retry-After": "5"}))
+            summed.warning("api_request_failed", "ledger", error=str(error))
+            refused = refusal(503, str(error), headers={"Retry-After": "5"})
+        return _answer(refused, mask)
 
     return answer
 
 
-def _answer(refused: Refusal) -> Response:
-    response = as_json({"status": "error", "errors": list(refused.errors)}, refused.status)
+def _answer(refused: Refusal, mask: Callable[[str], str]) -> Response:
+    response = as_json({"status": "error", "errors": _masked(shortened(refused.errors), mask)}, refused.status)
     response.headers.update(refused.headers)
     return response
+
+
+def _masked(errors: Sequence[Mapping[str, object]], mask: Callable[[str], str]) -> list[dict[str, object]]:
+    """The errors without a secret that the request may have brought."""
+    return [{key: mask(value) if isinstance(value, str) else value for key, value in error.items()} for error in errors]
 
 
 class ConcurrencyLimit:

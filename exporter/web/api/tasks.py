@@ -1,6 +1,5 @@
 """``/api/v1/tasks``: register, list, show, and stop following. Times are RFC 3339 in UTC; what is not known is null."""
 
-import asyncio
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,17 +12,19 @@ from exporter.registration.registrar import Result
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.view import TaskView
+from exporter.threads import in_thread
 from exporter.web.api.access import Access
+from exporter.web.api.bodies import Bodies
 from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
 from exporter.web.api.parsing import is_task_id, read_registrations
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
 from exporter.web.interfaces import RunningExporter
-from exporter.web.responses import RenderSlots, as_json
+from exporter.web.responses import RenderSlots, as_json, as_json_list, in_pieces
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
 AT_ONCE = 32
-"""So many registrations may be under way."""
+"""So many registrations may be under way, of those whose body has come."""
 
 
 class Tasks:
@@ -35,6 +36,7 @@ class Tasks:
         self._access = access
         self._slots = slots
         self._registering = ConcurrencyLimit(AT_ONCE)
+        self._bodies = Bodies()
         self._cursors = Cursors(secrets.token_hex(4))
 
     async def register(self, request: Request) -> Response:
@@ -42,14 +44,16 @@ class Tasks:
         await self._access.check(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise refusal(415, "the body has to be application/json")
+        body = await self._bodies.read(request)
         with self._registering.slot():
-            body = await request.body()
             async with self._slots.slot():
-                read = partial(read_registrations, body, self._exporter.settings, now=self._exporter.clock.wall())
-                registrations = await asyncio.to_thread(read)
+                exporter = self._exporter
+                now, secrets = exporter.clock.wall(), exporter.secrets
+                read = partial(read_registrations, body, exporter.settings, now=now, secrets=secrets)
+                registrations = await in_thread(read)
             results = await self._exporter.registrations.register(registrations) if registrations else []
             async with self._slots.slot():
-                return await asyncio.to_thread(_registered, registrations, results)
+                return in_pieces(await in_thread(partial(_registered, registrations, results)))
 
     async def page(self, request: Request) -> Response:
         """One page; ``next`` is null on the last one."""
@@ -58,7 +62,7 @@ class Tasks:
         page = await self._walk.page(query.filters, after=query.after, limit=query.limit)
         after = None if page.last is None else self._cursors.write(page.last)
         async with self._slots.slot():
-            return await asyncio.to_thread(_listed, page.tasks, after)
+            return in_pieces(await in_thread(partial(_listed, page.tasks, after)))
 
     async def show(self, request: Request) -> Response:
         """One task with its history."""
@@ -129,20 +133,20 @@ def _refuse_ambiguous(accounts: Collection[str]) -> None:
 # ---- in JSON ---------------------------------------------------------------------------------------------------------
 
 
-def _registered(registrations: Sequence[Registration], results: Sequence[Result]) -> Response:
-    tasks = [
+def _registered(registrations: Sequence[Registration], results: Sequence[Result]) -> bytes:
+    tasks = (
         {**_name(registration.ref), "group": registration.group, "result": str(result)}
         for registration, result in zip(registrations, results, strict=True)
-    ]
-    return as_json({"status": "success", "tasks": tasks})
+    )
+    return as_json_list(tasks, name="tasks", others={"status": "success"})
 
 
 def _name(ref: TaskRef) -> dict[str, object]:
     return {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
 
 
-def _listed(tasks: Sequence[TaskView], after: str | None) -> Response:
-    return as_json({"tasks": [_task(task) for task in tasks], "next": after})
+def _listed(tasks: Sequence[TaskView], after: str | None) -> bytes:
+    return as_json_list(map(_task, tasks), name="tasks", others={"next": after})
 
 
 def _task(task: TaskView) -> dict[str, object]:

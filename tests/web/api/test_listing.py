@@ -106,7 +106,7 @@ async def test_who_asks_for_what_is_nowhere_does_not_stop_the_loop(browse: Brows
         assert [ids(walk.result()) for walk in walks] == [[]] * walkers
     assert max(tasks.reads) == SLICE
     assert max(reads_in_a_turn) == 1
-    assert sum(tasks.reads) == walkers * tasks.count
+    assert sum(tasks.reads) in (walkers * tasks.count, tasks.count), "who asks for the same targets shares them"
 
 
 async def test_who_hurries_does_not_wait_for_who_looks_through_everything(browse: Browse) -> None:
@@ -144,3 +144,12 @@ async def test_a_page_is_written_beside_the_loop(browse: Browse) -> None:
         await client.get(f"{LOCAL}/api/v1/tasks?limit=1000")
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_who_asks_for_the_same_targets_shares_one_list(browse: Browse) -> None:
+    """One hundred at once: a list is begun for the first, and another one for all that came meanwhile."""
+    tasks = FakeTasks(2 * SLICE, alike)
+    async with browse(FakeExporter(tasks=tasks)) as client:
+        answers = await asyncio.gather(*(client.get(f"{LOCAL}/sd") for _ in range(100)))
+    assert {len(ids(answer)) for answer in answers} == {2 * SLICE}
+    assert sum(tasks.reads) <= 2 * tasks.count

@@ -1,0 +1,47 @@
+"""A crash of ``serve``: told in the log, where secrets are known, and never as a fault of the configuration."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from click.testing import CliRunner
+
+from exporter.cli import serve
+from exporter.cli.main import cli
+
+SECRET = "correct-horse-battery-staple"
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Logging is the process's: leave it as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+async def crash(*_: object, **__: object) -> None:
+    raise RuntimeError(f"sent with {SECRET}")
+
+
+@pytest.mark.parametrize("log_format", ["json", "logfmt"])
+def test_its_traceback_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str) -> None:
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    config = tmp_path / "exporter.yml"
+    config.write_text("accounts: [{name: one, api_key_file: key}]\n")
+    monkeypatch.setattr(serve, "_serve", crash)
+
+    flags = ["--config.file", str(config), "--web.listen-address=127.0.0.1:0", f"--log.format={log_format}"]
+    result = CliRunner().invoke(cli, ["serve", *flags])
+
+    assert result.exit_code == 70
+    assert "sent with ***" in result.output
+    assert SECRET not in result.output
+    if log_format == "json":
+        last = json.loads(result.output.splitlines()[-1])
+        assert (last["event"], last["level"]) == ("crashed", "error")
