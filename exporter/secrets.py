@@ -64,7 +64,7 @@ class SecretSource:
         """Read the file again if it has changed; say whether the secret has."""
         if self._file is None:
             return False
-        version = _version(self._file)
+        version = version_of(self._file)
         if version is not None and version == self._reading.version:
             return False
         before, self._reading = self._reading, self._read()
@@ -128,7 +128,7 @@ def _bits(secret: str) -> float:
 
 def _from_file(path: Path) -> _Reading:
     # the version is taken first: a file that changes in between is read once more, never missed
-    version = _version(path)
+    version = version_of(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return _Reading(fault=f"{path}: not a regular file", version=version)
@@ -151,7 +151,7 @@ def _from_bytes(raw: bytes, path: Path, version: tuple[int, ...] | None) -> _Rea
     return _Reading(secret, version=version)
 
 
-def _version(path: Path) -> tuple[int, ...] | None:
+def version_of(path: Path) -> tuple[int, ...] | None:
     """What changes when the file does: written in place, replaced, or behind a symbolic link that was swapped."""
     try:
         found = path.stat()

@@ -37,6 +37,7 @@ class Lazy:
 COMMANDS = {
     "serve": Lazy("exporter.cli.serve:command", "Poll the configured tasks and serve /metrics (the default)."),
     "check-config": Lazy("exporter.cli.check_config:command", "Check a configuration file and name every mistake."),
+    "check-web-config": Lazy("exporter.cli.check_web_config:command", "Check a file for --web.config.file."),
     "query": Lazy("exporter.cli.query:command", "Ask for one task, once, now."),
     "simulate": Lazy("exporter.cli.simulate:command", "Serve a fake ByteSpike API."),
     "scenario": Lazy("exporter.cli.scenario:command", "Let something go wrong in a running simulator."),

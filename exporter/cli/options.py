@@ -98,6 +98,20 @@ def listening(command: Command) -> Command:
     return address(systemd(command))
 
 
+def web_config_file(command: Command) -> Command:
+    """``--web.config.file`` as ``web_config_file: Path | None``."""
+    return click.option(
+        "--web.config.file",
+        "web_config_file",
+        type=click.Path(path_type=Path),
+        default=None,
+        callback=lambda _ctx, _param, value: value if value and value.name else None,
+        envvar=f"{PREFIX}WEB_CONFIG_FILE",
+        show_envvar=True,
+        help="A file that turns on TLS, users and more, as in every Prometheus exporter.",
+    )(command)
+
+
 def site(command: Command) -> Command:
     """``--web.external-url``, ``--web.route-prefix`` and ``--web.telemetry-path`` as ``site: Site``."""
 

@@ -5,8 +5,11 @@ import os
 import platform
 import socket
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import click
 import structlog
@@ -25,20 +28,27 @@ from exporter.cli.turns import short_turns
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
+from exporter.metrics.families.own import Credential
 from exporter.metrics.snapshot import BuildView
+from exporter.metrics.traffic import Ending
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
 from exporter.settings.checks import warnings
 from exporter.settings.confidential import sources_of
 from exporter.settings.load import load
 from exporter.settings.model import Settings
+from exporter.summed import SummedLog
 from exporter.version import revision, version
 from exporter.web.app import create_app, vital
+from exporter.web.guesses import Guesses
 from exporter.web.interfaces import RunningExporter
 from exporter.web.operations import log_refusal
 from exporter.web.places import capacity
 from exporter.web.server import WebServer
 from exporter.web.site import Site
+
+if TYPE_CHECKING:  # loaded where it is wanted
+    from exporter.web.toolkit.web_config import WebConfig
 
 STOP_SECONDS = 10
 """How long stopping may take in all."""
@@ -57,6 +67,7 @@ class ServerDied(click.ClickException):
 @options.config_file
 @options.listening
 @options.site
+@options.web_config_file
 @options.log_options
 def command(
     *,
@@ -64,6 +75,7 @@ def command(
     addresses: tuple[Address, ...],
     handed_over: bool,
     site: Site,
+    web_config_file: Path | None,
     log_level: LogLevel,
     log_format: LogFormat,
 ) -> None:
@@ -81,10 +93,11 @@ def command(
     sources_of(settings, secrets, os.environ)  # known before anything is said
     for warning in warnings(settings, os.environ):
         log.warning("config_warning", warning=warning)
+    web = _web_config(web_config_file, log)
     bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
     with pauses_bounded(), short_turns(), bound as listeners:
         try:
-            has_run = lookups.run(_serve(settings, config_file, listeners, site, log, secrets=secrets))
+            has_run = lookups.run(_serve(settings, config_file, listeners, site, log, web=web, secrets=secrets))
         except (ExporterError, click.ClickException):
             raise
         except Exception:  # a traceback may quote a secret: it goes where they are known
@@ -101,6 +114,7 @@ async def _serve(
     site: Site,
     log: FilteringBoundLogger,
     *,
+    web: "WebConfig | None",
     secrets: Secrets,
 ) -> bool:
     """Serve until a signal asks to stop; False where that was before it could begin."""
@@ -116,18 +130,22 @@ async def _serve(
     if not await _started(exporter, signals):
         log.info("stopped", phase="starting")
         return False
+    guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))
+    app = create_app(exporter, log=log, site=site, guesses=guesses)
     server = WebServer(
-        create_app(exporter, log=log, site=site),
+        web.guard(app, partial(guesses.refused, Credential.BASIC_AUTH)) if web else app,
         listeners,
         vital=vital(site),
         measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),
+        encryption=web.encryption(partial(exporter.traffic.ended, Ending.HANDSHAKE)) if web else lambda: None,
         traffic=exporter.traffic,
         log=log,
         clock=exporter.clock,
     )
     try:
         async with sidecar(exporter, log):
-            await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
+            with web.watched() if web else nullcontext():
+                await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")
@@ -197,6 +215,18 @@ async def _reloaded(exporter: RunningExporter, log: FilteringBoundLogger) -> str
     else:
         return "reloaded"
     return "the new configuration was refused, the old one goes on; see the log"
+
+
+def _web_config(path: Path | None, log: FilteringBoundLogger) -> "WebConfig | None":
+    if path is None:
+        return None
+    from exporter.web.toolkit.web_config import WebConfig
+
+    web = WebConfig(path, log=log)
+    for warning in web.warnings():
+        log.warning("web_config_warning", file=str(path), warning=warning)
+    log.info("web_config_read", file=str(path))
+    return web
 
 
 async def _reason(ended: asyncio.Task[None]) -> str:

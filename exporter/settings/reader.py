@@ -126,12 +126,26 @@ def read(text: str, *, file: str) -> Document[Mapping]:
     return Document(file, root, faults)
 
 
+def read_lenient(text: str, *, file: str, keys: str) -> Document[Mapping]:
+    """As ``read``, of a file that may be empty and whose keys may lack a value (None), as Go programs read theirs.
+
+    ``keys`` are those that the file may have, for a message.
+    """
+    root, faults = _read(text, file, empty=None)
+    if root is None or (isinstance(root, Scalar) and root.plain and root.text in _NULLS):
+        root = Mapping()
+    if not isinstance(root, Mapping):
+        raise ConfigError([Fault(file, 1, "", f"a configuration is a mapping, with the keys {keys}")])
+    return Document(file, root, faults)
+
+
 def read_items(text: str, *, file: str, max_values: int = MAX_VALUES) -> "Items":
     """Read a list, an item at a time; iterating raises ConfigError where it is no YAML or no list."""
     return Items(text, file, max_values)
 
 
-def _read(text: str, file: str, *, empty: str) -> tuple[object, tuple[Fault, ...]]:
+def _read(text: str, file: str, *, empty: str | None) -> tuple[object, tuple[Fault, ...]]:
+    """The root; where ``empty`` says nothing against a file without one, and keys without a value, None for these."""
     _refuse_control_characters(text, file)
     reader = _Reader(file, _events(text), empty=empty)
     try:
@@ -182,7 +196,9 @@ class _Anchored:
 class _Reader:
     """Builds values from the parser's events, which keeps nesting and growth in our hands."""
 
-    def __init__(self, file: str, events: Iterator[ev.Event], *, empty: str, max_values: int = MAX_VALUES) -> None:
+    def __init__(
+        self, file: str, events: Iterator[ev.Event], *, empty: str | None, max_values: int = MAX_VALUES
+    ) -> None:
         self.faults: list[Fault] = []
         self._file = file
         self._empty = empty
@@ -192,7 +208,10 @@ class _Reader:
         self._values = 0
 
     def document(self) -> object:
-        root = self._value(self._root(), ())
+        first = self._root()
+        if first is None:
+            return None
+        root = self._value(first, ())
         self._end()
         return root
 
@@ -200,8 +219,9 @@ class _Reader:
         """The items of a document that is a list, each with the line on which it begins."""
         root = self._root()
         if not isinstance(root, ev.SequenceStartEvent):
-            self._value(root, ())
-            self._end()
+            if root is not None:
+                self._value(root, ())
+                self._end()
             raise ConfigError([Fault(self._file, 1, "", "expected a list of items, as in static_configs")])
         if root.anchor is not None:
             self._anchors[root.anchor] = None
@@ -213,11 +233,13 @@ class _Reader:
             yield _line(event), self._value(event, (at,))
         self._end()
 
-    def _root(self) -> ev.Event:
+    def _root(self) -> ev.Event | None:
         next(self._events)
-        if isinstance(next(self._events), ev.StreamEndEvent):
-            raise ConfigError([Fault(self._file, 1, "", self._empty)])
-        return next(self._events)
+        if not isinstance(next(self._events), ev.StreamEndEvent):
+            return next(self._events)
+        if self._empty is None:
+            return None
+        raise ConfigError([Fault(self._file, 1, "", self._empty)])
 
     def _end(self) -> None:
         next(self._events)
@@ -261,7 +283,8 @@ class _Reader:
     def _scalar(self, event: ev.ScalarEvent, path: KeyPath) -> Scalar | None:
         scalar = Scalar(event.value, plain=not event.style)
         if path and scalar.plain and scalar.text in _NULLS:
-            self._fault(event, path, "has no value; write one, or leave the key out")
+            if self._empty is not None:
+                self._fault(event, path, "has no value; write one, or leave the key out")
             return None
         return scalar
 

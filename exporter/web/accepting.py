@@ -13,6 +13,7 @@ from itertools import count
 
 from exporter.metrics.traffic import Ending
 from exporter.web.connection import Connection
+from exporter.web.encrypting import encrypted
 from exporter.web.places import Places
 
 OUT_OF_SPACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -100,13 +101,10 @@ class Accepting:
     async def _greet(self, accepted: socket.socket, connection: Connection) -> None:
         """Hand it over to its protocol, once it is encrypted where it has to be."""
         try:
-            context = self._encryption()
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                accepted,
-                ssl=context,
-                ssl_handshake_timeout=self._handshake_seconds if context else None,
-            )
+            if context := self._encryption():
+                await encrypted(accepted, connection, context, handshake_seconds=self._handshake_seconds)
+            else:
+                await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted)
         except OSError:  # TLS faults and timeouts are among them
             accepted.close()
             self._ended(Ending.HANDSHAKE)

@@ -39,12 +39,19 @@ def vital(site: Site = ROOT) -> frozenset[str]:
 
 
 def create_app(
-    exporter: RunningExporter, *, log: FilteringBoundLogger, slots: RenderSlots | None = None, site: Site = ROOT
+    exporter: RunningExporter,
+    *,
+    log: FilteringBoundLogger,
+    slots: RenderSlots | None = None,
+    site: Site = ROOT,
+    guesses: Guesses | None = None,
 ) -> Starlette:
-    """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered."""
+    """The HTTP face of a running exporter; ``slots`` are those in which metrics and pages are rendered, ``guesses``
+    those who try credentials elsewhere, too.
+    """
     slots, summed = slots or RenderSlots(), SummedLog(log, exporter.clock)
     secrets = SecretFiles(exporter.clock, exporter.secrets.hide)
-    guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=summed)
+    guesses = guesses or Guesses(exporter.clock, count=exporter.credentials_refused, log=summed)
     access = Access(exporter, secrets, guesses, summed)
     pages, health = Pages(exporter, access, slots, site), Health(exporter)
     at = site.at

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from exporter.cli import main as module
 from exporter.cli.exits import CannotStart
 from exporter.cli.main import COMMANDS, Lazy, cli
-from exporter.cli.options import config_file, listening, log_options, site
+from exporter.cli.options import config_file, listening, log_options, site, web_config_file
 from exporter.errors import ExporterError
 from exporter.logs import LogFormat, LogLevel
 from exporter.settings.errors import ConfigError, Fault
@@ -25,6 +25,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> None:
     @log_options
     @listening
     @site
+    @web_config_file
     @click.option("--fail", type=click.Choice(["config", "ledger", "port", "bug"]))
     def command(**given: object) -> None:
         fail = given.pop("fail")
@@ -58,6 +59,7 @@ DEFAULTS = [
     "log_format=logfmt",
     "log_level=info",
     "site=Site(prefix='', metrics='/metrics', external_url='')",
+    "web_config_file=None",
 ]
 
 
@@ -79,6 +81,7 @@ def test_flags_belong_to_serve(command: list[str], style: str) -> None:
         ("--web.listen-address", "unix:/run/x.sock"),
         ("--web.external-url", "https://monitoring.example/bytespike/"),
         ("--web.telemetry-path", "/m"),
+        ("--web.config.file", "web.yml"),
     ]
     args = [part for flag in flags for part in style.format(*flag).split()]
 
@@ -89,6 +92,7 @@ def test_flags_belong_to_serve(command: list[str], style: str) -> None:
         "log_format=json",
         "log_level=debug",
         "site=Site(prefix='/bytespike', metrics='/m', external_url='https://monitoring.example/bytespike')",
+        "web_config_file=web.yml",
     ]
 
 
@@ -103,6 +107,7 @@ def test_each_flag_has_a_variable() -> None:
         "BYTESPIKE_EXPORTER_WEB_EXTERNAL_URL": "/outside",
         "BYTESPIKE_EXPORTER_WEB_ROUTE_PREFIX": "inside",
         "BYTESPIKE_EXPORTER_WEB_TELEMETRY_PATH": "/",
+        "BYTESPIKE_EXPORTER_WEB_CONFIG_FILE": "/etc/web.yml",
     }
 
     assert run("--config.file=z.yml", env=env).output.splitlines() == [
@@ -112,6 +117,7 @@ def test_each_flag_has_a_variable() -> None:
         "log_format=json",
         "log_level=error",
         "site=Site(prefix='/inside', metrics='/', external_url='/outside')",
+        "web_config_file=/etc/web.yml",
     ]
 
 
@@ -174,7 +180,8 @@ def test_help_names_every_command_without_importing_one(flag: str) -> None:
 
 
 def test_the_commands() -> None:
-    named = ["serve", "check-config", "query", "simulate", "scenario", "ledger", "demo", "demo-receiver"]
+    checks = ["check-config", "check-web-config"]
+    named = ["serve", *checks, "query", "simulate", "scenario", "ledger", "demo", "demo-receiver"]
     assert cli.list_commands(click.Context(cli)) == named
 
 
