@@ -22,7 +22,9 @@ from exporter.tasks.observation import Observation, Status
 from exporter.tasks.tracker import Tracker
 
 TASKS = 100_000
-FEWER = 30_000
+FEWER = 60_000
+"""So many for the figure: the lists that tasks come due in are there anyway, and fewer would each bear more of them."""
+
 SLICE = 200
 """So many tasks arrive, or are answered, at one time."""
 

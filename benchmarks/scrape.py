@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from statistics import median
 
+from msgspec import structs
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
@@ -113,7 +114,7 @@ def _kept(shown: Snapshot) -> int:
 def _print_label_sets() -> None:
     """Every set has all its aggregates; between two pages, a hundredth of the sets sees a task start."""
     totals = Totals()
-    sets = [replace(LABELS, model=f"model-{number}") for number in range(SETS)]
+    sets = [structs.replace(LABELS, model=f"model-{number}") for number in range(SETS)]
     outcome = Outcome(TaskRef("default", "t"), Status.COMPLETED, NOW, duration=30.0, credits_used=1.0, eta_ratio=0.9)
     for labels in sets:
         totals.publish(*count_outcome(labels, outcome))

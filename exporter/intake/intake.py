@@ -7,10 +7,10 @@ which the event loop comes round: no turn is longer than ``TURN``, whatever each
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import Protocol, TypeVar
 
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock

@@ -6,8 +6,8 @@ all the names that anybody knew. What is decided is kept true while the batch go
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from exporter.accounting.series import Exemplar, Increments, Series
@@ -17,7 +17,7 @@ from exporter.ledger.rows import Row, open_row, outcome_row
 from exporter.tasks.identity import TaskRef
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What the ledger says of a task: that it has ended; or whether it has been counted as followed, when it was seen
     running, which was counted then, and the row that says so."""
 
@@ -93,7 +93,7 @@ class Decision:
         if fact.ref == ref:
             return known, fact
         joined = ref.joined(fact.ref)
-        return (known, fact._replace(ref=ref)) if joined == ref else self._known(joined)
+        return (known, replace(fact, ref=ref)) if joined == ref else self._known(joined)
 
     def _keep(self, entry: Entry, known: Sequence[Fact], fact: Fact) -> None:
         """Keep the state of an entry in place of what was ``known`` of its task, which is the one ``fact``."""
@@ -131,7 +131,8 @@ class Decision:
 
 def _joined(one: Fact, other: Fact) -> Fact:
     """Both as one; the start that is told first is believed."""
-    return one._replace(
+    return replace(
+        one,
         ref=one.ref.joined(other.ref),
         has_ended=one.has_ended or other.has_ended,
         is_followed=one.is_followed or other.is_followed,

@@ -47,6 +47,8 @@ _NUMBERS, _NUMBERS_END = 6, 13
 
 _PLAIN = frozenset({float, type(None)})
 
+_TEXTS = {status: status.value for status in Status}
+
 _OPEN_STATUSES = {status.value: status for status in Status if not status.is_terminal}
 
 _TERMINAL_STATUSES = {status.value: status for status in TERMINAL}
@@ -125,7 +127,7 @@ def _task_values(state: TaskState) -> Row:
         ref.account,
         ref.task_id,
         ref.out_task_id,
-        state.status.value,
+        _TEXTS[state.status],
         int(state.submission),
         state.first_seen_at,
         state.submitted_at,

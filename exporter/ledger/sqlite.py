@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic.util import CommandError
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
@@ -18,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from exporter.ledger.ledger import LedgerError
 from exporter.ledger.rows import DamagedRowError
-from exporter.ledger.tables import migrate
+from exporter.ledger.tables import AnotherVersionError, migrate
 
 BUSY_TIMEOUT = 2.0
 """Seconds that a call waits for another process that holds the file."""
@@ -191,7 +190,7 @@ def mapped_errors(name: str) -> Iterator[None]:
         yield
     except Timeout as error:
         raise LedgerError(f"ledger {name}: another exporter holds it ({error.lock_file})") from error
-    except CommandError as error:
+    except AnotherVersionError as error:
         raise LedgerError(
             f"ledger {name}: written by another version of this exporter ({error}): run that version, or restore a copy"
             " from before the upgrade"

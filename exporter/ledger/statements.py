@@ -4,8 +4,9 @@ Plain tuples in, plain tuples out: a row through the toolkit would cost more tha
 of few, so that the driver has it prepared. What is rare is written with the toolkit, in ``store.py``.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -30,10 +31,10 @@ FACT_COLUMNS = (*REF_COLUMNS, "is_followed", "running_at")
 
 _REWRITTEN = [f"{column} = ?" for column in OPEN_COLUMNS if column not in REF_COLUMNS]
 
-CHUNKS = (1, 8, 64, 500)
-"""So many rows are looked up or deleted at once, the last ones filled up; databases limit the parameters of one."""
+AT_ONCE = 500
+"""So many parameters a statement has at most; databases limit them."""
 
-TOGETHER = 10
+TOGETHER = 25
 """So many rows are inserted by one statement: to begin one costs as much as half a row."""
 
 
@@ -55,21 +56,21 @@ def _facts(tx: Connection, named: Names) -> Iterator[Fact]:
 
 
 def named_rows(tx: Connection, table: str, columns: Sequence[str], named: Names) -> list[Row]:
-    """The rows of these tasks, by either id, each once."""
-    select = f"SELECT rowid, {', '.join(columns)} FROM {table}"  # noqa: S608 - names of this package alone
+    """The rows of these tasks, by either id, each once; the one that was written first comes first."""
+    asking = f"SELECT {table}.rowid, {', '.join(columns)} FROM json_each(?) AS asked CROSS JOIN {table}"  # noqa: S608
     found: dict[int, Row] = {}
     for (account, kind), names in named.by_kind.items():
-        for chunk in _filled_chunks(sorted(names)):
-            text = f"{select} WHERE account = ? AND {kind} IN ({_places(len(chunk))})"
-            for row in fetched(tx, text, account, *chunk):
-                found[row[0]] = row
-    return list(found.values())
+        text = f"{asking} WHERE account = ? AND {kind} = asked.value"  # one look at the index for each of them
+        for row in fetched(tx, text, _array(names), account):
+            found[row[0]] = row
+    return [found[number] for number in sorted(found)]
 
 
 def write(tx: Connection, decision: Decision) -> None:
     """Write the rows that were decided."""
-    for chunk in _filled_chunks(sorted(decision.stale)):
-        tx.exec_driver_sql(f"DELETE FROM open_tasks WHERE id IN ({_places(len(chunk))})", tuple(chunk))  # noqa: S608
+    if decision.stale:
+        stale = "DELETE FROM open_tasks WHERE id IN (SELECT value FROM json_each(?))"
+        tx.exec_driver_sql(stale, (_array(decision.stale),))
     if decision.rewritten:
         rewritten = [(*row[len(REF_COLUMNS) :], number) for number, row in decision.rewritten]
         tx.exec_driver_sql(f"UPDATE open_tasks SET {', '.join(_REWRITTEN)} WHERE id = ?", rewritten)  # noqa: S608
@@ -100,15 +101,13 @@ def fetched(tx: Connection, text: str, *values: object) -> list[Row]:
     return list(tx.exec_driver_sql(text, values).cursor.fetchall())
 
 
-def chunked(values: Sequence[T], size: int = CHUNKS[-1]) -> Iterator[Sequence[T]]:
+def chunked(values: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
     return (values[at : at + size] for at in range(0, len(values), size))
 
 
-def _filled_chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """All of them in chunks of few sizes: the last one holds its last one again."""
-    for chunk in chunked(values):
-        size = next(size for size in CHUNKS if size >= len(chunk))
-        yield [*chunk, *repeat(chunk[-1], size - len(chunk))]
+def _array(values: Iterable[str | int]) -> str:
+    """As one value, however many there are: a parameter for each costs as much as to look for it."""
+    return json.dumps(list(values))
 
 
 def _places(number: int) -> str:

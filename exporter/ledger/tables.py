@@ -11,8 +11,6 @@ both ids as one text, for one may be missing. ``batches`` knows the last batch o
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import (
     Boolean,
     Column,
@@ -25,8 +23,11 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    inspect,
     text,
 )
+
+from exporter.ledger.ledger import LedgerError
 
 metadata = MetaData()
 
@@ -130,10 +131,43 @@ learnt = Table(
 )
 
 
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class AnotherVersionError(LedgerError):
+    """The ledger has tables that this version does not know."""
+
+
 def migrate(connection: Connection, *, to: str = "head") -> None:
-    """Run the migrations that the ledger lacks, inside the transaction that is open on the connection."""
+    """Run the migrations that the ledger lacks, inside the transaction that is open on the connection.
+
+    Raises AnotherVersionError. Nearly every start finds that it lacks none, and does not load what runs them: that
+    takes longer than to read the ledger of a thousand tasks.
+    """
+    if to == "head" and _revision(connection) == _latest_revision():
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, to)
+    try:
+        command.upgrade(config, to)
+    except CommandError as error:
+        raise AnotherVersionError(str(error)) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    """The last migration that the ledger had, as Alembic noted it; None where it had none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _latest_revision() -> str:
+    """The last migration that there is: their files are named by their numbers."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]

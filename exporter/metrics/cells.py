@@ -6,8 +6,9 @@ Stored labels need not be those that are configured now: several stored series m
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import structs
 
 from exporter.accounting.series import SHOWN, SUM, VALUE, Labels, Series
 from exporter.metrics.catalogue import BY_NAME
@@ -91,7 +92,7 @@ class Parts(Generic[Value]):
             self.of.setdefault(cell.shown, {})[series] = cell.position
             changed[cell.shown] = None
         elif series.part == SHOWN:  # what has been shown at 0 counts from now on
-            counter = self._cells.find(replace(series, part=VALUE))
+            counter = self._cells.find(structs.replace(series, part=VALUE))
             if counter is not None:
                 changed[counter.shown] = None
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from sortedcontainers import SortedList
+import msgspec
 
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.listing import Entry
 from exporter.tasks.observation import Status
+from exporter.tasks.sorted_numbers import SortedNumbers
 
 Key = TypeVar("Key")
 
@@ -50,8 +51,7 @@ class Census:
     duplicates: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What one task adds to the census; it is taken away as it was added, whatever has changed meanwhile."""
 
     labels: TaskLabels
@@ -78,14 +78,14 @@ class Counted(Protocol):
 
 
 class Tally:
-    """The sums of the shares of all tasks. Every step costs at most the logarithm of the number of tasks."""
+    """The sums of the shares of all tasks. What a step costs hardly grows with the number of tasks."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[TaskLabels, Status]] = Counter()
         self._credits_nano: Counter[TaskLabels] = Counter()
         self._estimated: Counter[TaskLabels] = Counter()
-        self._overdue_at: dict[TaskLabels, SortedList[float]] = {}
-        self._submitted_at: dict[tuple[TaskLabels, Status], SortedList[float]] = {}
+        self._overdue_at: dict[TaskLabels, SortedNumbers] = {}
+        self._submitted_at: dict[tuple[TaskLabels, Status], SortedNumbers] = {}
 
     @property
     def counts(self) -> Mapping[tuple[TaskLabels, Status], int]:
@@ -99,9 +99,9 @@ class Tally:
             self._credits_nano[labels] += share.credits_nano
             self._estimated[labels] += 1
         if share.overdue_at is not None:
-            self._overdue_at.setdefault(labels, SortedList()).add(share.overdue_at)
+            _add(self._overdue_at, labels, share.overdue_at)
         if share.submitted_at is not None:
-            self._submitted_at.setdefault((labels, status), SortedList()).add(share.submitted_at)
+            _add(self._submitted_at, (labels, status), share.submitted_at)
 
     def take_away(self, share: Share) -> None:
         labels, status = share.labels, share.status
@@ -118,13 +118,13 @@ class Tally:
 
     def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
-        overdue = ((labels, times.bisect_left(now)) for labels, times in self._overdue_at.items())
+        overdue = ((labels, times.below(now)) for labels, times in self._overdue_at.items())
         return Census(
             at=now,
             counts=dict(self._counts),
             outstanding_credits={labels: nano / NANO for labels, nano in self._credits_nano.items()},
             overdue={labels: count for labels, count in overdue if count},
-            oldest={key: times[0] for key, times in self._submitted_at.items()},
+            oldest={key: times.first for key, times in self._submitted_at.items()},
             listed=listed,
             unlisted=unlisted,
             duplicates=duplicates,
@@ -152,7 +152,14 @@ def _decrease(counter: Counter[Key], key: Key) -> None:
         del counter[key]
 
 
-def _remove(lists: dict[Key, SortedList[float]], key: Key, value: float) -> None:
+def _add(lists: dict[Key, SortedNumbers], key: Key, value: float) -> None:
+    numbers = lists.get(key)
+    if numbers is None:
+        numbers = lists[key] = SortedNumbers()
+    numbers.add(value)
+
+
+def _remove(lists: dict[Key, SortedNumbers], key: Key, value: float) -> None:
     lists[key].remove(value)
     if not lists[key]:
         del lists[key]

@@ -4,20 +4,17 @@ There is a wish for each task of each list, and nearly all of a list's wishes sa
 shares with them, and no more is kept of who asks for what than a bit for each task.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from exporter.tasks.entry import Claim, Entry
+from exporter.tasks.entry import Claim, Entry, Shared
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.names import Names
 from exporter.tasks.number_set import NumberSet
 from exporter.tasks.numbered import Numbered
-
-SHARED = 1000
-"""So many different claims are kept to be shared."""
 
 
 class Wish(msgspec.Struct, frozen=True, gc=False):
@@ -47,19 +44,21 @@ class Claims:
         self._numbers: dict[str, NumberSet] = {}
         self._strays: dict[tuple[str, TaskRef], Entry] = {}
         self._moved: dict[str, list[tuple[TaskRef, int]]] = {}
-        self._shared: dict[Claim, Claim] = {}
+        self._shared: Shared[Claim] = Shared()
 
     @property
     def sources(self) -> frozenset[str]:
         """Whoever asks for at least one task."""
         return frozenset(self._numbers)
 
-    def find(self, source: str, ref: TaskRef) -> tuple[Entry, Claim] | None:
-        """The task that a source calls so, and its claim."""
+    def find(self, source: str, ref: TaskRef, called: Sequence[Entry] | None = None) -> tuple[Entry, Claim] | None:
+        """The task that a source calls so, and its claim; ``called``: whatever goes by its ids, where that is known."""
         stray = self._strays.get((source, ref)) if self._strays else None
-        for task in self._names.called(ref) if stray is None else [stray]:
+        if stray is not None:
+            called = [stray]
+        for task in self._names.called(ref) if called is None else called:
             for claim in task.claims:
-                if claim.source == source and claim.calls(task) == ref:
+                if claim.is_by(source, ref, task):
                     return task, claim
         return None
 
@@ -77,12 +76,13 @@ class Claims:
 
     # ---- changes ---------------------------------------------------------------------------------------------------
 
-    def lay(self, task: Entry, wishes: Iterable[Wish]) -> None:
-        """Let these be all that ask for a task, for which nobody asks."""
+    def lay(self, task: Entry, wishes: Iterable[Wish], *, is_found: bool) -> None:
+        """Let these be all that ask for a task, for which nobody asks. ``is_found``: by each of its own names."""
         ordered = sorted(wishes, key=_order)
-        task.claim_by(*(self._one(wish.claim(task)) for wish in ordered))
-        for wish in ordered:
-            self._note(task, wish)
+        claims = [self._one(wish.claim(task)) for wish in ordered]
+        task.claim_by(*claims)
+        for wish, claim in zip(ordered, claims, strict=True):
+            self._note(task, wish, is_found=is_found and claim.ref is None)
 
     def take(self, task: Entry) -> list[Wish]:
         """Let nobody ask for a task any more; whoever did is returned."""
@@ -106,22 +106,20 @@ class Claims:
     def renew(self, task: Entry, claim: Claim, labels: TaskLabels, submitted_at: float | None, round_: int) -> None:
         """Let a claim say this from now on."""
         said = self._one(replace(claim, labels=labels, submitted_at=submitted_at, round=round_))
-        task.claim_by(*(said if one is claim else one for one in task.claims))
+        task.claim_by(*[said if one is claim else one for one in task.claims])
 
     def _one(self, claim: Claim) -> Claim:
         """The same claim, the object that was made first."""
         if claim.order is not None or claim.ref is not None:
             return claim
-        if len(self._shared) >= SHARED:
-            self._shared.clear()
-        return self._shared.setdefault(claim, claim)
+        return self._shared.one(claim)
 
-    def _note(self, task: Entry, wish: Wish) -> None:
+    def _note(self, task: Entry, wish: Wish, *, is_found: bool) -> None:
         numbers = self._numbers.get(wish.source)
         if numbers is None:
             numbers = self._numbers[wish.source] = NumberSet()
         numbers.add(task.number)
-        if task not in self._names.called(wish.ref):  # two tasks claim the name, or it lost it
+        if not is_found and task not in self._names.called(wish.ref):  # two tasks claim the name, or it lost it
             self._strays[wish.source, wish.ref] = task
         if wish.source in self._moved:
             self._moved[wish.source].append((wish.ref, wish.round))

@@ -5,6 +5,9 @@ second claim, a longer history) stands apart, and what many have alike is one ob
 does not see them: nothing in an entry leads back to it.
 """
 
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
 import msgspec
 
 from exporter.tasks.census import Rules, Share, share_of
@@ -17,24 +20,23 @@ from exporter.tasks.view import StatusChange, TaskView
 HISTORY = 16
 """So many status changes of a task are remembered."""
 
+SHARED = 1000
+"""So many different values of one kind are kept to be shared."""
 
-NUMBERS = 1000
-"""So many different numbers are kept to be shared."""
+V = TypeVar("V", bound=Hashable)
 
 
-class Numbers:
-    """One object for each number that comes again and again: estimates are alike, and each would take 24 bytes."""
+class Shared(Generic[V]):
+    """One object for all values that are equal, the one that was seen first; of too many, all are forgotten."""
 
     def __init__(self) -> None:
-        self._kept: dict[float, float] = {}
+        self._kept: dict[V, V] = {}
 
-    def one(self, number: float | None) -> float | None:
-        """The same number, the object that was seen first; where too many have been seen, itself."""
-        if number is None:
-            return None
-        if len(self._kept) < NUMBERS:
-            return self._kept.setdefault(number, number)
-        return self._kept.get(number, number)
+    def one(self, value: V) -> V:
+        """The object to hold in place of this."""
+        if len(self._kept) >= SHARED:
+            self._kept.clear()
+        return self._kept.setdefault(value, value)
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -61,24 +63,36 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
         """What the source calls a task that holds this."""
         if self.ref is not None:
             return self.ref
-        ref = task.ref
-        if self.by_task_id is (ref.task_id is not None) and self.by_out_task_id is (ref.out_task_id is not None):
-            return ref
-        return TaskRef(
-            ref.account, ref.task_id if self.by_task_id else None, ref.out_task_id if self.by_out_task_id else None
-        )
+        task_id, out_task_id = self._ids(task)
+        return TaskRef(task.standing.account, task_id, out_task_id)
+
+    def is_by(self, source: str, ref: TaskRef, task: "Entry") -> bool:
+        """Whether this is that source's, which calls a task that holds this so."""
+        if self.source != source:
+            return False
+        return (ref.task_id, ref.out_task_id) == self._ids(task) if self.ref is None else ref == self.ref
+
+    def _ids(self, task: "Entry") -> tuple[str | None, str | None]:
+        return task.task_id if self.by_task_id else None, task.out_task_id if self.by_out_task_id else None
 
 
-class _End(msgspec.Struct, frozen=True, gc=False):
-    """What a state holds of a task's end."""
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """How a task stands: what many have alike as long as they are open, so that they share it.
 
+    ``shift`` is by how much the clock had stepped, all in all, when the task's times were noted or put right last.
+    """
+
+    account: str
+    submission: Submission
+    status: Status
+    eta_seconds: float | None
+    credits_estimated: float | None
+    misses: int
     credits_used: float | None
     error_code: str | None
     finished_at: float | None
     duration: float | None
-
-
-_OPEN = _End(None, None, None, None)
+    shift: float
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
@@ -86,28 +100,38 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     ``counted_by`` are the rules by which it is counted now, None where it is not. ``since`` is when its status was seen
     first by this process, None where no answer has said it yet; ``earlier`` are the statuses before.
-    ``shift`` is by how much the clock had stepped, all in all, when its times were noted or put right last.
     """
 
     number: int
-    ref: TaskRef
+    task_id: str | None
+    out_task_id: str | None
+    standing: Standing
     first_seen_at: float
     submitted_at: float
-    submission: Submission
-    status: Status = Status.UNOBSERVED
-    observed_at: float | None = None
-    open_at: float | None = None
-    running_at: float | None = None
-    eta_seconds: float | None = None
-    credits_estimated: float | None = None
-    misses: int = 0
-    end: _End = _OPEN
+    observed_at: float | None
+    open_at: float | None
+    running_at: float | None
     first: Claim | None = None
     others: tuple[Claim, ...] = ()
     counted_by: Rules | None = None
     since: float | None = None
     earlier: tuple[StatusChange, ...] = ()
-    shift: float = 0.0
+
+    @classmethod
+    def of(cls, number: int, state: TaskState, *, shift: float = 0.0) -> "Entry":
+        """A task of which this is known, since the clock had stepped by so much in all."""
+        ref = state.ref
+        return cls(
+            number,
+            ref.task_id,
+            ref.out_task_id,
+            _standing(state, shift),
+            state.first_seen_at,
+            state.submitted_at,
+            state.observed_at,
+            state.open_at,
+            state.running_at,
+        )
 
     # ---- who asks for it -------------------------------------------------------------------------------------------
 
@@ -139,56 +163,69 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     # ---- what is known of it ---------------------------------------------------------------------------------------
 
     @property
+    def ref(self) -> TaskRef:
+        """What it is called; made when it is asked for, for a task is asked about far less often than it is held."""
+        return TaskRef(self.standing.account, self.task_id, self.out_task_id)
+
+    def may_be(self, ref: TaskRef) -> bool:
+        """Whether this can name it, which goes by one of these ids."""
+        return not (self.task_id and ref.task_id) or self.task_id == ref.task_id
+
+    @property
     def state(self) -> TaskState:
         """What is known of it, frozen."""
-        end = self.end
+        standing = self.standing
         return TaskState(
             self.ref,
             self.first_seen_at,
             self.submitted_at,
-            self.submission,
-            self.status,
+            standing.submission,
+            standing.status,
             self.observed_at,
             self.open_at,
             self.running_at,
-            self.eta_seconds,
-            self.credits_estimated,
-            end.credits_used,
-            end.error_code,
-            end.finished_at,
-            end.duration,
-            self.misses,
+            standing.eta_seconds,
+            standing.credits_estimated,
+            standing.credits_used,
+            standing.error_code,
+            standing.finished_at,
+            standing.duration,
+            standing.misses,
         )
 
     @state.setter
     def state(self, state: TaskState) -> None:
-        if state.status is not self.status:
+        if state.status is not self.standing.status:
             self._leave_status()
-        self.ref = state.ref
+        self.task_id, self.out_task_id = state.ref.task_id, state.ref.out_task_id
         self.first_seen_at = state.first_seen_at
         self.submitted_at = state.submitted_at
-        self.submission = state.submission
-        self.status = state.status
         self.observed_at = state.observed_at
         self.open_at = state.open_at
         self.running_at = state.running_at
-        self.eta_seconds = state.eta_seconds
-        self.credits_estimated = state.credits_estimated
-        self.misses = state.misses
-        end = _End(state.credits_used, state.error_code, state.finished_at, state.duration)
-        self.end = _OPEN if end == _OPEN else end
+        standing = _standing(state, self.shift)
+        if standing != self.standing:
+            self.standing = standing
 
-    def hold(self, numbers: Numbers) -> None:
-        """Hold no other object for a number that many tasks have."""
-        self.eta_seconds = numbers.one(self.eta_seconds)
-        self.credits_estimated = numbers.one(self.credits_estimated)
+    def hold(self, standings: Shared[Standing]) -> None:
+        """Hold no other object for what many tasks have alike; an end is its own."""
+        if self.standing.finished_at is None:
+            self.standing = standings.one(self.standing)
 
     def confirm(self, observation: Observation, *, now: float) -> bool:
         """Take an answer if it says what the last one said, and tell whether it does."""
-        if self.since is None or not says_as_before(self, observation):
+        if self.since is None or self.open_at is None or not self._has_all_ids(observation):
+            return False
+        if not says_as_before(self.standing, observation, has_run=self.running_at is not None):
             return False
         self.observed_at = self.open_at = now
         return True
+
+    def _has_all_ids(self, observation: Observation) -> bool:
+        """Whether an answer has no id of it that it lacks."""
+        return (self.task_id or observation.task_id) == self.task_id and (
+            self.out_task_id or observation.out_task_id
+        ) == self.out_task_id
 
     def labelled(self) -> tuple[TaskLabels, TaskState]:
         """Its labels, and what is known of it, frozen."""
@@ -222,7 +259,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         self.state = redated(self.state, by=by)
         self.since = None if self.since is None else self.since + by
         self.earlier = tuple(StatusChange(change.at + by, change.status) for change in self.earlier)
-        self.shift = shift
+        self.standing = msgspec.structs.replace(self.standing, shift=shift)
 
     def _leave_status(self) -> None:
         self.earlier = self.history[1 - HISTORY :]
@@ -235,9 +272,37 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         return share_of(self, self.labels, rules)
 
     @property
-    def is_terminal(self) -> bool:
-        return self.status.is_terminal
+    def shift(self) -> float:
+        return self.standing.shift
+
+    @property
+    def status(self) -> Status:
+        return self.standing.status
+
+    @property
+    def eta_seconds(self) -> float | None:
+        return self.standing.eta_seconds
+
+    @property
+    def credits_estimated(self) -> float | None:
+        return self.standing.credits_estimated
 
     @property
     def finished_at(self) -> float | None:
-        return self.end.finished_at
+        return self.standing.finished_at
+
+
+def _standing(state: TaskState, shift: float) -> Standing:
+    return Standing(
+        state.ref.account,
+        state.submission,
+        state.status,
+        state.eta_seconds,
+        state.credits_estimated,
+        state.misses,
+        state.credits_used,
+        state.error_code,
+        state.finished_at,
+        state.duration,
+        shift,
+    )

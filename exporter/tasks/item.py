@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.tasks.identity import TaskRef
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TaskLabels:
-    """Account, group, model and the declared user labels (name and value, sorted by name)."""
+class TaskLabels(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
+    """Account, group, model and the declared user labels (name and value, sorted by name).
+
+    Many tasks have the same, and with each change of one they are looked for in some tables: the hash is kept.
+    """
 
     account: str
     group: str
@@ -15,9 +19,11 @@ class TaskLabels:
     user: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A task to follow: how it is named, how it is labelled and, where the source knows it, when it was submitted."""
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A task to follow: how it is named, how it is labelled and, where the source knows it, when it was submitted.
+
+    A list has one for each task: as structs, the collector of cyclic garbage does not walk over them.
+    """
 
     ref: TaskRef
     labels: TaskLabels

@@ -18,7 +18,7 @@ PAGE = 256
 """So many places are copied where one of them changes after a view: less than a microsecond's work."""
 
 AT_ONCE = 500
-"""So many waiting tasks get a place in one step."""
+"""So many tasks get a place, or lose it, in one step."""
 
 Entry = tuple[TaskLabels, TaskState]
 Page = Sequence[Entry | None]
@@ -105,21 +105,35 @@ class Listing:
             self._free.append(place)
 
     def resize(self, limit: int) -> None:
-        """Let there be so many places. The last lose theirs first; where there were none, ``show`` is awaited."""
-        self._limit, numbers = limit, list(self._places)
-        if len(numbers) > limit:
-            entries = [self._pages[place // PAGE][place % PAGE] for place in islice(self._places.values(), limit)]
-            self._places = dict(zip(numbers[:limit], range(limit), strict=True))
-            self._pages = [entries[at : at + PAGE] for at in range(0, limit, PAGE)]
-            self._is_shared, self._free, self._end = [False] * len(self._pages), deque(), limit
-            for number in numbers[limit:]:
-                self._waiting.add(number)
+        """Let there be so many places. Where there were none, ``show`` is awaited; ``trim`` takes those beyond it."""
+        self._limit = limit
         if not limit:
             self._waiting = NumberSet()
+        self.trim(AT_ONCE)
+
+    def trim(self, count: int) -> None:
+        """Let so many of those at most that have a place beyond the limit wait for one: the last lose theirs first."""
+        beyond = len(self._places) - self._limit
+        for _ in range(min(count, beyond)):
+            number, place = self._places.popitem()
+            self._put(place, None)
+            self._free.append(place)
+            if self._limit:
+                self._waiting.add(number)
+        if 0 < beyond <= count and len(self._places) < self._end // 2:
+            self._move_together()
+
+    def _move_together(self) -> None:
+        """Let those that have places stand in as few pages as they need."""
+        entries = [self._pages[place // PAGE][place % PAGE] for place in self._places.values()]
+        self._places = dict(zip(self._places, range(len(entries)), strict=True))
+        self._pages = [entries[at : at + PAGE] for at in range(0, len(entries), PAGE)]
+        self._is_shared, self._free, self._end = [False] * len(self._pages), deque(), len(entries)
 
     def view(self) -> Listed:
         """The listed tasks as they are now; some of those that wait get the places that have become free."""
-        for number in list(islice(self._waiting, min(AT_ONCE, self._limit - len(self._places)))):
+        self.trim(AT_ONCE)
+        for number in list(islice(self._waiting, max(0, min(AT_ONCE, self._limit - len(self._places))))):
             self._waiting.discard(number)
             self._give_place(number, self._entry_of(number))
         self._is_shared = [True] * len(self._pages)

@@ -1,5 +1,7 @@
 """Which entry goes by which id."""
 
+from collections.abc import Iterable
+
 from exporter.tasks.entry import Entry
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.parted import Parted
@@ -23,10 +25,7 @@ class Names:
 
     def find(self, ref: TaskRef) -> Entry | None:
         """The entry that goes by one of these ids and may be this task."""
-        for task in self.called(ref):
-            if task.ref.may_be(ref):
-                return task
-        return None
+        return which_may_be(self.called(ref), ref)
 
     def called(self, ref: TaskRef) -> list[Entry]:
         """The entries that go by these ids, at most one by each; that of the ``task_id`` first."""
@@ -38,25 +37,34 @@ class Names:
                 called.append(task)
         return called
 
-    def add(self, task: Entry) -> None:
-        """Let an entry be found by its ids."""
-        ref = task.ref
-        account = self._accounts.get(ref.account)
+    def add(self, task: Entry) -> bool:
+        """Let an entry be found by its ids; tell whether it is by each of them, and none is another's."""
+        name, is_found = task.standing.account, True
+        account = self._accounts.get(name)
         if account is None:
-            account = self._accounts[ref.account] = _Account()
-        if ref.task_id:
-            account.by_task_id.setdefault(ref.task_id, task)
-        if ref.out_task_id:
-            account.by_out_task_id.setdefault(ref.out_task_id, task)
+            account = self._accounts[name] = _Account()
+        if task.task_id:
+            is_found = account.by_task_id.setdefault(task.task_id, task) is task
+        if task.out_task_id:
+            is_found = account.by_out_task_id.setdefault(task.out_task_id, task) is task and is_found
+        return is_found
 
     def remove(self, task: Entry) -> None:
         """Let an entry be found no more."""
-        ref = task.ref
-        account = self._accounts[ref.account]
-        _take(account.by_task_id, ref.task_id, task)
-        _take(account.by_out_task_id, ref.out_task_id, task)
+        name = task.standing.account
+        account = self._accounts[name]
+        _take(account.by_task_id, task.task_id, task)
+        _take(account.by_out_task_id, task.out_task_id, task)
         if not (account.by_task_id or account.by_out_task_id):
-            del self._accounts[ref.account]
+            del self._accounts[name]
+
+
+def which_may_be(called: Iterable[Entry], ref: TaskRef) -> Entry | None:
+    """The first of those that go by ids of a task which may be this task."""
+    for task in called:  # with each answer: a generator would cost as much again
+        if task.may_be(ref):
+            return task
+    return None
 
 
 def _take(names: Parted[Entry], name: str | None, task: Entry) -> None:

@@ -174,17 +174,11 @@ def _no_later(at: float | None, now: float) -> float | None:
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-class Seen(Protocol):
+class Said(Protocol):
     """What an answer is compared with."""
 
     @property
-    def ref(self) -> TaskRef: ...
-    @property
     def status(self) -> Status: ...
-    @property
-    def open_at(self) -> float | None: ...
-    @property
-    def running_at(self) -> float | None: ...
     @property
     def eta_seconds(self) -> float | None: ...
     @property
@@ -193,21 +187,20 @@ class Seen(Protocol):
     def misses(self) -> int: ...
 
 
-def says_as_before(seen: Seen, observation: Observation) -> bool:
-    """Whether an answer says of an open task what is known of it: ``observe`` changes ``observed_at`` and ``open_at``
-    then, and nothing else, and there is nothing to count. So it is with nearly every answer.
+def says_as_before(said: Said, observation: Observation, *, has_run: bool) -> bool:
+    """Whether an answer says what is known of a task that an answer has shown open, and whose ids it goes by.
+
+    ``observe`` changes ``observed_at`` and ``open_at`` then, and nothing else, and there is nothing to count. So it is
+    with nearly every answer. ``has_run``: the task was seen running.
     """
-    status, ref = observation.status, seen.ref
+    status = observation.status
     return (
-        status is seen.status
-        and seen.open_at is not None
+        status is said.status
         and not status.is_terminal
-        and (seen.running_at is not None or status is not Status.RUNNING)
-        and (observation.estimated_credits is None or observation.estimated_credits == seen.credits_estimated)
-        and (_positive(observation.estimated_seconds) or seen.eta_seconds) == seen.eta_seconds
-        and (ref.task_id or observation.task_id) == ref.task_id
-        and (ref.out_task_id or observation.out_task_id) == ref.out_task_id
-        and not seen.misses
+        and (has_run or status is not Status.RUNNING)
+        and (observation.estimated_credits is None or observation.estimated_credits == said.credits_estimated)
+        and (_positive(observation.estimated_seconds) or said.eta_seconds) == said.eta_seconds
+        and not said.misses
     )
 
 

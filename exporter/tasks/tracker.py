@@ -8,19 +8,20 @@ I/O, every time is an argument, and no step takes longer the more tasks there ar
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count, islice
 
+import msgspec
+from msgspec.structs import replace
 from sortedcontainers import SortedList
 
 from exporter.tasks.census import Census, Rules, Tally, share_of
 from exporter.tasks.claims import Claims, Wish
-from exporter.tasks.entry import Claim, Entry, Numbers
+from exporter.tasks.entry import Claim, Entry, Shared, Standing
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.listing import Listing
-from exporter.tasks.names import Names
+from exporter.tasks.names import Names, which_may_be
 from exporter.tasks.numbered import Numbered
 from exporter.tasks.observation import Observation, Outcome
 from exporter.tasks.state import Step, TaskState, begin, doubted, merge, miss, observe, told, until, with_ref
@@ -41,8 +42,7 @@ class ChangeKind(StrEnum):
     REDATED = "redated"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What happened to one task, and how it is since; of one that is not followed any more, how it was last.
 
     FOLLOWED: a source named it first. NAMED: another source names it, too. ANSWERED: the API told of it, by a query or
@@ -73,7 +73,7 @@ class Tracker:
         self._duplicates = 0
         self._tasks = Numbered()
         self._names = Names()
-        self._numbers = Numbers()
+        self._standings: Shared[Standing] = Shared()
         self._claims = Claims(self._names, self._tasks)
         self._listing = Listing(rules.listed_limit, self._labelled)
         self._ended: SortedList[tuple[float, int]] = SortedList()
@@ -139,13 +139,15 @@ class Tracker:
         ``remembered`` is what is known of it from earlier. The change is FOLLOWED or NAMED, or None where the source
         has asked for it before.
         """
-        if (claimed := self._claims.find(source, item.ref)) is not None:
+        called = self._names.called(item.ref)
+        if (claimed := self._claims.find(source, item.ref, called)) is not None:
             self._renew(*claimed, item, round_, now)
             return None
         order = next(self._order)  # the number of a new task is its first claim's place, too
         wish = Wish(order, source, item.ref, item.labels, item.submitted_at, round_)
-        task = self._names.find(remembered.ref.joined(item.ref) if remembered else item.ref)
         known = until(self._doubted(remembered, now), now=now) if remembered else None
+        ref = remembered.ref.joined(item.ref) if remembered else item.ref
+        task = which_may_be(called if ref == item.ref else self._names.called(ref), ref)
         if task is None:
             state = told(known, item) if known else begin(item, now=now)
             return self._follow(wish, self._doubted(state, now), remembered, now)
@@ -221,6 +223,7 @@ class Tracker:
 
     def recount(self, *, after: int, limit: int, now: float) -> int | None:
         """Count the next so many tasks anew; return where to go on, None at the end."""
+        self._listing.trim(2 * limit)  # of all, some end before they are reached here
         tasks = list(islice(self._tasks.after(after), limit))
         for task in tasks:
             self._recount(task, now)
@@ -265,6 +268,7 @@ class Tracker:
             return False
         with self._recounted(task, now):
             task.redate(by=self._shift - task.shift, shift=self._shift)
+            task.hold(self._standings)
         return True
 
     def _doubted(self, state: TaskState, now: float) -> TaskState:
@@ -274,14 +278,10 @@ class Tracker:
 
     def _follow(self, wish: Wish, state: TaskState, remembered: TaskState | None, now: float) -> Change:
         """Begin an entry: there may be a million at once, and each takes only the steps that a new one needs."""
-        task = Entry(
-            wish.order, state.ref, state.first_seen_at, state.submitted_at, state.submission, shift=self._shift
-        )
-        if remembered is not None:
-            task.state = state
+        task = Entry.of(wish.order, state, shift=self._shift)
+        task.hold(self._standings)
         self._tasks.add(task)
-        self._names.add(task)
-        self._claims.lay(task, [wish])
+        self._claims.lay(task, [wish], is_found=self._names.add(task))
         self._count(task, now)
         view = TaskView(wish.order, wish.labels, state, (wish.source,), task.history)
         return Change(ChangeKind.FOLLOWED, view, is_news=state != remembered)
@@ -304,7 +304,7 @@ class Tracker:
         ref = TaskRef(known.account, known.task_id or observation.task_id, known.out_task_id or observation.out_task_id)
         if ref == known:
             return task, []
-        same = next((one for one in self._names.called(ref) if one is not task and one.ref.may_be(ref)), None)
+        same = next((one for one in self._names.called(ref) if one is not task and one.may_be(ref)), None)
         self._rename(task, with_ref(task.state, ref))
         if same:
             self._put_right(same, now)
@@ -329,8 +329,7 @@ class Tracker:
         wishes = (*self._claims.take(task), *wishes)
         self._names.remove(task)
         task.state = state
-        self._names.add(task)
-        self._claims.lay(task, wishes)
+        self._claims.lay(task, wishes, is_found=self._names.add(task))
 
     # ---- states and counts -----------------------------------------------------------------------------------------
 
@@ -342,7 +341,7 @@ class Tracker:
         else:
             with self._recounted(task, now):
                 task.state = step.state
-        task.hold(self._numbers)
+        task.hold(self._standings)
         task.note_status(now)
         return Change(
             ChangeKind.ANSWERED,

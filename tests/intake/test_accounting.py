@@ -1,10 +1,10 @@
 """What each change of a task makes the ledger keep and add, and what the exporter counts of itself."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 import structlog
+from msgspec import structs
 from structlog.testing import CapturingLogger
 
 from exporter.accounting.series import SUM, Increments, Series
@@ -162,7 +162,7 @@ def test_labels_of_the_configuration_keep_their_place_once_a_task_counts_as_foll
     accounted = Accounted()
     accounted.claim(BY_ID)
     accounted.answer(BY_ID, Observation(Status.PENDING))
-    accounted.limits.configure([replace(LABELS, model="another")], label_names=(), label_values=0, label_sets=0)
+    accounted.limits.configure([structs.replace(LABELS, model="another")], label_names=(), label_values=0, label_sets=0)
     with accounted.limits.admission() as admitted:
         assert admitted(LABELS) == LABELS
 

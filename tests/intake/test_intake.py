@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import structlog
+from msgspec import structs
 from structlog.testing import CapturingLogger
 
 from exporter.intake.intake import RECALLED, ROOM_PATIENCE, SLICE, TURN, Intake
@@ -25,7 +25,7 @@ RUNNING = Observation(Status.RUNNING)
 
 
 def by_id(task_id: str, *, model: str = "") -> Item:
-    return Item(TaskRef("a", task_id), replace(LABELS, model=model))
+    return Item(TaskRef("a", task_id), structs.replace(LABELS, model=model))
 
 
 def many(count: int) -> list[Item]:
@@ -65,7 +65,7 @@ class Bounds:
         self.releases += 1
 
     def _admit(self, labels: TaskLabels) -> TaskLabels:
-        return labels if self.models is None or labels.model in self.models else replace(labels, model="other")
+        return labels if self.models is None or labels.model in self.models else structs.replace(labels, model="other")
 
 
 class Rig:

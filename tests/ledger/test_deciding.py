@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.accounting.series import Increments, Series
 from exporter.ledger.deciding import Decision, Fact
@@ -154,7 +155,7 @@ def test_tasks_with_distinct_names_are_decided_as_any_others(
 ) -> None:
     assume(names_of(refs).are_distinct)
     entries = [entry(ref, statuses.choice([Status.RUNNING, Status.FAILED])) for ref in refs]
-    numbered = [fact._replace(row=None if fact.has_ended else row) for row, fact in enumerate(facts)]
+    numbered = [replace(fact, row=None if fact.has_ended else row) for row, fact in enumerate(facts)]
     quick, thorough = (Decision(numbered, now=3.0, distinct=distinct) for distinct in (True, False))
     for each in entries:
         quick.take(each)

@@ -4,17 +4,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from msgspec import structs
 from sqlalchemy import create_engine
 
 from exporter.accounting.series import SHOWN, Series, labels_of
 from exporter.ledger.store import SqliteLedger
-from exporter.ledger.tables import metadata, migrate
+from exporter.ledger.tables import MIGRATIONS, metadata, migrate
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.observation import Status
@@ -56,7 +56,7 @@ def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> No
         books = ledger.books()
         gap = Series("bytespike_exporter_observation_gap_seconds", labels_of(account="a"), "sum")
         overflowed = Series("bytespike_exporter_label_values_overflowed_total", labels_of(limit="label_values"))
-        assert books.totals == {FINISHED: 7.0, gap: 12.5, BOOM: 2.0, replace(BOOM, part=SHOWN): 1.0}
+        assert books.totals == {FINISHED: 7.0, gap: 12.5, BOOM: 2.0, structs.replace(BOOM, part=SHOWN): 1.0}
         assert books.meters == {REQUESTS: 40.0, overflowed: 3.0}
         assert books.batch == 0
         ended_, open_, new, strange = (
@@ -148,3 +148,22 @@ def indexes(path: Path) -> set[tuple[str, str | None]]:
         found = set(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'"))
     connection.close()
     return found
+
+
+def test_nearly_every_start_lacks_no_migration_and_does_not_load_what_runs_them(path: Path) -> None:
+    script = (
+        "import sys; from exporter.ledger.store import SqliteLedger;"
+        " ledger = SqliteLedger(sys.argv[1]); ledger.open(); ledger.close(); print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
+    outputs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
+
+    assert outputs == ["True\n", "False\n"]
+
+
+def test_migrations_stand_in_files_that_are_named_by_their_numbers(path: Path) -> None:
+    opened(path).close()
+    with sqlite3.connect(path) as connection:
+        (number,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+
+    assert number == max(each.name for each in (MIGRATIONS / "versions").glob("[0-9]*.py"))[: len(number)]

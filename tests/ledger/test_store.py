@@ -313,7 +313,8 @@ def test_a_restart_reads_no_history_through(ledger: SqliteLedger) -> None:
         assert raw is not None
         plans = [row[3] for statement, bound in asked for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", bound)]
     assert len(asked) >= 8
-    assert [plan for plan in plans if plan.startswith("SCAN")] == ["SCAN totals", "SCAN meters"]
+    scanned = [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith("SCAN asked VIRTUAL")]
+    assert scanned == ["SCAN totals", "SCAN meters"]
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
 
 

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec import structs
 from structlog.testing import CapturingLogger
 
 from exporter.accounting.series import SHOWN, Increments, Series, labels_of
@@ -150,7 +150,7 @@ async def test_full_batches_follow_each_other_without_a_wait_and_what_is_left_wa
 
 
 async def test_a_mark_is_durable_at_once_and_shown_then(rig: Rig) -> None:
-    mark = replace(FINISHED, part=SHOWN)
+    mark = structs.replace(FINISHED, part=SHOWN)
     rig.writer.mark([FINISHED])
     assert mark not in rig.shown()
 
@@ -164,10 +164,10 @@ async def test_a_mark_whose_commit_fails_is_committed_again(rig: Rig) -> None:
     rig.ledger.fault = Fault.AFTER
     rig.writer.mark([FINISHED])
     await rig.pass_time(0.2)
-    assert replace(FINISHED, part=SHOWN) not in rig.totals.view()
+    assert structs.replace(FINISHED, part=SHOWN) not in rig.totals.view()
     rig.ledger.fault = None
     await rig.pass_time(2.0)
-    assert rig.totals.view() == {replace(FINISHED, part=SHOWN): 1.0}
+    assert rig.totals.view() == {structs.replace(FINISHED, part=SHOWN): 1.0}
 
 
 async def test_what_comes_together_is_committed_together(rig: Rig) -> None:

@@ -1,7 +1,8 @@
 """Snapshots that the tests render: each a small, whole story."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from exporter.accounting.series import SHOWN, Increments
 from exporter.accounting.totals import Totals
@@ -101,7 +102,9 @@ def after_overflow() -> Snapshot:
         outcome = failed(f"task_{number}", code)
         bounded = limits.admit_error_code(VIDEO, code)
         counted.publish(*count_outcome(VIDEO, outcome, error_code=bounded))
-    counted.publish({replace(series, part=SHOWN): 1.0 for series in counted.view() if series.family == FAILED.name})
+    counted.publish(
+        {structs.replace(series, part=SHOWN): 1.0 for series in counted.view() if series.family == FAILED.name}
+    )
     for limit, refusals in limits.take_overflows().items():
         counted.publish(count_overflow(limit, refusals))
     census = Census(

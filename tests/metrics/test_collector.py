@@ -276,7 +276,7 @@ def test_totals_with_a_label_no_longer_declared_are_added_up() -> None:
 
 
 def test_census_labels_are_fitted_likewise() -> None:
-    one, two = replace(VIDEO, user=(("team", "a"),)), replace(VIDEO, user=(("team", "b"),))
+    one, two = structs.replace(VIDEO, user=(("team", "a"),)), structs.replace(VIDEO, user=(("team", "b"),))
     census = replace(
         NOTHING,
         counts={(one, Status.RUNNING): 1, (two, Status.RUNNING): 2},
@@ -344,7 +344,7 @@ def test_parts_that_mean_nothing_are_left_out(part: str) -> None:
 
 
 def test_a_part_means_nothing_to_a_counter() -> None:
-    stray = replace(finished(), part="sum")
+    stray = structs.replace(finished(), part="sum")
     assert numbers(with_totals({stray: 4.0}), "bytespike_tasks_finished_total", "status")["completed",] == 0
 
 
@@ -352,8 +352,10 @@ def test_a_part_means_nothing_to_a_counter() -> None:
 
 
 def failures(*codes: str, shown: tuple[str, ...] = ()) -> dict[Series, float]:
-    counted = {replace(failure(), labels=labels_of(**OWN, error_code=code)): 8.0 for code in codes}
-    marks = {replace(series, part=SHOWN): 1.0 for series in counted if dict(series.labels)["error_code"] in shown}
+    counted = {structs.replace(failure(), labels=labels_of(**OWN, error_code=code)): 8.0 for code in codes}
+    marks = {
+        structs.replace(series, part=SHOWN): 1.0 for series in counted if dict(series.labels)["error_code"] in shown
+    }
     return counted | marks
 
 
@@ -365,7 +367,9 @@ def test_a_code_counts_once_it_has_been_shown_at_0() -> None:
 
 
 def test_what_is_not_shown_is_not_announced() -> None:
-    elsewhere = {replace(series, labels=labels_of(account="gone", error_code="x")): 1.0 for series in failures("hot")}
+    elsewhere = {
+        structs.replace(series, labels=labels_of(account="gone", error_code="x")): 1.0 for series in failures("hot")
+    }
     assert SnapshotCollector(with_totals(elsewhere)).announced == ()
 
 
@@ -378,7 +382,7 @@ def test_a_code_that_does_not_count_yet_has_no_exemplar() -> None:
 
 
 def exemplified(exemplars: Mapping[Series, Exemplar], name: str) -> list[tuple[str | None, dict[str, str]]]:
-    marks = [replace(series, part=SHOWN) for series in exemplars]
+    marks = [structs.replace(series, part=SHOWN) for series in exemplars]
     snapshot = replace(ONE_GROUP, totals=dict.fromkeys([*exemplars, *marks], 1.0), exemplars=exemplars)
     found = samples(snapshot, name)
     return [(sample.labels.get("le"), sample.exemplar.labels) for sample in found if sample.exemplar]

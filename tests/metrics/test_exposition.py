@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -93,14 +94,14 @@ def test_openmetrics_ends_once() -> None:
 @given(st.text(max_size=20))
 @settings(max_examples=50)
 def test_any_text_can_be_a_label_value(value: str) -> None:
-    odd = replace(busy().known[0], model=value)
+    odd = structs.replace(busy().known[0], model=value)
     page = render(replace(empty_start(), known=(odd,))).body.decode()
     (family,) = [family for family in parse_text(page) if family.name == "bytespike_tasks_overdue"]
     assert family.samples[0].labels["model"] == value
 
 
 def test_what_utf8_cannot_carry_does_not_cost_the_page() -> None:
-    odd = replace(busy().known[0], model="cut\ud83d")
+    odd = structs.replace(busy().known[0], model="cut\ud83d")
     totals = {Series("bytespike_tasks_finished_total", labels_of(account="default", group="stills", model="\ud83d"))}
     snapshot = replace(empty_start(), known=(odd,), totals=dict.fromkeys(totals, 1.0))
     assert b'model="cut?"' in render(snapshot).body

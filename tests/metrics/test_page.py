@@ -29,7 +29,13 @@ OPENMETRICS = Wanted(accept="application/openmetrics-text;version=1.0.0")
 FORMATS = [Wanted(), OPENMETRICS, Wanted(accept_encoding="gzip"), replace(OPENMETRICS, accept_encoding="gzip")]
 
 LABELS = st.sampled_from(
-    [VIDEO, IMAGE, replace(VIDEO, user=(("team", 'ä"%s'),)), TaskLabels("default", "gone"), replace(VIDEO, user=())]
+    [
+        VIDEO,
+        IMAGE,
+        structs.replace(VIDEO, user=(("team", 'ä"%s'),)),
+        TaskLabels("default", "gone"),
+        structs.replace(VIDEO, user=()),
+    ]
 )
 IDS = st.sampled_from(["t", "%s", "100%", 'q"\\\n', "cut\ud800", "cut\ud801", "cut?", "雪"])
 NUMBERS = st.sampled_from([0.0, 1.5, 35.0, 999_999.9, 1e6, 12_345_678.0, 1e21, 1e-7])
@@ -130,7 +136,7 @@ def counted(story: int) -> Snapshot:
     """Snapshots that follow one another: counts, labels and exemplars come, change and go."""
     base = busy()
     hot = Series("bytespike_tasks_failed_total", (*_stored(VIDEO), ("error_code", "hot")))
-    shown = replace(hot, part="shown")
+    shown = structs.replace(hot, part="shown")
     late = Series("bytespike_tasks_duration_seconds", (*_stored(VIDEO), ("status", "completed")), "le:60")
     return [
         base,

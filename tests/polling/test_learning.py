@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from exporter.ledger.ledger import Learnt
 from exporter.polling import learning as module
@@ -52,7 +53,7 @@ def learnt(*changes: Change, times: int = 1, groups: tuple[str, ...] = ("g",)) -
 def later(change: Change, seconds: float) -> Change:
     """The same, by so much later."""
     outcome = change.outcome
-    return replace(change, outcome=outcome and replace(outcome, finished_at=outcome.finished_at + seconds))
+    return structs.replace(change, outcome=outcome and replace(outcome, finished_at=outcome.finished_at + seconds))
 
 
 def steepest(curve: Curve) -> float:
@@ -92,7 +93,7 @@ def test_a_duration_that_is_not_known_is_not_learnt() -> None:
     untold = life(seen_open=False, submitted_at=None)
     assert untold[-1].outcome
     assert untold[-1].outcome.duration is None
-    lost = replace(untold[-1], outcome=Outcome(REF, Status.NOT_FOUND, finished_at=5.0))
+    lost = structs.replace(untold[-1], outcome=Outcome(REF, Status.NOT_FOUND, finished_at=5.0))
 
     assert learnt(*untold, lost, times=50).curve(LABELS) is STRAIGHT
 
@@ -107,14 +108,18 @@ def test_a_group_that_is_polled_as_published_teaches_nothing() -> None:
 def test_account_group_and_model_are_told_apart_and_user_labels_are_not() -> None:
     learning = learnt(*life(), times=20)
 
-    assert learning.curve(replace(LABELS, user=())) is learning.curve(LABELS)
-    for other in (replace(LABELS, account="b"), replace(LABELS, group="h"), replace(LABELS, model="n")):
+    assert learning.curve(structs.replace(LABELS, user=())) is learning.curve(LABELS)
+    for other in (
+        structs.replace(LABELS, account="b"),
+        structs.replace(LABELS, group="h"),
+        structs.replace(LABELS, model="n"),
+    ):
         assert learning.curve(other) is STRAIGHT
 
 
 def test_only_so_many_kinds_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KINDS", 3)
-    models = [replace(LABELS, model=str(number)) for number in range(4)]
+    models = [structs.replace(LABELS, model=str(number)) for number in range(4)]
     learning = learnt(*(change for labels in (*models[:3], models[0], models[3]) for change in life(labels=labels)))
 
     assert [learning.curve(labels) is STRAIGHT for labels in models] == [False, True, False, False]

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.tasks.census import Rules
+from exporter.tasks.entry import Entry
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
-from exporter.tasks.state import TaskState, begin, observe, says_as_before
+from exporter.tasks.state import TaskState, begin, observe
 from exporter.tasks.tracker import Change, ChangeKind, Tracker
 
 T0 = 1_780_000_000.0
@@ -86,10 +87,13 @@ def test_whatever_says_as_before_changes_the_dates_alone(earlier: list[Observati
     state = begin(ITEM, now=T0)
     for at, one in enumerate(earlier):
         state = observe(state, one, now=T0 + at).state
-    if says_as_before(state, answer):
+    task = Entry.of(0, state)
+    task.note_status(T0)
+    if task.confirm(answer, now=T0 + 99):
         step = observe(state, answer, now=T0 + 99)
         assert (step.queue_seconds, step.outcome) == (None, None)
         assert _undated(step.state) == _undated(state)
+        assert step.state == task.state
         assert step.state.observed_at == step.state.open_at == T0 + 99
 
 

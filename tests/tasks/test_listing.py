@@ -109,6 +109,17 @@ def test_only_a_page_in_which_something_changed_is_another() -> None:
     assert after[PAGE + 1] == entry(PAGE + 1, at=3.0)
 
 
+def test_many_lose_their_places_in_slices() -> None:
+    count = 4 * AT_ONCE
+    shown = listing(count, count)
+
+    shown.resize(1)
+    assert len(shown.view()) == count - 2 * AT_ONCE  # a view goes on with it, as what is counted anew does
+    shown.trim(count)
+
+    assert (names(shown.view()), shown.unlisted, len(shown.view().pages)) == ([0], count - 1, 1)
+
+
 def test_places_are_used_again_before_there_are_many_more_than_tasks() -> None:
     shown = listing(PAGE, PAGE)
     for number in range(PAGE, PAGE * 50):

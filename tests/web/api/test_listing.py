@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -135,7 +134,7 @@ async def test_a_page_is_written_beside_the_loop(browse: Browse) -> None:
 
     def view(number: int) -> TaskView:
         plain = task_view(number)
-        return structs.replace(plain, labels=replace(plain.labels, user=Witness([("team", "video")])))
+        return structs.replace(plain, labels=structs.replace(plain.labels, user=Witness([("team", "video")])))
 
     async with browse(FakeExporter(tasks=FakeTasks(10_001, view))) as client:
         answer = await client.get(f"{LOCAL}/sd")
