@@ -16,9 +16,9 @@ from exporter.metrics.events import (
     count_failed_submission,
     count_followed,
     count_learnt,
-    count_no_proxied,
     count_no_requests,
     count_not_understood,
+    count_nothing_learnt,
     count_outcome,
     count_overflow,
     count_proxied,
@@ -163,9 +163,9 @@ class ExporterAccounting:
 
     # ---- the sidecar -----------------------------------------------------------------------------------------------
 
-    def foresee_proxied(self, account: str) -> None:
-        """Requests of an account may pass through the sidecar: what an alert looks at starts at 0."""
-        self._meter(count_no_proxied(account))
+    def foresee_learnt(self, account: str, group: str) -> None:
+        """Tasks of a group may be learnt from what passes: they are counted from 0 on."""
+        self._meter(count_nothing_learnt(account, group))
 
     def proxied(self, account: str, endpoint: str, code: str, *, seconds: float) -> None:
         """A request has passed."""

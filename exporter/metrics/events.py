@@ -100,14 +100,10 @@ def count_proxied(account: str, endpoint: str, code: str, seconds: float) -> Inc
     return increments
 
 
-def count_no_proxied(account: str) -> Increments:
-    """Nothing, in the series of which an alert must see the first event."""
+def count_nothing_learnt(account: str, group: str) -> Increments:
+    """Nothing yet, in a group that takes what is submitted through the sidecar."""
     increments = Increments()
-    for endpoint in proxy.ENDPOINTS:
-        proxy.NOT_UNDERSTOOD.begin(increments, labels_of(endpoint=endpoint))
-        proxy.REQUEST_DURATION.begin(increments, labels_of(account=account, endpoint=endpoint))
-        for code in proxy.FORESEEN[endpoint]:
-            proxy.REQUESTS.begin(increments, labels_of(account=account, endpoint=endpoint, code=code))
+    proxy.TASKS_LEARNT.begin(increments, labels_of(account=account, group=group))
     return increments
 
 

@@ -248,10 +248,11 @@ class Exporter:
         self._intake.answer(ref, observation, is_query=is_query)
 
     def count_proxied(self, in_flight: Callable[[], int]) -> None:
-        """Requests pass through a sidecar, so many at once as it says; each account's are counted from 0 on."""
+        """Requests pass through a sidecar, so many at once as it says."""
         self._proxied = in_flight
-        for account in ("", *(account.name for account in self.settings.accounts)):
-            self.accounting.foresee_proxied(account)
+        for group in self.settings.task_groups:
+            if group.proxy_config is not None:
+                self.accounting.foresee_learnt(group.account, group.name)
 
     # ---- views -----------------------------------------------------------------------------------------------------
 

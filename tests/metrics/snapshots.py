@@ -13,7 +13,6 @@ from exporter.metrics.events import (
     count_failed_submission,
     count_followed,
     count_learnt,
-    count_no_proxied,
     count_not_understood,
     count_outcome,
     count_overflow,
@@ -149,7 +148,6 @@ def _busy_totals() -> Totals:
     counted.publish(late_by)
     counted.publish(count_commit(0.004))
     for events in (
-        count_no_proxied("default"),
         count_proxied("default", "submit", "200", 0.2),
         count_failed_submission("default", "insufficient_balance"),
         count_learnt("default", "renders"),

@@ -9,6 +9,7 @@ import pytest
 
 import exporter
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
+from exporter.metrics.families import proxy
 from exporter.metrics.family import (
     Accumulated,
     Counter,
@@ -151,7 +152,8 @@ def test_starts_and_what_comes_later_fit_the_labels(family: Family) -> None:
 
 @every_family
 def test_everything_that_counts_starts_at_zero(family: Family) -> None:
-    assert bool(family.starts) or not isinstance(family, Accumulated)
+    is_begun_by_configuration = family is proxy.TASKS_LEARNT  # its groups are nobody's to foresee here
+    assert bool(family.starts) or not isinstance(family, Accumulated) or is_begun_by_configuration
 
 
 every_histogram = pytest.mark.parametrize(

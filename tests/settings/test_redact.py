@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from exporter.settings.load import parse
 from exporter.settings.model import Settings
 from exporter.settings.redact import as_yaml
+from exporter.tasks.identity import leads_elsewhere
 
 CONFIG = Path(__file__).parents[2] / "config" / "exporter.yml"
 FULL = """\
@@ -28,8 +29,10 @@ task_groups:
       - {url: "https://app/any", tls_config: {insecure_skip_verify: true}}
     api_config: {}
     callback_config: {secret_file: callback}
+    proxy_config: {}
     stream: true
 api: {token_file: token}
+proxy: {}
 """
 
 
@@ -105,7 +108,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_
 
 
 @given(
-    st.lists(TEXT, unique=True, max_size=5),
+    st.lists(TEXT.filter(lambda name: not leads_elsewhere(name)), unique=True, max_size=5),
     TEXT,
     st.integers(min_value=0, max_value=365 * 86_400_000),
     st.floats(min_value=0.001, max_value=1000) | st.just(math.inf),

@@ -1,7 +1,9 @@
 """The sidecar: ``bytespike_proxy_…``. ``account`` is empty for a key that is not configured."""
 
+from exporter.dispatcher.answer import Reason
+from exporter.dispatcher.taxonomy import KNOWN_CODES
 from exporter.metrics.families.api import LATENCY_BUCKETS
-from exporter.metrics.family import Counter, Gauge, Histogram, Scope, Stability
+from exporter.metrics.family import Counter, Gauge, Histogram, Scope, Stability, each
 
 ENDPOINTS = ("submit", "query", "cancel", "stream", "other")
 """The closed set of ``endpoint``: the tasks API's four, and everything else."""
@@ -11,33 +13,36 @@ UNANSWERED = "none"
 
 _FAILING = ("502", "503", "504", UNANSWERED)
 
-FORESEEN = dict.fromkeys(ENDPOINTS, ("200", *_FAILING)) | {
-    "submit": ("200", "400", "401", "402", "403", "409", "413", "429", "451", "500", *_FAILING)
-}
-"""The values of ``code`` that are shown from the start, by endpoint."""
+_FORESEEN = (
+    *each(["submit"], ("200", "400", "401", "402", "403", "409", "413", "429", "451", "500", *_FAILING)),
+    *each([endpoint for endpoint in ENDPOINTS if endpoint != "submit"], ("200", *_FAILING)),
+)
 
 REQUESTS = Counter(
     "bytespike_proxy_requests_total",
-    scope=Scope.EXPORTER,
-    labels=("account", "endpoint", "code"),
+    scope=Scope.PROXIED,
+    labels=("endpoint", "code"),
     unit="requests",
+    starts=_FORESEEN,
     stability=Stability.EXPERIMENTAL,
     help="Requests that passed through the sidecar, by the HTTP status of the answer; counted by the exporter.",
 )
 
 SUBMISSIONS_FAILED = Counter(
     "bytespike_proxy_submissions_failed_total",
-    scope=Scope.EXPORTER,
-    labels=("account", "error_code"),
+    scope=Scope.PROXIED,
+    labels=("error_code",),
     unit="requests",
+    starts=each(sorted({*KNOWN_CODES, *map(str, Reason)})),
     stability=Stability.EXPERIMENTAL,
     help="Submissions that the API refused, by its error code; read from the traffic by the exporter.",
 )
 
 REQUEST_DURATION = Histogram(
     "bytespike_proxy_request_duration_seconds",
-    scope=Scope.EXPORTER,
-    labels=("account", "endpoint"),
+    scope=Scope.PROXIED,
+    labels=("endpoint",),
+    starts=each(ENDPOINTS),
     unit="seconds",
     buckets=LATENCY_BUCKETS,
     stability=Stability.EXPERIMENTAL,
@@ -54,8 +59,8 @@ IN_FLIGHT = Gauge(
 
 TASKS_LEARNT = Counter(
     "bytespike_proxy_tasks_learnt_total",
-    scope=Scope.EXPORTER,
-    labels=("account", "group"),
+    scope=Scope.PROXIED,
+    labels=("group",),
     unit="tasks",
     stability=Stability.EXPERIMENTAL,
     help="Tasks that came to be followed because the sidecar saw them; counted by the exporter.",
@@ -66,6 +71,7 @@ NOT_UNDERSTOOD = Counter(
     scope=Scope.EXPORTER,
     labels=("endpoint",),
     unit="requests",
+    starts=each(ENDPOINTS),
     stability=Stability.EXPERIMENTAL,
     help="Exchanges with the tasks API that taught nothing: not to be read, or too much waited; by the exporter.",
 )
