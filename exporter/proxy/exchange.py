@@ -11,6 +11,9 @@ from exporter.proxy.head import RequestHead, ResponseHead
 COPY_LIMIT = 1024 * 1024
 """Bytes that are kept of a body: as many as the API takes."""
 
+COPIES_LIMIT = 64 * COPY_LIMIT
+"""Bytes that are kept of all bodies together: a thousand clients may each stop in the middle of a large one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
@@ -29,27 +32,46 @@ class Sink(Protocol):
     def add(self, piece: bytes) -> None: ...
 
 
+class Room:
+    """For all copies together; ``left`` is bytes."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, size: int = COPIES_LIMIT) -> None:
+        self.left = size
+
+
 class Copy:
-    """What is kept of a body; ``is_whole`` is false of one that was too long to keep."""
+    """What is kept of a body; ``is_whole`` is false of one that was too long to keep, or for which there was no room.
 
-    __slots__ = ("_pieces", "_size", "is_whole")
+    It takes of the room until it is dropped.
+    """
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
+    __slots__ = ("_content", "_room", "is_whole")
+
+    def __init__(self, room: Room) -> None:
+        self._content = bytearray()  # pieces may be single bytes: a list of them would be many times as large
+        self._room = room
         self.is_whole = True
 
     def add(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > COPY_LIMIT:
+        if not self.is_whole:
+            return
+        if len(self._content) + len(piece) > COPY_LIMIT or len(piece) > self._room.left:
             self.is_whole = False
-            self._pieces.clear()
-        if self.is_whole:
-            self._pieces.append(piece)
+            self.drop()
+        else:
+            self._room.left -= len(piece)
+            self._content += piece
+
+    def drop(self) -> None:
+        """Keep nothing any more."""
+        self._room.left += len(self._content)
+        self._content = bytearray()
 
     @property
     def content(self) -> bytes:
-        return b"".join(self._pieces)
+        return bytes(self._content)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +111,14 @@ class Exchange:
     answer_begins: bytearray = field(default_factory=bytearray)
 
     @property
+    def has_answer(self) -> bool:
+        """Whether all of the answer has come."""
+        return self.answer is not None and self.answer.is_over
+
+    @property
     def is_over(self) -> bool:
         """Whether both have passed whole."""
-        return self.request.is_over and self.answer is not None and self.answer.is_over
+        return self.request.is_over and self.has_answer
 
 
 class Watcher(Protocol):

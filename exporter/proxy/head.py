@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 HEAD_LIMIT = 64 * 1024
@@ -15,8 +15,9 @@ VIA = b"1.1 bytespike-exporter"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+# Possessive: else a long run of spaces before a byte that may not be there is tried at each of its lengths.
 _FIELD = re.compile(
-    rb"(" + _TOKEN + rb"):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
+    rb"(" + _TOKEN + rb"):[ \t]*+((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
 )
 
 _OF_ONE_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"})
@@ -35,7 +36,7 @@ class Head:
     """Header fields in their order, with names as they were sent, and the minor version of HTTP/1."""
 
     minor: int
-    fields: tuple[Field, ...]
+    fields: tuple[Field, ...] = field(repr=False)  # the caller's key is among them
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of every field of that (lower-case) name."""

@@ -15,10 +15,17 @@ from exporter.proxy.framing import Framing, FramingError, UntilClose, framing_of
 from exporter.proxy.head import HEAD_END, HEAD_LIMIT, VIA, HeadError, RequestHead, ResponseHead
 
 HEAD_SECONDS = 60.0
-"""So long a client may take for the head of a request."""
+"""So long a client may take for the head of a request, however steadily it comes."""
 
 REST_SECONDS = 600.0
 """So long a connection may rest between two requests."""
+
+LINGER_SECONDS = 2.0
+"""So long a client that is not listened to any more may go on: closed before, it might lose the answer it was sent
+(RFC 9112 §9.6)."""
+
+HOPS = 3
+"""So many sidecars may stand in a row; more are one that leads to itself."""
 
 SILENT_SECONDS = 900.0
 """So long nothing may pass either way before both are taken for dead."""
@@ -56,7 +63,10 @@ class Passage(asyncio.Protocol):
         self._upstream: _UpstreamSide | None = None
         self._opening: asyncio.Task[None] | None = None
         self._is_ending = False
+        self._is_client_full = False
+        self._lingers_since: float | None = None
         self._moved_at = self._loop.time()
+        self._head_at = self._moved_at
 
     # ---- for whoever keeps it --------------------------------------------------------------------------------------
 
@@ -79,16 +89,25 @@ class Passage(asyncio.Protocol):
         """Give up what takes too long."""
         silent = now - self._moved_at
         exchange = self._exchange
-        if exchange is None:
-            if self._pending and silent > HEAD_SECONDS:
+        if self._client.is_closing():
+            if silent > REST_SECONDS:  # it does not read what it was sent
+                self.abort()
+        elif self._lingers_since is not None:
+            if now - self._lingers_since > LINGER_SECONDS:
+                self._client.close()
+        elif exchange is None:
+            if self._pending and now - self._head_at > HEAD_SECONDS:
                 self._refuse(408, "request_timeout", "no whole request came in time")
             elif silent > REST_SECONDS:
                 self._close()
-        elif exchange.answer_head is None and exchange.sent_at is not None:
-            if now - exchange.sent_at > self._doors.upstream_timeout and exchange.answer is None:
-                self._refuse(504, "upstream_timeout", "the upstream did not answer in time")
+        elif self._is_late(exchange, now):
+            self._refuse(504, "upstream_timeout", "the upstream did not answer in time")
         elif silent > SILENT_SECONDS:
             self.abort()
+
+    def _is_late(self, exchange: Exchange, now: float) -> bool:
+        waits_since = exchange.sent_at if exchange.answer is None else None
+        return waits_since is not None and now - waits_since > self._doors.upstream_timeout
 
     # ---- what the client's transport calls --------------------------------------------------------------------------
 
@@ -97,7 +116,11 @@ class Passage(asyncio.Protocol):
         self._standing.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._lingers_since is not None:
+            return
         self._moved_at = self._loop.time()
+        if not self._pending:
+            self._head_at = self._moved_at
         self._pending += data
         self._go_on()
 
@@ -116,10 +139,12 @@ class Passage(asyncio.Protocol):
         self._report(is_cut=True)
 
     def pause_writing(self) -> None:
+        self._is_client_full = True
         if self._upstream:
             self._upstream.pause_reading()
 
     def resume_writing(self) -> None:
+        self._is_client_full = False
         if self._upstream:
             self._upstream.resume_reading()
 
@@ -166,6 +191,9 @@ class Passage(asyncio.Protocol):
         if request.method == b"CONNECT":
             self._refuse(405, "method_not_allowed", "this is no proxy for other servers")
             return False
+        if request.tokens(b"via").count(VIA) >= HOPS:
+            self._refuse(508, "loop_detected", "the upstream is this exporter itself: see base_url")
+            return False
         route = self._watcher.route(request)
         self._exchange = exchange = Exchange(request, route, framing, began_at=self._loop.time())
         if route.is_held:
@@ -205,6 +233,8 @@ class Passage(asyncio.Protocol):
         if self._exchange is None or self._client.is_closing():
             upstream.abort()
             return
+        if self._is_client_full:  # of what another upstream has said
+            upstream.pause_reading()
         self._send_head(self._exchange, upstream)
         self._go_on()
 
@@ -243,12 +273,17 @@ class Passage(asyncio.Protocol):
         if exchange is None:  # it speaks unasked: to say, perhaps, that it has waited long enough
             self._close()
             return
+        if exchange.is_over:  # it only waits for what it says to be durable
+            self._spoil()
+            return
         if exchange.answer is None:
             data = self._read_head(exchange, data)
         if exchange.answer is not None and data:
             self._pass_body(exchange, exchange.answer, data)
         if exchange.is_over:
             self._complete(exchange)
+        elif exchange.has_answer:  # before the request was there: the client may wait for it with the rest
+            self._let_go(exchange)
 
     def _read_head(self, exchange: Exchange, data: bytes) -> bytes:
         """Take the heads that have come whole, and return what is behind the last of them."""
@@ -276,10 +311,13 @@ class Passage(asyncio.Protocol):
         exchange.answer_head, exchange.code = head, head.status
         exchange.answer = framing_of_response(head, method=exchange.head.method)
         self._emit(exchange, head.for_client(closes=self._closes_after(exchange)))
+        if exchange.answer.ends_with_connection:  # nobody knows when the client takes it for whole
+            self._let_go(exchange)
 
     def _pass_blindly(self, exchange: Exchange) -> bytes:
         """What is not understood passes as it is, up to its end."""
         exchange.answer, exchange.is_blind = UntilClose(), True
+        self._let_go(exchange)
         rest = bytes(exchange.answer_begins)
         exchange.answer_begins.clear()
         return rest
@@ -290,12 +328,17 @@ class Passage(asyncio.Protocol):
             taken = answer.feed(data, told.add if told and not exchange.is_blind else None)
         except FramingError:
             exchange.answer, exchange.is_blind = UntilClose(), True
+            self._let_go(exchange)
             taken = len(data)
-        if taken < len(data):  # bytes behind the end: nobody knows what they mean
+        if taken < len(data):
             data = data[:taken]
-            if self._upstream:
-                self._upstream.is_spoilt = True
+            self._spoil()
         self._emit(exchange, data)
+
+    def _spoil(self) -> None:
+        """Bytes came behind the end of an answer: nobody knows what they mean."""
+        if self._upstream:
+            self._upstream.is_spoilt = True
 
     def _emit(self, exchange: Exchange, data: bytes) -> None:
         if exchange.held is None:
@@ -324,7 +367,10 @@ class Passage(asyncio.Protocol):
                 self._emit(exchange, bytes(exchange.answer_begins))
             self._let_go(exchange)
             self._report(is_cut=True)
-            self.abort() if error else self._close()
+            if error and not exchange.has_answer:
+                self.abort()
+            else:
+                self._close(lingers=not exchange.request.is_over)
 
     # ---- ends ------------------------------------------------------------------------------------------------------
 
@@ -351,15 +397,16 @@ class Passage(asyncio.Protocol):
             return
         self._let_go(exchange)
         self._exchange = None
+        self._head_at = self._loop.time()
         if self._upstream is None or self._upstream.is_spoilt or self._closes_after(exchange):
-            self._close()
+            self._close(lingers=bool(self._pending))
         else:
             self._go_on()
 
     def _report(self, *, is_cut: bool) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.is_over:
-            exchange.is_cut = is_cut
+            exchange.is_cut = is_cut and not exchange.has_answer
             learning = self._watcher.passed(exchange)
             if learning is not None:
                 self._doors.spawn(learning)
@@ -375,14 +422,22 @@ class Passage(asyncio.Protocol):
                 exchange.code, exchange.is_ours = status, True
                 self._report(is_cut=False)
             self._client.write(_refusal(status, code, message))
-        self._close()
+        self._close(lingers=True)
 
-    def _close(self) -> None:
-        """Close both, after what was written to the client."""
+    def _close(self, *, lingers: bool = False) -> None:
+        """Close both, after what was written to the client; ``lingers``: after what it still says, too."""
         if self._upstream:
             self._upstream.abort()
             self._upstream = None
-        self._client.close()
+        self._pending.clear()
+        if self._client.is_closing() or self._lingers_since is not None:
+            return
+        if lingers:
+            self._lingers_since = self._loop.time()
+            self._client.write_eof()
+            self._client.resume_reading()
+        else:
+            self._client.close()
 
 
 class _UpstreamSide(asyncio.Protocol):
@@ -440,6 +495,7 @@ _REASONS = {
     502: "Bad Gateway",
     503: "Service Unavailable",
     504: "Gateway Timeout",
+    508: "Loop Detected",
 }
 
 

@@ -111,18 +111,34 @@ class Events:
         self._ref = ref
         self._take = take
         self._key = key
-        self._rest = b""
+        self._line = bytearray()  # of the line being read
+        self._data: list[bytes] = []  # of the event being read
+        self._size = 0  # bytes of the event, kept or not
 
     def add(self, piece: bytes) -> None:
-        *events, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-        if len(self._rest) > EVENT_LIMIT:
-            self._rest = b""
-        for event in events:
-            if (answer := self._read(event)) is not None:
+        """Each byte is looked at once: a stream may come byte by byte."""
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            self._keep(end)
+            self._take_line(bytes(self._line).removesuffix(b"\r"))
+            self._line.clear()
+        self._keep(rest)
+
+    def _keep(self, part: bytes) -> None:
+        self._line += part[: EVENT_LIMIT - len(self._line)]
+
+    def _take_line(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            self._size += len(line) + 1
+            if self._size <= EVENT_LIMIT:
+                self._data.append(line[5:].removeprefix(b" "))
+        elif not line:
+            data, self._data = self._data, []
+            is_whole, self._size = self._size <= EVENT_LIMIT, 0
+            if data and is_whole and (answer := self._read(data)) is not None:
                 self._take(self._ref, answer)
 
-    def _read(self, event: bytes) -> Answer | None:
-        data = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    def _read(self, data: list[bytes]) -> Answer | None:
         try:
             record = decode(conceal(b"\n".join(data), self._key))
             named = isinstance(record, dict) and record.get("task_id") and record.get("status")

@@ -17,7 +17,7 @@ from exporter.dispatcher.payload import conceal, unpack
 from exporter.dispatcher.taxonomy import KNOWN_CODES, judge
 from exporter.errors import ExporterError
 from exporter.metrics.families.proxy import UNANSWERED
-from exporter.proxy.exchange import Copy, Exchange, Route, Sink, Upstream
+from exporter.proxy.exchange import Copy, Exchange, Room, Route, Sink, Upstream
 from exporter.proxy.head import RequestHead
 from exporter.proxy.reading import (
     Endpoint,
@@ -87,6 +87,7 @@ class TrafficWatcher:
         self.in_flight = 0
         """Requests that are not over."""
         self._waiting = 0  # tasks that are about to be followed
+        self._room = Room()
 
     def route(self, head: RequestHead) -> Route:
         """Where a request goes, by the key that it carries."""
@@ -114,15 +115,19 @@ class TrafficWatcher:
         seconds = asyncio.get_running_loop().time() - exchange.began_at
         endpoint = route.target.endpoint
         self._counting.proxied(route.account, endpoint, _code(exchange), seconds=seconds)
-        if not route.account or exchange.is_ours or exchange.is_cut or endpoint is Endpoint.OTHER:
-            return None
         try:
+            if not route.account or exchange.is_ours or exchange.is_cut or endpoint is Endpoint.OTHER:
+                return None
             return self._learn(exchange, route)
         except NotUnderstoodError:
             self._counting.not_understood(endpoint)
         except Exception:  # noqa: BLE001 - whatever it is, the traffic goes on
             self._counting.not_understood(endpoint)
             self._log.exception("proxy_learning_failed", endpoint=str(endpoint))
+        finally:
+            for copy in (route.asked, route.told):
+                if isinstance(copy, Copy):
+                    copy.drop()
         return None
 
     # ---- what an exchange says -------------------------------------------------------------------------------------
@@ -130,7 +135,7 @@ class TrafficWatcher:
     def _sinks(self, target: Target, account: str, key: str) -> tuple[Sink | None, Sink | None]:
         match target.endpoint:
             case Endpoint.SUBMIT | Endpoint.QUERY | Endpoint.CANCEL:
-                return Copy(), Copy()
+                return Copy(self._room), Copy(self._room)
             case Endpoint.STREAM if target.task_id:
                 ref = TaskRef(account, task_id=target.task_id)
                 return None, Events(ref, self._streamed, key=key)
@@ -138,7 +143,7 @@ class TrafficWatcher:
                 return None, None
 
     def _learn(self, exchange: Exchange, route: _Watched) -> Coroutine[Any, Any, None] | None:
-        if not isinstance(route.asked, Copy) or not isinstance(route.told, Copy) or exchange.answer_head is None:
+        if not isinstance(route.asked, Copy) or not isinstance(route.told, Copy):
             return None
         if self._waiting >= LEARNING_LIMIT or exchange.is_blind or not (route.asked.is_whole and route.told.is_whole):
             raise NotUnderstoodError("too much, too long, or no HTTP")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.proxy.exchange import Copy, Exchange, Route, Upstream
+from exporter.proxy.exchange import Copy, Exchange, Room, Route, Upstream
 from exporter.proxy.head import HEAD_LIMIT, RequestHead
 from exporter.proxy.passage import WAITING_LIMIT
 from exporter.proxy.sidecar import Sidecar
@@ -34,7 +34,7 @@ class Seen:
     exchanges: list[Exchange] = field(default_factory=list)
 
     def route(self, head: RequestHead) -> Route:
-        return Route(self.upstream, Copy(), Copy(), is_held=self.holds is not None)
+        return Route(self.upstream, Copy(Room()), Copy(Room()), is_held=self.holds is not None)
 
     def passed(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         self.exchanges.append(exchange)
@@ -89,7 +89,7 @@ async def sidecar_before(
         seen = Seen(Upstream("127.0.0.1", server.port, None, b"llm.bytespike.ai"), holds)
         listener = socket.create_server(("127.0.0.1", 0))
         sidecar = Sidecar(listener, seen, upstream_timeout=lambda: upstream_timeout, clock=SystemClock())
-        await sidecar.start()
+        sidecar.start()
         sweeping = asyncio.create_task(sidecar.run())
         try:
             yield Rig(sidecar, seen, listener.getsockname()[1], server.requests)
