@@ -35,7 +35,7 @@ def connections_out(settings: Settings) -> int:
 
 
 def clients_at_once(settings: Settings) -> int:
-    """How many clients the sidecar takes: half of the descriptors that polls leave may be theirs, and none without it."""
+    """How many clients the sidecar takes: half of the descriptors that polls leave may be theirs."""
     if settings.proxy is None:
         return 0
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

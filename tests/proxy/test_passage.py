@@ -32,8 +32,10 @@ class Seen:
     upstream: Upstream
     holds: Coroutine[Any, Any, None] | None = None
     exchanges: list[Exchange] = field(default_factory=list)
+    routed: int = 0
 
     def route(self, head: RequestHead) -> Route:
+        self.routed += 1
         return Route(self.upstream, Copy(Room()), Copy(Room()), is_held=self.holds is not None)
 
     def passed(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
