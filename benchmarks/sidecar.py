@@ -46,7 +46,8 @@ http {{
   fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
   server {{
     listen 127.0.0.1:{port};
-    location / {{ proxy_pass {url}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0; }}
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0;
+    location / {{ proxy_pass {url}; }}
   }}
 }}
 """

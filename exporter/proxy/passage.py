@@ -273,7 +273,8 @@ class Passage(asyncio.Protocol):
         if exchange is None:  # it speaks unasked: to say, perhaps, that it has waited long enough
             self._close()
             return
-        if exchange.is_over:  # it only waits for what it says to be durable
+        only_waits = exchange.is_over  # for what it says to be durable
+        if only_waits:
             self._spoil()
             return
         if exchange.answer is None:
