@@ -15,6 +15,7 @@ VARIABLES_OF_SCOPE = {
     Scope.TASK: ("account", "group", "model", "task_id"),
     Scope.ACCOUNT: ("account",),
     Scope.SOURCE: ("group",),
+    Scope.PROXIED: ("account",),
     Scope.EXPORTER: (),
 }
 

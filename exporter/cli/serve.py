@@ -21,6 +21,7 @@ from exporter.cli.activation import handed_over as sockets_of_systemd
 from exporter.cli.addresses import Address, listening
 from exporter.cli.exits import ExitCode
 from exporter.cli.garbage import pauses_bounded
+from exporter.cli.sidecar import connections_out, sidecar
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
 from exporter.cli.turns import short_turns
@@ -130,15 +131,16 @@ async def _serve(
         web.guard(app, partial(guesses.refused, Credential.BASIC_AUTH)) if web else app,
         listeners,
         vital=vital(site),
-        measure=lambda: capacity(upstream=sum(account.max_in_flight for account in exporter.settings.accounts)),
+        measure=lambda: capacity(upstream=connections_out(exporter.settings)),
         encryption=web.encryption(partial(exporter.traffic.ended, Ending.HANDSHAKE)) if web else lambda: None,
         traffic=exporter.traffic,
         log=log,
         clock=exporter.clock,
     )
     try:
-        with web.watched() if web else nullcontext():
-            await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
+        async with sidecar(exporter, log):
+            with web.watched() if web else nullcontext():
+                await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
         await exporter.stop(deadline=DRAIN_SECONDS)
         log.info("stopped")

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from hmac import compare_digest
 from random import Random
 from typing import Any, Self
 
@@ -386,6 +387,19 @@ class Account:
         before = self._gate.suspension(now)
         yield
         self._log.suspension(before, self._gate.suspension(now), now)
+
+    # ---- other people's requests -----------------------------------------------------------------------------------
+
+    def owns(self, key: str) -> bool:
+        """Whether this is the account's key; it takes as long for any key of that length."""
+        own = self._key.reveal()
+        return own is not None and compare_digest(own.encode(), key.encode("utf-8", "surrogateescape"))
+
+    def make_way(self, error: DispatcherError) -> None:
+        """A request that was not ours met the concurrency cap of this account: ask nothing for a while."""
+        now = self._clock.monotonic()
+        with self._suspension_logged(now):
+            self._gate.make_way(error, now)
 
     # ---- the key and the settings ----------------------------------------------------------------------------------
 

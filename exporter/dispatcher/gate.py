@@ -239,6 +239,12 @@ class Gate:
             self._strikes.clear()
         self._key_epoch = self._epoch
 
+    def make_way(self, error: DispatcherError, now: float) -> None:
+        """Somebody else's request met the concurrency cap that ours are under, too: they would only take its places."""
+        self._expire(now)
+        if self._held is None or self._held.hold < Hold.CONCURRENCY:
+            self._hold(Hold.CONCURRENCY, Reason.CONCURRENCY, error, now)
+
     def relimit(self, *, max_in_flight: int, max_requests_per_second: float) -> None:
         """Other limits from now on; what is out stays out."""
         self._max_in_flight = max_in_flight

@@ -8,7 +8,7 @@ from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import decode
 from exporter.dispatcher.quota import read_waits
 
-_CODES = {
+_CODES: Mapping[str, Reason] = {
     "invalid_api_key": Reason.INVALID_API_KEY,
     "insufficient_balance": Reason.PAYMENT,
     "quota_exceeded": Reason.PAYMENT,
@@ -43,6 +43,9 @@ _STATUSES = {
     425: Reason.SERVER,
     429: Reason.RATE_LIMITED,
 }
+
+KNOWN_CODES = frozenset(_CODES)
+"""Every ``error.code`` that the documentation names, ``task_not_found`` aside."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 

@@ -13,10 +13,15 @@ from exporter.metrics.events import (
     count_answers,
     count_clock_step,
     count_connections_closed,
+    count_failed_submission,
     count_followed,
+    count_learnt,
     count_no_requests,
+    count_not_understood,
+    count_nothing_learnt,
     count_outcome,
     count_overflow,
+    count_proxied,
     count_queue,
     count_refresh_failure,
     count_refused_credentials,
@@ -155,6 +160,30 @@ class ExporterAccounting:
         if not self._has_more:
             self._has_more = True
             self._meter(Increments())
+
+    # ---- the sidecar -----------------------------------------------------------------------------------------------
+
+    def foresee_learnt(self, account: str, group: str) -> None:
+        """Tasks of a group may be learnt from what passes: they are counted from 0 on."""
+        self._meter(count_nothing_learnt(account, group))
+
+    def proxied(self, account: str, endpoint: str, code: str, *, seconds: float) -> None:
+        """A request has passed."""
+        self._meter(count_proxied(account, endpoint, code, seconds))
+
+    def submission_failed(self, account: str, error_code: str) -> None:
+        """The API has refused a submission."""
+        self._meter(count_failed_submission(account, error_code))
+
+    def learnt(self, account: str, group: str) -> None:
+        """A task is followed because it passed."""
+        self._meter(count_learnt(account, group))
+
+    def not_understood(self, endpoint: str) -> None:
+        """Something passed that could not be read."""
+        self._meter(count_not_understood(endpoint))
+
+    # ---- sources and labels ----------------------------------------------------------------------------------------
 
     def refresh_failed(self, group: str, mechanism: str) -> None:
         """A source of tasks could not be read, or a registration was refused."""

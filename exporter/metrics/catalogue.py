@@ -7,10 +7,10 @@ To add one, declare it in ``exporter/metrics/families/``; what counts it stands 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.metrics.families import api, own, task, tasks
+from exporter.metrics.families import api, own, proxy, task, tasks
 from exporter.metrics.family import Family, Scope, declared
 
-FAMILIES: tuple[Family, ...] = (*declared(tasks), *declared(task), *declared(api), *declared(own))
+FAMILIES: tuple[Family, ...] = (*declared(tasks), *declared(task), *declared(api), *declared(proxy), *declared(own))
 
 BY_NAME: Mapping[str, Family] = MappingProxyType({family.name: family for family in FAMILIES})
 

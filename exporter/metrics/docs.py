@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from exporter.metrics.catalogue import FAMILIES
-from exporter.metrics.families import api, own, task, tasks
+from exporter.metrics.families import api, own, proxy, task, tasks
 from exporter.metrics.family import Family, Histogram, Scope, declared
 from exporter.metrics.limits import MAX_BYTES, MAX_SET_BYTES
 
@@ -63,6 +63,7 @@ SECTIONS = (
     (f"`{tasks.BY_STATUS.name}…`: all tasks of one set of labels", declared(tasks)),
     ("`bytespike_task_…`: one task", declared(task)),
     (f"`{api.UP.name}`, `bytespike_api_…`: the API", declared(api)),
+    ("`bytespike_proxy_…`: the sidecar", declared(proxy)),
     ("`bytespike_exporter_…`: the exporter itself", declared(own)),
 )
 

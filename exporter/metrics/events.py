@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeGuard
 from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import Exemplar, Increments, Labels, Series, labels_of
 from exporter.dispatcher.answer import Drift, Reason
-from exporter.metrics.families import api, own, tasks
+from exporter.metrics.families import api, own, proxy, tasks
 from exporter.metrics.family import Counter, Histogram
 from exporter.metrics.limits import OTHER, UNKNOWN_ERROR, Limit
 from exporter.metrics.traffic import Ending
@@ -90,6 +90,36 @@ def count_no_requests(account: str, endpoint: str) -> Increments:
         labels = labels_of(account=account, endpoint=endpoint, reason=str(reason))
         api.REQUEST_FAILURES.begin(increments, labels)
     return increments
+
+
+def count_proxied(account: str, endpoint: str, code: str, seconds: float) -> Increments:
+    """A request that has passed through the sidecar."""
+    increments = Increments()
+    proxy.REQUESTS.count(increments, labels_of(account=account, endpoint=endpoint, code=code))
+    _observe(increments, proxy.REQUEST_DURATION, labels_of(account=account, endpoint=endpoint), seconds)
+    return increments
+
+
+def count_nothing_learnt(account: str, group: str) -> Increments:
+    """Nothing yet, in a group that takes what is submitted through the sidecar."""
+    increments = Increments()
+    proxy.TASKS_LEARNT.begin(increments, labels_of(account=account, group=group))
+    return increments
+
+
+def count_failed_submission(account: str, error_code: str) -> Increments:
+    """A submission that the API refused."""
+    return _one(proxy.SUBMISSIONS_FAILED, labels_of(account=account, error_code=error_code))
+
+
+def count_learnt(account: str, group: str) -> Increments:
+    """A task that is followed because the sidecar saw it."""
+    return _one(proxy.TASKS_LEARNT, labels_of(account=account, group=group))
+
+
+def count_not_understood(endpoint: str) -> Increments:
+    """An exchange that passed and taught nothing."""
+    return _one(proxy.NOT_UNDERSTOOD, labels_of(endpoint=endpoint))
 
 
 def count_commit(seconds: float) -> Increments:

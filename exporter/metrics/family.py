@@ -42,6 +42,7 @@ class Scope(StrEnum):
     TASK = "task"
     ACCOUNT = "account"
     SOURCE = "source"
+    PROXIED = "proxied"
     EXPORTER = "exporter"
 
     def label_names(self, user: tuple[str, ...]) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ class Scope(StrEnum):
                 return (*TASK_LABELS, *user)
             case Scope.TASK:
                 return (*TASK_LABELS, *user, "task_id", "out_task_id")
-            case Scope.ACCOUNT:
+            case Scope.ACCOUNT | Scope.PROXIED:
                 return ("account",)
             case Scope.SOURCE:
                 return ("group", "mechanism")

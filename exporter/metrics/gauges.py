@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
-from exporter.metrics.families import api, own, task, tasks
+from exporter.metrics.families import api, own, proxy, task, tasks
 from exporter.metrics.family import Gauge, Instantaneous, Scope
 from exporter.metrics.labelling import Labelling, LabelValues, printable
 from exporter.metrics.limits import OTHER, is_too_long
@@ -172,6 +172,7 @@ def _exporter(snapshot: Snapshot) -> Gauges:
         own.HTTP_CONNECTIONS_LIMIT: {(): snapshot.traffic.limit},
         own.RELOAD_SUCCESSFUL: {(): float(config.last_reload_successful)},
         own.RELOAD_SUCCESS: {(): reloaded_at},
+        proxy.IN_FLIGHT: {} if snapshot.proxied is None else {(): float(snapshot.proxied)},
         own.BUILD_INFO: {(build.version, build.revision, build.python_version): 1.0},
     }
 

@@ -12,7 +12,7 @@ LabelValues = tuple[str, ...]
 """The label values of one series, in the order of ``Family.label_names``."""
 
 # So many first labels tell whether a thing is there: tasks are where their account and group are, whatever their model.
-_KEY_LENGTH = {Scope.TASKS: 2, Scope.TASK: 2, Scope.ACCOUNT: 1, Scope.SOURCE: 2, Scope.EXPORTER: 0}
+_KEY_LENGTH = {Scope.TASKS: 2, Scope.TASK: 2, Scope.ACCOUNT: 1, Scope.SOURCE: 2, Scope.PROXIED: 1, Scope.EXPORTER: 0}
 
 
 def printable(value: str) -> str:
@@ -34,10 +34,12 @@ class Labelling:
     def of(cls, snapshot: Snapshot) -> "Labelling":
         """That of a snapshot."""
         groups = frozenset((labels.account, labels.group) for labels in snapshot.known)
+        accounts = frozenset((account.name,) for account in snapshot.accounts)
         present = {
             Scope.TASKS: groups,
             Scope.TASK: groups,
-            Scope.ACCOUNT: frozenset((account.name,) for account in snapshot.accounts),
+            Scope.ACCOUNT: accounts,
+            Scope.PROXIED: accounts | {("",)} if snapshot.proxied is not None else frozenset(),
             Scope.SOURCE: frozenset((source.group, source.mechanism) for source in snapshot.sources),
             Scope.EXPORTER: frozenset({()}),
         }

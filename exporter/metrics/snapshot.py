@@ -64,6 +64,7 @@ class Snapshot:
 
     ``label_names`` are the declared user labels, sorted. ``known`` are the label sets that every aggregate shows even
     where nothing has happened: they start at 0. ``totals`` are the committed counts, ``exemplars`` their latest events.
+    ``proxied`` are the requests that are passing through the sidecar, None where there is none.
     """
 
     census: Census
@@ -76,4 +77,5 @@ class Snapshot:
     ledger: LedgerView = LedgerView()
     sources: tuple[SourceView, ...] = ()
     config: ConfigView = ConfigView()
+    proxied: int | None = None
     traffic: TrafficView = TrafficView()

@@ -69,10 +69,10 @@ def items_of(group: GroupSettings, registrations: Iterable[Registration]) -> Ite
 
 def registration_limit(group: GroupSettings) -> int:
     """How many tasks may be registered into a group at once; 0 where it takes none."""
-    if group.api_config is not None:
-        return group.api_config.max_tasks
-    takes_hints = group.callback_config is not None and group.callback_config.register_unknown
-    return ApiConfigSettings().max_tasks if takes_hints else 0
+    limits = [part.max_tasks for part in (group.api_config, group.proxy_config) if part is not None]
+    if group.callback_config is not None and group.callback_config.register_unknown and not limits:
+        limits = [ApiConfigSettings().max_tasks]
+    return max(limits, default=0)
 
 
 def registered_source(group: str) -> str:

@@ -112,6 +112,16 @@ class Accounts:
         if polled:
             polled.poller.confirmed(number)
 
+    def owner(self, key: str) -> str | None:
+        """The account whose API key this is."""
+        return next((name for name, polled in self._polled.items() if polled.account.owns(key)), None)
+
+    def make_way(self, name: str, error: DispatcherError) -> None:
+        """Ask nothing of an account for a while, whose concurrency cap somebody else has met."""
+        polled = self._polled.get(name)
+        if polled:
+            polled.account.make_way(error)
+
     def hurry(self, task: TaskView) -> None:
         """Ask about a task at once."""
         polled = self._polled.get(task.state.ref.account)

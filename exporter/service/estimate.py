@@ -148,6 +148,8 @@ def _exporter_series(settings: Settings) -> int:
         # an account that streams has a second endpoint
         + len(streaming) * _series(Scope.ACCOUNT, label="endpoint")
         + sources * _series(Scope.SOURCE)
+        # and one for the keys that are not configured
+        + (len(settings.accounts) + 1 if settings.proxy else 0) * _series(Scope.PROXIED)
         + _series(Scope.EXPORTER)
         + sum(len(metric.samples) for collector in standard_collectors() for metric in collector.collect())
     )

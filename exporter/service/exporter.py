@@ -1,7 +1,7 @@
 """The exporter: tracker, intake, ledger, accounts and loops put together; started, reloaded and stopped."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,9 @@ from exporter.settings.errors import ConfigError, Fault
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.reload import CurrentSettings, Difference, diff, refusals
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
+from exporter.tasks.observation import Observation
 from exporter.tasks.tracker import Tracker
 from exporter.threads import in_thread
 
@@ -54,8 +56,8 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations``, ``accounts`` and ``secrets`` are its parts that others may ask; a web
-    server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
+    ``clock``, ``tasks``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts that others may
+    ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
     """
 
     def __init__(
@@ -86,16 +88,16 @@ class Exporter:
             log=log,
             metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
         )
-        self._accounting = ExporterAccounting(self._writer.meter)
-        self._meters.flush_from(self._accounting.flush_into)
+        self.accounting = ExporterAccounting(self._writer.meter)
+        self._meters.flush_from(self.accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
-        self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self._accounting, log=log)
+        self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self.accounting, log=log)
         self._loops = Loops(log)
         self._learning = Learning()
         self.accounts = Accounts(
             tracker=self.tasks,
             intake=self._intake,
-            accounting=self._accounting,
+            accounting=self.accounting,
             learning=self._learning,
             loops=self._loops,
             dependencies=dependencies,
@@ -105,7 +107,7 @@ class Exporter:
         self._environ = dependencies.environ
         self._sources = Sources(
             intake=self._intake,
-            accounting=self._accounting,
+            accounting=self.accounting,
             loops=self._loops,
             dependencies=dependencies,
             secrets=self.secrets,
@@ -119,7 +121,7 @@ class Exporter:
             tracker=self.tasks,
             ledger=self._writer,
             hurry=self.accounts.hurry,
-            refused=self._accounting.refresh_failed,
+            refused=self.accounting.refresh_failed,
             clock=clock,
             log=log,
         )
@@ -153,6 +155,7 @@ class Exporter:
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=clock.wall())
+        self._proxied: Callable[[], int] | None = None
         self._beat_at = clock.monotonic()
         clock.subscribe(self._clock_stepped)
 
@@ -241,6 +244,19 @@ class Exporter:
         self.tasks.apply(rules_of(wanted))
         return self.accounts.commit(plan.accounts)
 
+    # ---- what is learnt from traffic ---------------------------------------------------------------------------------
+
+    def learn(self, ref: TaskRef, observation: Observation | None, *, is_query: bool) -> None:
+        """Take a validated answer that somebody else asked for; None: the API does not know the task."""
+        self._intake.answer(ref, observation, is_query=is_query)
+
+    def count_proxied(self, in_flight: Callable[[], int]) -> None:
+        """Requests pass through a sidecar, so many at once as it says."""
+        self._proxied = in_flight
+        for group in self.settings.task_groups:
+            if group.proxy_config is not None:
+                self.accounting.foresee_learnt(group.account, group.name)
+
     # ---- views -----------------------------------------------------------------------------------------------------
 
     @property
@@ -282,6 +298,7 @@ class Exporter:
             ledger=ledger,
             sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
+            proxied=self._proxied() if self._proxied else None,
             traffic=self.traffic.view,
         )
 
@@ -291,7 +308,7 @@ class Exporter:
 
     def credentials_refused(self, kind: Credential) -> None:
         """A request brought wrong credentials."""
-        self._accounting.credentials_refused(kind)
+        self.accounting.credentials_refused(kind)
 
     def _clock_stepped(self, step: ClockStep) -> None:
         self.accounts.clock_stepped(step.by)
@@ -308,8 +325,8 @@ class Exporter:
         while True:
             self._beat_at = self.clock.monotonic()
             self.tasks.retire(now=self.clock.wall())
-            self._accounting.labels_refused(self._limits.take_overflows())
-            self._accounting.connections_closed(self.traffic.take_endings())
+            self.accounting.labels_refused(self._limits.take_overflows())
+            self.accounting.connections_closed(self.traffic.take_endings())
             await self.clock.sleep(HEARTBEAT)
 
 

@@ -33,6 +33,7 @@ MAX_VALUE = 200
 MAX_TEXT = 4096
 """Characters in a name, in an id or a label value, and in anything else."""
 
+MAX_PORT = 65535
 NO_KEY = "looks like an API key; a key belongs in a file or an environment variable, and its path or name here"
 
 MAX_RATE = 1_000_000
@@ -70,6 +71,7 @@ _LABEL = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
 _MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 _SQLITE = "^sqlite:///[^?#]+$"
+_ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}$"
 
 
 def _text(value: object) -> str:
@@ -226,6 +228,12 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(_ADDRESS, text) or int(text.rpartition(":")[2]) > MAX_PORT:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:9878, :9878 or [::1]:9878")
+    return text
+
+
 def _ledger_url(text: str) -> str:
     if text.startswith(("postgresql:", "postgresql+", "postgres:")):
         raise ValueError("PostgreSQL is not available in this version; allowed: sqlite:///path/of/a/file")
@@ -343,6 +351,7 @@ File = Annotated[Path, _Text(_file, resolve=Path.joinpath), Written(path_text)]
 Glob = Annotated[str, _Text(_file, resolve=_glob), Written(path_text)]
 Url = Annotated[str, _Text(_url, "^https?://[^@]+$"), Written(_without_query)]
 BaseUrl = Annotated[str, _Text(_base_url, "^https?://[^@?#]+$")]
+Address = Annotated[str, _Text(_address, _ADDRESS)]
 LedgerUrl = Annotated[str, _Text(_ledger_url, _SQLITE)]
 Moment = Annotated[float, _Text(_moment, _MOMENT), Written(_utc)]
 Duration = Annotated[float, _Text(durations.parse, durations.PATTERN), Written(durations.to_text)]

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.settings.fields import (
     SORTED_SET,
+    Address,
     BaseUrl,
     Confidential,
     Duration,
@@ -290,6 +291,15 @@ class ApiConfigSettings(Part):
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyConfigSettings(Part):
+    """What applications submit through the sidecar is followed in this group."""
+
+    max_tasks: Annotated[
+        Whole, Field(ge=1, le=10_000_000, description="At most so many learnt tasks at once; more are not followed.")
+    ] = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackSettings(Part):
     """Callbacks of the API are taken as hints to query a task."""
 
@@ -317,6 +327,9 @@ class GroupSettings(Part):
     ] = ()
     api_config: Annotated[ApiConfigSettings | None, Field(description="{}: tasks may be registered over HTTP.")] = None
     callback_config: Annotated[CallbackSettings | None, Field(description="Take callbacks as hints.")] = None
+    proxy_config: Annotated[
+        ProxyConfigSettings | None, Field(description="{}: follow what is submitted through the sidecar.")
+    ] = None
     stream: Annotated[Flag, Field(description="Follow over SSE where it works, polling as the backstop.")] = False
 
 
@@ -329,6 +342,18 @@ class ApiSettings(Part):
         Field(description="File with the bearer token of administrators; without it, they are on this machine only."),
         Confidential.CHOSEN,
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings(Part):
+    """The sidecar: requests of applications pass through it to the API, and tasks are learnt from them."""
+
+    listen_address: Annotated[
+        Address, Field(description="Where applications reach it. It asks nobody who they are.")
+    ] = "127.0.0.1:9878"
+    upstream_timeout: Annotated[
+        Duration, between("1s", "1h"), Field(description="So long the API may take to begin its answer.")
+    ] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,3 +385,4 @@ class Settings(Part):
     ] = ()
     api: Annotated[ApiSettings, Field(description="The exporter's own API.")] = ApiSettings()
     ledger: Annotated[LedgerSettings, Field(description="The durable record.")] = LedgerSettings()
+    proxy: Annotated[ProxySettings | None, Field(description="The sidecar; without it there is none.")] = None

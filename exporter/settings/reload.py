@@ -101,9 +101,16 @@ def refusals(running: Settings, wanted: Settings) -> tuple[str, ...]:
 
     The addresses are not repeated: a database's may hold a password.
     """
-    if running.ledger.url == wanted.ledger.url:
-        return ()
-    return ("ledger.url: it cannot change while running; restart the exporter, or put the old one back",)
+    firm = {"ledger.url": lambda settings: settings.ledger.url, "proxy.listen_address": _proxy_address}
+    return tuple(
+        f"{key}: it cannot change while running; restart the exporter, or put the old one back"
+        for key, of in firm.items()
+        if of(running) != of(wanted)
+    )
+
+
+def _proxy_address(settings: Settings) -> str | None:
+    return settings.proxy.listen_address if settings.proxy else None
 
 
 def _by_name(members: Iterable[Named]) -> dict[str, Named]:

@@ -70,8 +70,9 @@ def configuration(
     account: str = "{}",
     group: str = "{}",
     task_series: int = 0,
+    more: str = "{}",
 ) -> Path:
-    """A configuration file that follows these tasks; ``account`` and ``group`` are further keys, as JSON."""
+    """A configuration file that follows these tasks; ``account``, ``group`` and ``more`` are further keys, as JSON."""
     key_file = directory / "key"
     key_file.write_text(KEY)
     config = {
@@ -87,6 +88,7 @@ def configuration(
             }
         ],
         "ledger": {"url": f"sqlite:///{directory}/ledger.db"},
+        **json.loads(more),
     }
     path = directory / "exporter.yml"
     path.write_text(json.dumps(config).replace('"POLL"', poll))

@@ -10,9 +10,13 @@ from exporter.dispatcher.answer import Drift, Quota, Reason
 from exporter.ledger.ledger import LedgerView
 from exporter.metrics.events import (
     count_commit,
+    count_failed_submission,
     count_followed,
+    count_learnt,
+    count_not_understood,
     count_outcome,
     count_overflow,
+    count_proxied,
     count_queue,
     count_request,
     local_poll_lags,
@@ -74,6 +78,7 @@ def busy() -> Snapshot:
     """An afternoon: two groups, tasks in every state, one of them followed under both ids."""
     counted = _busy_totals()
     return Snapshot(
+        proxied=2,
         census=_busy_census(),
         build=BUILD,
         label_names=("team",),
@@ -142,6 +147,13 @@ def _busy_totals() -> Totals:
     lags.flush_into(late_by)
     counted.publish(late_by)
     counted.publish(count_commit(0.004))
+    for events in (
+        count_proxied("default", "submit", "200", 0.2),
+        count_failed_submission("default", "insufficient_balance"),
+        count_learnt("default", "renders"),
+        count_not_understood("query"),
+    ):
+        counted.publish(events)
     return counted
 
 

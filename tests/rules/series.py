@@ -8,6 +8,7 @@ KNOWN = {
     Scope.TASKS: {"account": "default", "group": "renders", "model": "sora-2-pro", "team": "video"},
     Scope.ACCOUNT: {"account": "default"},
     Scope.SOURCE: {"group": "renders", "mechanism": "file_sd"},
+    Scope.PROXIED: {"account": "default"},
     Scope.EXPORTER: {},
 }
 

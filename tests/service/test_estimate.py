@@ -184,7 +184,8 @@ task_groups:
     model: sora-2-pro
     labels: {team: video}
     static_configs: [{task_ids: [task_A, task_C], out_task_ids: [my-render]}]
-  - {name: stills, model: seedream-v4, labels: {team: print}}
+  - {name: stills, model: seedream-v4, labels: {team: print}, proxy_config: {}}
+proxy: {}
 """
 
 
@@ -200,7 +201,9 @@ task_groups:
     file_sd_configs: [{files: [a]}]
     http_sd_configs: [{url: "http://app"}]
     api_config: {}
+    proxy_config: {}
     stream: true
+proxy: {}
 """
 
 

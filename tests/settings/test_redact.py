@@ -29,8 +29,10 @@ task_groups:
       - {url: "https://app/any", tls_config: {insecure_skip_verify: true}}
     api_config: {}
     callback_config: {secret_file: callback}
+    proxy_config: {}
     stream: true
 api: {token_file: token}
+proxy: {}
 """
 
 
