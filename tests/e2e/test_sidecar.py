@@ -10,7 +10,6 @@ import pytest
 
 from tests.e2e.upstream import KEY, Upstream, assert_books_are_equal, configuration
 from tests.support.processes import RunningExporter, start_exporter, start_simulator
-from tests.support.scraped import Scraped
 from tests.support.waiting import until_sum
 
 pytestmark = pytest.mark.e2e
@@ -107,7 +106,7 @@ async def test_a_refused_submission_is_counted_by_its_code(tmp_path: Path, upstr
             direct = await client.post("/v1/tasks/submit", json={"model": "sora-2-pro"})
         assert (through.status_code, through.content) == (direct.status_code, direct.content)
 
-        page = Scraped.of(exporter.url)
+        page = until_sum(exporter.url, "bytespike_proxy_submissions_failed_total", lambda failed: failed > 0)
         assert page.by("error_code", "bytespike_proxy_submissions_failed_total") == {"invalid_param": 1}
         assert page.sum("bytespike_proxy_requests_total", endpoint="submit", code="400", account="default") == 1
 
@@ -118,6 +117,6 @@ async def test_a_strangers_key_passes_and_nothing_is_learnt(tmp_path: Path, upst
             theirs = {"x-api-key": "sk-byts-of-somebody-else"}  # it wins over the header that is there as well
             response = await client.post("/v1/tasks/query", json={"task_id": "task_1"}, headers=theirs)
         assert response.status_code == 401
-        page = Scraped.of(exporter.url)
+        page = until_sum(exporter.url, "bytespike_proxy_requests_total", lambda passed: passed > 0)
         assert page.sum("bytespike_proxy_requests_total", account="", endpoint="query", code="401") == 1
         assert page.sum("bytespike_tasks") == 0
