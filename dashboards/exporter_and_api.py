@@ -3,6 +3,7 @@
 import sys
 
 from dashboards._board import Board, Row
+from dashboards._doors import SIDECAR, WEB
 from dashboards._links import CREDITS, EXPORTER, OVERVIEW, RUNBOOK_INDEX, TASKS, of_row, of_series, to
 from dashboards._look import (
     BAD,
@@ -271,7 +272,7 @@ BOARD = Board(
     uid=EXPORTER,
     title="ByteSpike / Exporter and API",
     description="The exporter's own health, and the API as it sees it: polling, answers, ledger, discovery, limits.",
-    rows=(STATE, ACCOUNTS, API, POLLING, TUNING, LEDGER, SOURCES, PROCESS),
+    rows=(STATE, ACCOUNTS, API, POLLING, TUNING, LEDGER, SOURCES, WEB, SIDECAR, PROCESS),
     variables=("account", "group"),
 )
 

@@ -70,7 +70,8 @@ def known_secrets(root: object, base: Path, environ: Mapping[str, str]) -> Secre
     secrets = Secrets()
     names = frozenset(_names(Settings))
     for env, file in dict.fromkeys(_named(root, names)):
-        SecretSource(env=env, file=base / file if file else None, environ=environ, hide=secrets.add)
+        path = base / os.fsdecode(file.encode()) if file else None  # as fields.File has it, in any locale
+        SecretSource(env=env, file=path, environ=environ, hide=secrets.add)
     return secrets
 
 
