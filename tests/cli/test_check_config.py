@@ -66,7 +66,7 @@ def test_every_mistake_stands_on_a_line_of_its_own() -> None:
     assert result.stderr == (
         'exporter.yml:2: accounts[0].timeout: "soon" is not a duration; write one such as 500ms, 2s, 5m, 1h30m or 1d\n'
         "exporter.yml:3: ledgers: unknown key; did you mean ledger? "
-        "allowed: global, accounts, task_groups, api, ledger\n"
+        "allowed: global, accounts, task_groups, api, ledger, proxy\n"
     )
 
 
