@@ -27,6 +27,13 @@ SHOWS_WHAT_IS_RARE = {
     "Alerts firing": "only the accounts that are late from the beginning may have some",
     "Firing alerts": "likewise",
     "Alerts": "likewise",
+    "Connections closed a minute, by reason": "nobody is slow, hostile or one too many",
+    "Wrong credentials a minute": "nobody guesses",
+    "Steps of the clock": "it does not step",
+    "Submissions a minute, by status": "these exporters have no sidecar",
+    "Refused submissions a minute, by code": "likewise",
+    "Duration of what passes": "likewise",
+    "Passing, learnt, not understood": "likewise",
 }
 """Panels that may be without a line in a healthy run."""
 
