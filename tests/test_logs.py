@@ -12,18 +12,15 @@ import pytest
 import structlog
 
 from exporter.logs import MASK, LogFormat, LogLevel, Secrets, configure
+from tests.support.logging_kept import logging_kept
 
 KEY = "sk-byts-0123456789"
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Logging is the process's: leave it as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    with logging_kept():
+        yield
     for name in ("httpx", "httpcore", "alembic", "uvicorn.access", "asyncio"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 

@@ -16,8 +16,8 @@ import httpx
 from exporter.dispatcher.exchange import KEEPALIVE, MAX_AGE, Again, Response, RetryBudget, at_once, standing_headers
 from exporter.dispatcher.http1 import HttpConnection, UnansweredError
 
-# As RFC 8305 has it: so long one address may keep a connection waiting before the next is tried beside it.
-_HAPPY_EYEBALLS = 0.25
+HAPPY_EYEBALLS = 0.25
+"""As RFC 8305 has it: seconds that one address may keep a connection waiting before the next is tried beside it."""
 
 
 class DirectExchange(httpx.AsyncBaseTransport):
@@ -141,7 +141,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
                     self._url.port or (443 if self._tls else 80),
                     ssl=self._tls,
                     server_hostname=host if self._tls else None,
-                    happy_eyeballs_delay=_HAPPY_EYEBALLS,
+                    happy_eyeballs_delay=HAPPY_EYEBALLS,
                 )
         except TimeoutError as error:
             raise (httpx.ConnectTimeout if loop.time() >= deadline else httpx.ConnectError)("no connection") from error

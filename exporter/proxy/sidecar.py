@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from exporter.clock import Clock
+from exporter.dispatcher.direct import HAPPY_EYEBALLS
 from exporter.proxy.exchange import Upstream, Watcher
 from exporter.proxy.passage import Passage
 
@@ -20,9 +21,6 @@ PAUSE = 0.05
 _OUT_OF_SPACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 SWEEP_SECONDS = 1.0
-
-# As RFC 8305 has it: so long one address may keep a connection waiting before the next is tried beside it.
-_HAPPY_EYEBALLS = 0.25
 
 
 class Sidecar:
@@ -103,7 +101,7 @@ class Sidecar:
                 upstream.port,
                 ssl=upstream.tls,
                 server_hostname=upstream.host if upstream.tls else None,
-                happy_eyeballs_delay=_HAPPY_EYEBALLS,
+                happy_eyeballs_delay=HAPPY_EYEBALLS,
             )
         except UnicodeError as error:  # a name that no resolver takes
             raise OSError("not a host name") from error

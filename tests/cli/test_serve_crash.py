@@ -1,28 +1,23 @@
 """A crash of ``serve``: told in the log, where secrets are known, and never as a fault of the configuration."""
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner
 
 from exporter.cli import serve
 from exporter.cli.main import cli
+from tests.support.logging_kept import logging_kept
 
 SECRET = "correct-horse-battery-staple"
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Logging is the process's: leave it as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    with logging_kept():
+        yield
 
 
 async def crash(*_: object, **__: object) -> None:
