@@ -99,7 +99,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" $(ARGS)
 lock: setup ## write the lock files anew; ARGS=--upgrade takes the newest versions
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
-	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(COMPILE) pyproject.toml --extra postgres --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 bench: setup ## print every figure beside its peer and its goal, within ten minutes

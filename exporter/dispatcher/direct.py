@@ -13,11 +13,9 @@ from typing import Any
 
 import httpx
 
+from exporter.connecting import connect
 from exporter.dispatcher.exchange import KEEPALIVE, MAX_AGE, Again, Response, RetryBudget, at_once, standing_headers
 from exporter.dispatcher.http1 import HttpConnection, UnansweredError
-
-HAPPY_EYEBALLS = 0.25
-"""As RFC 8305 has it: seconds that one address may keep a connection waiting before the next is tried beside it."""
 
 
 class DirectExchange(httpx.AsyncBaseTransport):
@@ -135,13 +133,11 @@ class DirectExchange(httpx.AsyncBaseTransport):
         host = self._url.raw_host.decode("ascii")
         try:
             async with asyncio.timeout_at(deadline):
-                _, connection = await loop.create_connection(
+                connection = await connect(
                     lambda: HttpConnection(standing=self._standing),
-                    host,
-                    self._url.port or (443 if self._tls else 80),
-                    ssl=self._tls,
-                    server_hostname=host if self._tls else None,
-                    happy_eyeballs_delay=HAPPY_EYEBALLS,
+                    host=host,
+                    port=self._url.port or (443 if self._tls else 80),
+                    tls=self._tls,
                 )
         except TimeoutError as error:
             raise (httpx.ConnectTimeout if loop.time() >= deadline else httpx.ConnectError)("no connection") from error

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from exporter.clock import Clock
-from exporter.dispatcher.direct import HAPPY_EYEBALLS
+from exporter.connecting import connect
 from exporter.proxy.exchange import Upstream, Watcher
 from exporter.proxy.passage import Passage
 
@@ -95,14 +95,7 @@ class Sidecar:
     async def connect(self, upstream: Upstream, protocol: Callable[[], asyncio.Protocol]) -> None:
         """Open a connection to the upstream; raises OSError."""
         try:
-            await asyncio.get_running_loop().create_connection(
-                protocol,
-                upstream.host,
-                upstream.port,
-                ssl=upstream.tls,
-                server_hostname=upstream.host if upstream.tls else None,
-                happy_eyeballs_delay=HAPPY_EYEBALLS,
-            )
+            await connect(protocol, host=upstream.host, port=upstream.port, tls=upstream.tls)
         except UnicodeError as error:  # a name that no resolver takes
             raise OSError("not a host name") from error
 
