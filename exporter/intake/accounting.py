@@ -16,6 +16,7 @@ from exporter.metrics.events import (
     count_failed_submission,
     count_followed,
     count_learnt,
+    count_log_lines_dropped,
     count_no_requests,
     count_not_understood,
     count_nothing_learnt,
@@ -202,6 +203,11 @@ class ExporterAccounting:
         """The web server closed connections on their other end, so many for each reason."""
         for reason, number in endings.items():
             self._meter(count_connections_closed(reason, number))
+
+    def log_lines_dropped(self, number: int) -> None:
+        """So many lines of the log were dropped."""
+        if number:
+            self._meter(count_log_lines_dropped(number))
 
     def clock_stepped(self) -> None:
         """The wall clock was set to another time."""

@@ -158,6 +158,13 @@ def count_connections_closed(reason: Ending, number: int) -> Increments:
     return increments
 
 
+def count_log_lines_dropped(number: int) -> Increments:
+    """So many lines of the log that were not written, for their reader is too slow."""
+    increments = Increments()
+    own.LOG_LINES_DROPPED.count(increments, (), float(number))
+    return increments
+
+
 def count_clock_step() -> Increments:
     """A step of the wall clock."""
     return _one(own.CLOCK_STEPS, ())

@@ -105,6 +105,7 @@ class Exporter:
         )
         self.secrets = Keyring(dependencies.secrets, dependencies.environ)
         self._environ = dependencies.environ
+        self._take_dropped_lines = dependencies.take_dropped_lines
         self._sources = Sources(
             intake=self._intake,
             accounting=self.accounting,
@@ -327,6 +328,7 @@ class Exporter:
             self.tasks.retire(now=self.clock.wall())
             self.accounting.labels_refused(self._limits.take_overflows())
             self.accounting.connections_closed(self.traffic.take_endings())
+            self.accounting.log_lines_dropped(self._take_dropped_lines())
             await self.clock.sleep(HEARTBEAT)
 
 

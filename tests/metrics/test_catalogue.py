@@ -88,6 +88,7 @@ CONTRACT = {
     "bytespike_exporter_http_connections": ("gauge", ""),
     "bytespike_exporter_http_connections_limit": ("gauge", ""),
     "bytespike_exporter_http_connections_closed_total": ("counter", "reason"),
+    "bytespike_exporter_log_lines_dropped_total": ("counter", ""),
     "bytespike_exporter_clock_steps_total": ("counter", ""),
     "bytespike_exporter_config_last_reload_successful": ("gauge", ""),
     "bytespike_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ""),

@@ -170,6 +170,14 @@ HTTP_CONNECTIONS_CLOSED = Counter(
     help="Connections that the exporter closed on their other end, by reason; counted by the exporter.",
 )
 
+LOG_LINES_DROPPED = Counter(
+    "bytespike_exporter_log_lines_dropped_total",
+    scope=Scope.EXPORTER,
+    unit="lines",
+    starts=((),),
+    help="Lines of the log that were dropped, for whoever reads them is too slow; counted by the exporter.",
+)
+
 CLOCK_STEPS = Counter(
     "bytespike_exporter_clock_steps_total",
     scope=Scope.EXPORTER,
