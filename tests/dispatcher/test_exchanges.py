@@ -17,7 +17,8 @@ from exporter.dispatcher.exchange import RETRY_BUDGET, Again, Exchange, Response
 from exporter.dispatcher.faults import named
 from exporter.dispatcher.payload import BODY_LIMIT
 from exporter.dispatcher.stock import StockExchange
-from tests.support.raw_server import Handler, free_port, raw_server, read_request, reset, response
+from tests.support.ports import deaf_port
+from tests.support.raw_server import Handler, raw_server, read_request, reset, response
 from tests.support.tools import need_tool
 
 Made = Callable[..., Exchange]
@@ -583,8 +584,9 @@ async def test_after_time_has_run_out_the_next_exchange_is_served(way: str) -> N
 
 
 async def test_nobody_listens(way: str) -> None:
-    async with opened(way, f"http://127.0.0.1:{free_port()}") as exchange:
-        assert await outcome(exchange) is Reason.CONNECT
+    with deaf_port() as port:
+        async with opened(way, f"http://127.0.0.1:{port}") as exchange:
+            assert await outcome(exchange) is Reason.CONNECT
 
 
 @pytest.mark.parametrize("host", ["x" * 64, "a..b", "name.invalid"])
