@@ -20,8 +20,8 @@ from tests.support.servers import INSTALLED, Servers
 PROMETHEUS_FILE = PROJECT / "config" / "prometheus" / "prometheus.yml"
 ALERTMANAGER_FILE = PROJECT / "config" / "alertmanager.yml"
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
 LOOK_SECONDS = 0.05
 
 PACE = ("scrape_interval", "evaluation_interval", "group_wait", "group_interval", "repeat_interval", "resolve_timeout")
