@@ -82,6 +82,7 @@ lint: setup ## formatting, types, YAML, Dockerfile, generated files
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/check-jsonschema --schemafile config/exporter.schema.json config/exporter.yml
 	$(BIN)/python scripts/generated.py check
 
