@@ -75,8 +75,8 @@ class Running:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, *, seconds: float = STOP_SECONDS) -> int:
-        """Its exit code, once it has ended by itself (negative: the signal that ended it)."""
+    def wait(self, *, seconds: float = START_SECONDS) -> int:
+        """Its exit code, once it has ended by itself, be it from the start (negative: the signal that ended it)."""
         return self.process.wait(seconds)
 
     def stop(self, *, seconds: float = STOP_SECONDS) -> int:

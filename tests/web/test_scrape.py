@@ -451,7 +451,7 @@ async def test_a_page_of_a_scrape_makes_room_for_the_next_one(monkeypatch: pytes
             await reads_nothing(message)
 
         reading = asyncio.create_task(app(GET_METRICS, partial(_forever, {}), send))
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 20)
         return reading
 
     first, second = await idle_reader(), await idle_reader()
