@@ -19,9 +19,10 @@ pytestmark = pytest.mark.e2e
 
 GROUP = "{name: renders, poll: {default_eta: 3s, min_interval: 500ms, max_interval: 2s}, api_config: {}}"
 
-REQUESTS = 200
+REQUESTS_EACH = 35
+"""Of the clients, for each time that the exporter is killed."""
+
 IDS = 5
-KILLS = 6
 
 LONG, SHORT = 9_000, 1_000
 BATCHES = 20
@@ -120,10 +121,10 @@ def test_a_token_is_needed_and_no_secret_is_logged(tmp_path: Path, upstream: Ups
 class Registering:
     """Clients that register, one request after the other, whatever happens to the exporter."""
 
-    def __init__(self, exporter: RunningExporter) -> None:
+    def __init__(self, exporter: RunningExporter, *, requests: int) -> None:
         self.exporter = exporter
         self.promised: list[str] = []
-        self._numbers: Iterator[int] = iter(range(REQUESTS))
+        self._numbers: Iterator[int] = iter(range(requests))
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -148,13 +149,15 @@ class Registering:
         return True
 
 
-def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.long)])
+def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_path: Path, kills: int) -> None:
+    requests = kills * REQUESTS_EACH
     config = write_config(tmp_path, "http://127.0.0.1:9", GROUP)
-    chance, registering = random.Random(3), Registering(start_exporter(config))
+    chance, registering = random.Random(3), Registering(start_exporter(config), requests=requests)
     with ThreadPoolExecutor(4) as threads:
         clients = [threads.submit(registering.run) for _ in range(4)]
         try:
-            for kill in range(KILLS):
+            for kill in range(kills):
                 time.sleep(chance.uniform(0.05, 0.6))
                 registering.exporter.kill()
                 promised = list(registering.promised)
@@ -166,7 +169,7 @@ def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_pa
             registering.exporter.kill()
             registering.exporter = start_exporter(config, log="serve-last.log")
             ids = {task["task_id"] for task in followed(registering.exporter.url)}
-            assert len(registering.promised) == REQUESTS * IDS
+            assert len(registering.promised) == requests * IDS
             assert ids == set(registering.promised)
         finally:
             registering.exporter.kill()
