@@ -40,7 +40,7 @@ class TestTheAnswerIsThere:
         async with sidecar_before(OK, holds=asyncio.sleep(0)) as rig, answering_early(rig.seen, OK):
             reader, writer = await rig.connect()
             writer.write(EXPECTING)
-            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 2) == PASSED_OK
+            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 20) == PASSED_OK
             writer.write(b"hello")
             await until(lambda: bool(rig.seen.exchanges))
             assert [one.is_cut for one in rig.seen.exchanges] == [False]
@@ -55,7 +55,7 @@ class TestTheAnswerIsThere:
                 for _ in range(8):
                     writer.write(bytes(100_000))
                     await asyncio.sleep(0.02)
-            assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\r\n\r\nbig")
+            assert (await asyncio.wait_for(reader.read(), 20)).endswith(b"\r\n\r\nbig")
             assert [(one.code, one.is_cut) for one in rig.seen.exchanges] == [(413, False)]
             writer.close()
 
@@ -145,7 +145,7 @@ class TestBounds:
             reader, writer = await rig.connect()
             writer.write(GET)
             with contextlib.suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 5)
+                await asyncio.wait_for(reader.read(), 20)
             writer.close()
 
     async def test_an_upstream_that_is_the_sidecar_itself_is_told(self) -> None:
@@ -158,7 +158,7 @@ class TestBounds:
             rig.sidecar._clients = lambda: 2
             first, second = await rig.connect(), await rig.connect()
             reader, writer = await rig.connect()
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 20) == b""
             first[1].write(GET)
             assert await first[0].readexactly(len(PASSED_OK)) == PASSED_OK
             for each in (first[1], second[1], writer):
@@ -213,7 +213,7 @@ class _Early(asyncio.Protocol):
 
 
 async def until(look: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(2_000):
         if look():
             return
         await asyncio.sleep(0.01)

@@ -1,5 +1,6 @@
 """The app before a real exporter that polls a simulator in the same process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -86,10 +87,11 @@ def running(clock: FakeClock, simulator: Simulator, config: WriteConfig) -> Run:
 
 async def until(clock: FakeClock, condition: Callable[[], Awaitable[bool]]) -> None:
     """Let time pass until something holds; the ledger's thread takes a moment of real time."""
-    for _ in range(500):
+    for _ in range(5_000):
         if await condition():
             return
         await clock.advance(0.1)
+        await asyncio.sleep(0.001)
     raise AssertionError("it never came to hold")
 
 
