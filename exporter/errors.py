@@ -5,7 +5,8 @@ ExporterError
 ├── DiscoveryError         discovery: a source of tasks cannot be read
 ├── LedgerError            ledger: the durable record cannot be read or written
 ├── RegistrationError      service: a task cannot be registered
-└── DispatcherError        dispatcher: a query got no validated answer
+├── DispatcherError        dispatcher: a query got no validated answer
+└── UpstreamError          proxy: the sidecar gets no connection to the upstream
 
 Each subclass lives in the package whose boundary maps foreign errors into it.
 """

@@ -60,6 +60,7 @@ TITLES = {
     "bytespike-progress-alerts": "Tasks take too long",
     "bytespike-credit-alerts": "Credits go too fast, or come to an end",
     "bytespike-api-alerts": "The API does not answer, or not as it should",
+    "bytespike-sidecar-alerts": "What applications send through the sidecar comes to nothing",
     "bytespike-exporter-alerts": "The exporter does not see, or does not keep, what happens",
 }
 

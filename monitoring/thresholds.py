@@ -135,6 +135,20 @@ class Thresholds:
     slow_seconds: float = 2
     """The 95th percentile; the API promises milliseconds."""
 
+    # ---- the sidecar -------------------------------------------------------------------------------------------------
+
+    submissions_ratio: float = 0.5
+    """The share of submissions that the API refuses, the caller's own faults aside: of two clients one may fail."""
+
+    submissions_floor: float = 10
+    """Submissions refused within five minutes, at least: a client that tries now and then is no crowd."""
+
+    unanswered_ratio: float = 0.5
+    """The share of requests through the sidecar that get no answer."""
+
+    unanswered_floor: float = 10
+    """Requests without an answer within five minutes, at least: one that hangs for a minute is tried five times."""
+
     # ---- the exporter ------------------------------------------------------------------------------------------------
 
     restarts: float = 3

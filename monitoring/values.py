@@ -27,6 +27,8 @@ SHARES = (
     "bucket_ratio",
     "down_ratio",
     "concurrency_ratio",
+    "submissions_ratio",
+    "unanswered_ratio",
 )
 BURNS = tuple(name for name in NAMES if name.endswith("_burn"))
 

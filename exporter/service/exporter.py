@@ -12,7 +12,7 @@ from exporter.accounting.series import Series
 from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
-from exporter.intake.intake import Intake
+from exporter.intake.intake import Confirmed, Consumer, Intake
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import SqliteLedger
 from exporter.ledger.writer import LedgerWriter, Metering
@@ -250,6 +250,10 @@ class Exporter:
     def learn(self, ref: TaskRef, observation: Observation | None, *, is_query: bool) -> None:
         """Take a validated answer that somebody else asked for; None: the API does not know the task."""
         self._intake.answer(ref, observation, is_query=is_query)
+
+    def subscribe(self, consumer: Consumer, *, confirmed: Confirmed) -> None:
+        """Tell this one of every change that is news, and of every answer to a query that is none."""
+        self._intake.subscribe_to_news(consumer, confirmed=confirmed)
 
     def count_proxied(self, in_flight: Callable[[], int]) -> None:
         """Requests pass through a sidecar, so many at once as it says."""

@@ -27,7 +27,7 @@ Start = Callable[..., tuple[subprocess.Popen[str], str]]
     [
         (["--listen", "192.0.2.1:0"], 3, "192.0.2.1:0 is not a loopback address; --listen.public allows it"),
         (["--listen", ":0"], 3, ":0 is not a loopback address"),
-        (["--listen", "9878"], 2, "expected HOST:PORT"),
+        (["--listen", "9879"], 2, "expected HOST:PORT"),
         (["--listen.public", "--listen", "192.0.2.1:0"], 3, "cannot listen on 192.0.2.1:0: "),
         (["--scenario", "earthquake@1s+1s"], 3, "no scenario is named 'earthquake'"),
         (["--scenario", "outage@later"], 2, '"later" is not a duration'),

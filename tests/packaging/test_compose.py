@@ -98,7 +98,7 @@ def test_exporter_and_simulator_share_one_loopback() -> None:
     settings = load(inside("exporter", "/etc/bytespike-exporter/exporter.yml"))
     sources = [source.url for group in settings.task_groups for source in group.http_sd_configs]
     addresses = [*sources, *(account.base_url for account in settings.accounts)]
-    assert all(address.startswith("http://127.0.0.1:9878") for address in addresses)
+    assert all(address.startswith("http://127.0.0.1:9879") for address in addresses)
 
 
 def test_the_simulator_takes_its_command_line() -> None:

@@ -34,6 +34,8 @@ SHOWS_WHAT_IS_RARE = {
     "Submissions a minute, by status": "these exporters have no sidecar",
     "Refused submissions a minute, by code": "likewise",
     "Duration of what passes": "likewise",
+    "Unanswered by the upstream a minute, by reason": "likewise",
+    "Time to first poll": "likewise",
     "Passing, learnt, not understood": "likewise",
 }
 """Panels that may be without a line in a healthy run."""
