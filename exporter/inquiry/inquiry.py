@@ -99,7 +99,7 @@ class Inquiry:
         left = iter(self._found)
 
         async def ask() -> None:
-            for ref in left:
+            while not self._refused.is_set() and (ref := next(left, None)):
                 await self._ask(ref, grace=0.0, is_patient=False)
 
         await self._together(ask() for _ in range(min(len(self._found), self._account.max_in_flight)))

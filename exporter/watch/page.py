@@ -14,15 +14,15 @@ from exporter.terminal.words import credits_text, span, style_of
 from exporter.watch.overview import BY_WEIGHT, FAILED, Overview, Sums, Task
 from exporter.watch.view import View
 
-WITH_MODEL = 96
-WITH_OTHER_ID = 124
+PROGRESS, CREDITS = 60, 72
+MORE = {"group": 96, "model": 108, "account": 120, "out_task_id": 140}
 """From so many columns on there is room for these, too."""
 
 ID = 31
 """Characters of an id that the API gives: ``task_`` and a ULID. What tells tasks apart is at its end."""
 
-BESIDE_ID = 49
-"""Columns that the rest of a line takes at least."""
+BESIDE_ID = 22
+"""Columns that status and age take beside it."""
 
 BAR = 8
 """Characters of the bar that shows age against ETA."""
@@ -110,12 +110,14 @@ def _table(tasks: Sequence[Task], now: datetime, *, width: int) -> Table:
     table = Table(box=None, expand=True, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", width=1)
     table.add_column("status", width=10, no_wrap=True)
-    table.add_column("task", width=max(1, min(ID, width - BESIDE_ID)), no_wrap=True, overflow="ellipsis")
+    table.add_column("task", width=_id_width(width), no_wrap=True, overflow="ellipsis")
     for heading in _more_headings(width):
         table.add_column(heading, ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("age", width=7, justify="right", no_wrap=True)
-    table.add_column("of ETA, or error", width=BAR + 8, no_wrap=True, overflow="ellipsis")
-    table.add_column("credits", width=8, justify="right", no_wrap=True, overflow="ellipsis")
+    if width >= PROGRESS:
+        table.add_column("of ETA, or error", ratio=1, min_width=BAR + 5, no_wrap=True, overflow="ellipsis")
+    if width >= CREDITS:
+        table.add_column("credits", width=8, justify="right", no_wrap=True, overflow="ellipsis")
     for task in tasks:
         table.add_row(*_row(task, now, width=width))
     return table
@@ -130,17 +132,20 @@ def _row(task: Task, now: datetime, *, width: int) -> Iterator[Text]:
     yield from (Text(harmless(more[heading] or "")) for heading in _more_headings(width))
     age = task.age(now)
     yield Text("" if age is None else span(age))
-    yield _progress(task, now)
-    yield Text(credits_text(task.credits_estimated if task.credits_used is None else task.credits_used))
+    if width >= PROGRESS:
+        yield _progress(task, now)
+    if width >= CREDITS:
+        yield Text(credits_text(task.credits_estimated if task.credits_used is None else task.credits_used))
+
+
+def _id_width(width: int) -> int:
+    beside = BESIDE_ID + (BAR + 6 if width >= PROGRESS else 0) + (9 if width >= CREDITS else 0)
+    return max(1, min(ID, width - beside))
 
 
 def _more_headings(width: int) -> Sequence[str]:
     """What a line has room for beside what each has."""
-    return (
-        "group",
-        *(["model"] if width >= WITH_MODEL else []),
-        *(["account", "out_task_id"] if width >= WITH_OTHER_ID else []),
-    )
+    return [heading for heading, least in MORE.items() if width >= least]
 
 
 def _stands_out(task: Task, now: datetime) -> bool:

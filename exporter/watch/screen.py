@@ -57,21 +57,23 @@ class Screen:
     async def run(self) -> None:
         """Raises OutputError where the terminal takes nothing more."""
         loop = asyncio.get_running_loop()
-        asking = asyncio.create_task(self._ask())
-        self._enter()
-        loop.add_signal_handler(signal.SIGWINCH, self._changed.set)
-        if self._descriptor is not None:
-            loop.add_reader(self._descriptor, self._read, self._descriptor)
-            loop.add_signal_handler(signal.SIGTSTP, self._suspend)
         try:
-            await until_stopped(asyncio.create_task(self._draw()), self._stop)
+            self._enter()
+            loop.add_signal_handler(signal.SIGWINCH, self._changed.set)
+            if self._descriptor is not None:
+                loop.add_reader(self._descriptor, self._read, self._descriptor)
+                loop.add_signal_handler(signal.SIGTSTP, self._suspend)
+            await until_stopped(asyncio.create_task(self._work()), self._stop)
         finally:
-            asking.cancel()
             loop.remove_signal_handler(signal.SIGWINCH)
             if self._descriptor is not None:
                 loop.remove_reader(self._descriptor)
                 loop.remove_signal_handler(signal.SIGTSTP)
             self._opened.close()
+
+    async def _work(self) -> None:
+        """Neither goes on without the other: a screen that nothing new comes to would look well."""
+        await asyncio.gather(self._ask(), self._draw())
 
     # ---- what is known ---------------------------------------------------------------------------------------------
 
@@ -85,8 +87,8 @@ class Screen:
             self._scene = replace(self._scene, fault=str(found))
             return
         self._answered_at = self._clock.monotonic()
-        overview = self._scene.overview if self._scene.view.is_paused else found
-        self._scene = replace(self._scene, overview=overview, fault=None)
+        shown = self._scene.overview if self._scene.view.is_paused else None
+        self._scene = replace(self._scene, overview=shown or found, fault=None)
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
