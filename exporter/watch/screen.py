@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
 from exporter.clock import Clock
@@ -95,12 +95,20 @@ class Screen:
     async def _draw(self) -> None:
         while True:
             self._changed.clear()
-            width, height = self._console.size
+            width, height = self._measured()
             scene = replace(self._scene, fault_seconds=self._clock.monotonic() - self._answered_at)
             # in a thread: a terminal that takes nothing for a while holds up neither keys nor signals
             drawn = page(scene, width=width, height=height)
             await in_thread(partial(self._live.update, drawn, refresh=True))
             await self._clock.wait(self._changed, TICK)
+
+    def _measured(self) -> ConsoleDimensions:
+        """The size as it is now. COLUMNS and LINES may be of another time, and rich would believe them."""
+        with suppress(OSError):
+            columns, lines = os.get_terminal_size(self._console.file.fileno())
+            if columns and lines:
+                self._console.size = ConsoleDimensions(columns, lines)
+        return self._console.size
 
     def _new_live(self) -> Live:
         return Live(
