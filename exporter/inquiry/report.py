@@ -12,7 +12,7 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.observation import Observation, Output, Status
 from exporter.tasks.state import Submission
 from exporter.terminal.text import harmless
-from exporter.terminal.words import credits_text, span, style_of
+from exporter.terminal.words import billed_or_expected, span, style_of
 
 NOT_FOUND = "the API does not know it, or it belongs to another key"
 
@@ -64,7 +64,7 @@ def several(findings: Sequence[tuple[TaskRef, Finding]], *, now: float) -> Rende
     for ref, found in findings:
         known, name = _known(ref, found), ref.task_id or ref.out_task_id or ""
         status = "query failed" if found.error else known.status.value
-        money = credits_text(known.estimated_credits if known.credits_used is None else known.credits_used)
+        money = billed_or_expected(known.credits_used, known.estimated_credits, is_open=not known.status.is_terminal)
         style = "bold red" if found.error else style_of(known.status)
         more = str(found.error) if found.error else "; ".join(_in_short(known, found, now))
         table.add_row(Text(harmless(name)), Text(status, style=style), Text(money), Text(harmless(more)))

@@ -32,3 +32,10 @@ def span(seconds: float) -> str:
 def credits_text(amount: float | None) -> str:
     """Credits as the API gives them; empty where there are none to tell of."""
     return "" if amount is None else f"{amount:.12g}" if abs(amount) < 1 else f"{amount:,.2f}"
+
+
+def billed_or_expected(used: float | None, estimated: float | None, *, is_open: bool) -> str:
+    """What a task was billed or, while it is open, its estimate, marked as one: ``~1.50``."""
+    if used is not None:
+        return credits_text(used)
+    return f"~{credits_text(estimated)}" if is_open and estimated is not None else ""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from exporter.tasks.observation import Status
 from exporter.terminal.text import harmless
-from exporter.terminal.words import credits_text, span, style_of
+from exporter.terminal.words import billed_or_expected, credits_text, span, style_of
 from exporter.watch.overview import BY_WEIGHT, FAILED, Overview, Sums, Task
 from exporter.watch.view import View
 
@@ -135,7 +135,7 @@ def _row(task: Task, now: datetime, *, width: int) -> Iterator[Text]:
     if width >= PROGRESS:
         yield _progress(task, now)
     if width >= CREDITS:
-        yield Text(credits_text(task.credits_estimated if task.credits_used is None else task.credits_used))
+        yield Text(billed_or_expected(task.credits_used, task.credits_estimated, is_open=task.is_open))
 
 
 def _id_width(width: int) -> int:

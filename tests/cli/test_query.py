@@ -217,7 +217,7 @@ def test_several_tasks_have_a_line_each(tmp_path: Path, api: Api) -> None:
     api.record = {"status": "running", "estimated_seconds": 35, "estimated_credits": 1.5}
     result = ask(tmp_path, api, "task_1", "task_2", "my-render", "task_1")
     lines = [line.split() for line in result.output.splitlines() if "running" in line]
-    assert [line[:3] for line in lines] == [[name, "running", "1.50"] for name in ("task_1", "task_2", "my-render")]
+    assert [line[:3] for line in lines] == [[name, "running", "~1.50"] for name in ("task_1", "task_2", "my-render")]
     assert (result.exit_code, len(api.asked)) == (0, 3)
 
 

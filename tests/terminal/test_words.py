@@ -1,7 +1,7 @@
 import pytest
 
 from exporter.tasks.observation import Status
-from exporter.terminal.words import STYLES, credits_text, span, style_of
+from exporter.terminal.words import STYLES, billed_or_expected, credits_text, span, style_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,13 @@ def test_credits(amount: float | None, text: str) -> None:
 def test_every_status_has_a_look_and_one_of_a_newer_exporter_too() -> None:
     assert set(STYLES) == set(Status)
     assert style_of("paused") == style_of("unknown")
+
+
+@pytest.mark.parametrize(
+    ("used", "estimated", "is_open", "text"),
+    [(1.47, 1.5, True, "1.47"), (None, 1.5, True, "~1.50"), (None, 1.5, False, ""), (None, None, True, "")],
+)
+def test_an_estimate_is_never_shown_as_a_bill(
+    used: float | None, estimated: float | None, is_open: bool, text: str
+) -> None:
+    assert billed_or_expected(used, estimated, is_open=is_open) == text

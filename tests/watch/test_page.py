@@ -52,7 +52,7 @@ def test_a_page_of_eighty_columns() -> None:
         "! account default: invalid_api_key",
         "  status     task                                age of ETA, or error    credits",
         "! failed     task_2                              10s content_policy_vi…",
-        f"  running    {ID}     15s ━━━━╌╌╌╌ 50%           1.50",
+        f"  running    {ID}     15s ━━━━╌╌╌╌ 50%          ~1.50",
     ]
     assert shown[-2] == "1-2 of 2  by status  all"
     assert shown[-1].startswith("q quit  s sort")
