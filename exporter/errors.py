@@ -6,7 +6,9 @@ ExporterError
 ├── LedgerError            ledger: the durable record cannot be read or written
 ├── RegistrationError      service: a task cannot be registered
 ├── DispatcherError        dispatcher: a query got no validated answer
-└── UpstreamError          proxy: the sidecar gets no connection to the upstream
+├── UpstreamError          proxy: the sidecar gets no connection to the upstream
+├── AddressError           watch: the exporter cannot be asked as it was said
+└── NoAnswerError          watch: the exporter gave no answer that can be understood
 
 Each subclass lives in the package whose boundary maps foreign errors into it.
 """
