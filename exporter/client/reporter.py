@@ -145,7 +145,7 @@ class Reporter:
             asked = known_body(request)
             copy_body(response, lambda answered: self._note(asked, answered), most=MOST_ANSWERED)
 
-    def _note(self, asked: bytes | str | None, answered: bytes | None) -> None:
+    def _note(self, asked: object, answered: bytes | None) -> None:
         try:
             submission = None if answered is None else read(asked, answered)
         except Exception:  # noqa: BLE001 - the application is about to have its answer

@@ -42,8 +42,10 @@ def may_submit(method: str, path: str, status: int, content_type: str, length: s
     return not length.isdecimal() or int(length[:20]) <= MOST_ANSWERED
 
 
-def read(asked: bytes | str | None, answered: bytes) -> Submission | None:
-    """The task that an answer names, None where it names none. Whatever else it says is passed over."""
+def read(asked: object, answered: bytes) -> Submission | None:
+    """The task that an answer names, None where it names none. Whatever else it says is passed over; what was asked
+    may be a stream, which is nobody's to read again.
+    """
     try:
         task_id = msgspec.json.decode(answered, type=_Answered).task_id
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -59,8 +61,8 @@ def told(task_id: object, model: object = None) -> Submission | None:
     return Submission(task_id, model if is_model else None)  # type: ignore[arg-type] # it is text, then
 
 
-def _model(asked: bytes | str | None) -> str | None:
-    if not asked or len(asked) > MOST_ASKED:
+def _model(asked: object) -> str | None:
+    if not isinstance(asked, bytes | str) or len(asked) > MOST_ASKED:
         return None
     try:
         return msgspec.json.decode(asked, type=_Asked).model
