@@ -42,6 +42,7 @@ def test_the_head_tells_whether_to_look(head: tuple[str, str, int, str, str], is
         (b'{"model": "sora-2-pro", "params": {"prompt": "a calm sea"}}', "sora-2-pro"),
         ('{"model": "sora-2-pro"}', "sora-2-pro"),
         (None, None),
+        (iter([b'{"model": "sora-2"}']), None),
         (b"", None),
         (b"no JSON", None),
         (b"\xff\xfe", None),
@@ -52,7 +53,7 @@ def test_the_head_tells_whether_to_look(head: tuple[str, str, int, str, str], is
         (json.dumps({"model": "sora-2", "params": "x" * MOST_ASKED}), None),
     ],
 )
-def test_the_model_is_the_one_that_was_asked_for_where_that_is_known(asked: bytes | str | None, model: str) -> None:
+def test_the_model_is_the_one_that_was_asked_for_where_that_is_known(asked: object, model: str) -> None:
     assert read(asked, b'{"task_id": "task_1", "status": "pending"}') == Submission("task_1", model)
 
 
