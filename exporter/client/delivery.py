@@ -98,8 +98,8 @@ class Delivery:
         if lost or (self._failures and counts.waiting):
             self._told, self._told_at = counts, self._monotonic()
             self._log.warning(
-                "the exporter at %s was not told of %d tasks, and %d wait; since the start: %d overflowed, %d refused, "
-                "%d expired, %d unread; last fault: %s",
+                "tasks that the exporter at %s does not know of: %d more are lost, %d wait; since the start: "
+                "%d overflowed, %d refused, %d expired, %d unread; last fault: %s",
                 *(self._name, lost, counts.waiting),
                 *(counts.overflowed, counts.refused, counts.expired, counts.unread),
                 self._said or "none",

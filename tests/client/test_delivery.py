@@ -140,20 +140,20 @@ def test_what_is_lost_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> 
     assert rig.now < 1000 + TELL_EVERY
     [line] = caplog.messages
     assert line == (
-        "the exporter at http://exporter:9877 was not told of 3 tasks, and 0 wait; since the start: 0 overflowed, "
-        "3 refused, 0 expired, 0 unread; last fault: answered 422: group: is needed"
+        "tasks that the exporter at http://exporter:9877 does not know of: 3 more are lost, 0 wait; since the start: "
+        "0 overflowed, 3 refused, 0 expired, 0 unread; last fault: answered 422: group: is needed"
     )
     rig.now += TELL_EVERY
     rig.add(3)
     rig.steps(1)
-    assert "was not told of 300 tasks" in caplog.messages[-1]
+    assert "300 more are lost" in caplog.messages[-1]
 
 
 def test_it_is_said_that_tasks_wait_for_an_exporter_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig(*[LATER] * 3, waiting=2)
     rig.steps(3)
     assert len(caplog.messages) == 1
-    assert "was not told of 0 tasks, and 2 wait" in caplog.messages[0]
+    assert "0 more are lost, 2 wait" in caplog.messages[0]
 
 
 def test_where_all_goes_well_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
