@@ -23,7 +23,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long alerting servers sbom audit check lint format docs schema lock bench soak clean
+.PHONY: help setup demo test long newcomer alerting servers sbom audit check lint format docs schema lock bench soak clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ test: setup ## run the suite, a few minutes: everything but the two targets belo
 
 long: setup ## run the tests that take longer than the suite may, and the rules with the newest promtool
 	@$(PYTEST) -m long $(ARGS)
+
+newcomer: setup ## install wheel and image as a new user does; fetches what they need from PyPI
+	@$(PYTEST) -m long tests/packaging/test_newcomer.py $(ARGS)
 
 alerting: setup ## run each scenario against the real Prometheus and Alertmanager
 	@$(INSTALLED) $(ARGS)

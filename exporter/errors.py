@@ -7,6 +7,7 @@ ExporterError
 ├── RegistrationError      service: a task cannot be registered
 ├── DispatcherError        dispatcher: a query got no validated answer
 ├── UpstreamError          proxy: the sidecar gets no connection to the upstream
+├── ScaffoldError          scaffold: a file cannot be written
 ├── AddressError           watch: the exporter cannot be asked as it was said
 └── NoAnswerError          watch: the exporter gave no answer that can be understood
 

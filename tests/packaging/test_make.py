@@ -136,6 +136,7 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
             ],
         ),
         ("long", [f"{PYTEST} -m long --some"]),
+        ("newcomer", [f"{PYTEST} -m long tests/packaging/test_newcomer.py --some"]),
         ("alerting", [f"{INSTALLED} --some", f"{NEWEST} --some"]),
         ("docs", [".venv/bin/python scripts/generated.py write"]),
         ("bench", [".venv/bin/python -m benchmarks.report --some"]),
