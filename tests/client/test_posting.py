@@ -7,7 +7,7 @@ import pytest
 
 from exporter.client.backlog import Waiting
 from exporter.client.posting import LONGEST_WAIT, Answer, Exporter, Outcome
-from tests.support.raw_server import free_port
+from tests.support.ports import free_port
 from tests.support.registering import Said, registering
 
 TASKS = [Waiting("task_1", "sora-2", 1_780_000_000.25, 0.0), Waiting("task_2", None, 1_780_000_001.0, 0.0)]

@@ -12,8 +12,8 @@ import pytest
 
 from exporter.client import Counts, Reporter
 from exporter.client.reporter import MOST_WAITING
+from tests.support.ports import free_port
 from tests.support.processes import PROJECT
-from tests.support.raw_server import free_port
 from tests.support.registering import TAKEN, Items, Said, registering
 
 SLACK = 20.0

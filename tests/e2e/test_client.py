@@ -14,8 +14,8 @@ import pytest
 
 from exporter.client import Counts, Reporter
 from tests.e2e.upstream import KEY, Upstream, assert_books_are_equal, configuration
+from tests.support.ports import free_port
 from tests.support.processes import PROJECT, RunningExporter, start_exporter, start_simulator
-from tests.support.raw_server import free_port
 from tests.support.waiting import until_sum
 
 pytestmark = pytest.mark.e2e

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from tests.packaging.test_dockerfile import final_stage, instructions, only
-from tests.support.raw_server import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import until_sum
 
 pytestmark = [pytest.mark.long, pytest.mark.e2e]
