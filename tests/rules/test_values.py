@@ -26,8 +26,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_named_is_another_and_all_else_as_ever(file: Path) -> None:
-    links = {"grafana": "https://grafana.example/", "exporter": "https://exporter.example"}
-    assert read(file) == replace(DEFAULTS, objective=0.99, stuck="6h", standstill="1h", job="shop", **links)
+    named = replace(DEFAULTS, objective=0.99, stuck="6h", standstill="1h", job="shop")
+    assert read(file) == replace(named, grafana="https://grafana.example/", exporter="https://exporter.example")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n"])
