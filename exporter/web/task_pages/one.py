@@ -9,7 +9,7 @@ from exporter.polling.poller import Outlook
 from exporter.tasks.view import TaskView
 from exporter.web.task_pages.query import TasksQuery
 from exporter.web.task_pages.redaction import readable
-from exporter.web.task_pages.rows import TaskRow, row
+from exporter.web.task_pages.rows import TaskRow, answered_at, row
 from exporter.web.task_pages.story import Event, events, outlook_of
 from exporter.web.wording import Moment, as_utc, moment_at
 
@@ -78,7 +78,7 @@ def task_page(
 
 def _answer(task: TaskView, answer: LastAnswer | None, *, now: float, mask: Callable[[str], str]) -> Shown:
     if answer is None:
-        if task.state.observed_at is None:
+        if answered_at(task.state) is None:
             return Shown(None, "", "No answer has told of it yet.")
         return Shown(None, "", "Not kept: only of the tasks that changed last, and since this start.")
     came = moment_at(answer.at, now)

@@ -26,7 +26,7 @@ from exporter.web.task_pages.listed import Seen, tasks_page
 from exporter.web.task_pages.one import Choice, task_page
 from exporter.web.task_pages.query import Order, TasksQuery
 from exporter.web.task_pages.ranking import Ranking, Value
-from exporter.web.task_pages.rows import link_to, ratio_of
+from exporter.web.task_pages.rows import answered_at, link_to, ratio_of
 
 SLICE = 200
 """So many tasks are looked at in one turn of the event loop: about a millisecond's work."""
@@ -142,7 +142,7 @@ VALUES: Mapping[Order, Callable[[TaskView], Value]] = {
     Order.SUBMITTED: lambda task: task.state.submitted_at,
     Order.CREDITS: lambda task: _first(task.state.credits_used, task.state.credits_estimated),
     Order.ERROR: lambda task: task.state.error_code,
-    Order.ASKED: lambda task: task.state.observed_at,
+    Order.ASKED: lambda task: answered_at(task.state),
     Order.ENDED: lambda task: task.state.finished_at,
 }
 

@@ -88,7 +88,7 @@ def row(
         progress=progress(state, now=now, is_overdue=is_overdue),
         credits=credits_of(state),
         error_code=state.error_code or "",
-        asked=moment(state.observed_at, now),
+        asked=moment(answered_at(state), now),
         next_poll=next_poll(state, outlook, held),
     )
 
@@ -127,6 +127,11 @@ def progress(state: TaskState, *, now: float, is_overdue: bool) -> Progress:
     if ratio >= 2:
         words += f" ({as_number(ratio)} times)"
     return Progress(words, Bar(min(FULL, ratio * FULL / 2), _kind(state, ratio, is_overdue=is_overdue)))
+
+
+def answered_at(state: TaskState) -> float | None:
+    """When the last answer came; of a task that ended before this start, the one that ended it."""
+    return state.observed_at if state.observed_at is not None else state.finished_at
 
 
 def credits_of(state: TaskState) -> Amount | None:

@@ -8,7 +8,7 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState
 from exporter.web.task_pages.rows import Bar, credits_of, link_to, next_poll, progress, row
-from exporter.web.wording import Mood, State
+from exporter.web.wording import Mood, State, moment_at
 from tests.support.fake_exporter import NOW, task_view
 
 RUNNING = TaskState(
@@ -92,6 +92,11 @@ def test_the_link_of_a_task_leads_to_it_alone() -> None:
 def test_a_time_beyond_the_calendar_is_no_fault() -> None:
     task = replace(task_view(0), state=replace(RUNNING, submitted_at=1e18))
     assert row(task, None, now=NOW, is_overdue=False).submitted.utc == "beyond the calendar"
+
+
+def test_a_task_that_ended_before_this_start_was_answered_when_it_ended() -> None:
+    task = replace(task_view(0), state=replace(DONE, observed_at=None))
+    assert row(task, None, now=NOW + 9, is_overdue=False).asked == moment_at(NOW, NOW + 9)
 
 
 def test_a_status_that_was_not_understood_is_bad() -> None:
