@@ -30,4 +30,4 @@ def alerts(thresholds: Thresholds = DEFAULTS) -> tuple[Alert, ...]:
 
 if __name__ == "__main__":
     chosen = values.asked(sys.argv[1:], program="monitoring.alerting")
-    sys.stdout.write(document(groups(chosen), header=HEADER, grafana=chosen.grafana))
+    sys.stdout.write(document(groups(chosen), header=HEADER, sites=chosen.sites))

@@ -16,7 +16,7 @@ from monitoring.durations import seconds
 from monitoring.thresholds import DEFAULTS, Thresholds
 
 NAMES = tuple(field.name for field in fields(Thresholds))
-TEXTS = ("job", "grafana")
+TEXTS = ("job", "grafana", "exporter")
 SHARES = (
     "objective",
     "spike_ratio",

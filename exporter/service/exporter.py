@@ -12,6 +12,7 @@ from exporter.accounting.series import Series
 from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
+from exporter.intake.answers import LastAnswers
 from exporter.intake.intake import Confirmed, Consumer, Intake
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import SqliteLedger
@@ -56,8 +57,9 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts that others may
-    ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
+    ``clock``, ``tasks``, ``answers``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts
+    that others may ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the
+    settings name.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Exporter:
         self._log = log
         self._settings = CurrentSettings(settings)
         self.tasks = Tracker(rules_of(settings))
+        self.answers = LastAnswers()
         self.traffic = Traffic()
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
@@ -153,6 +156,7 @@ class Exporter:
         self._intake.subscribe_to_news(self._learning.take)
         self._intake.subscribe_to_news(self.accounts.take, confirmed=self.accounts.confirmed)
         self._intake.subscribe_to_news(self._retirement.take)
+        self._intake.subscribe_to_news(self.answers.take)
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=clock.wall())

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from exporter.cli.init import command as init
 
 PROJECT = Path(__file__).parents[2]
-SERVERS = {"make", "prometheus", "prometheus-alertmanager"}
+SERVERS = {"make", "chromium", "prometheus", "prometheus-alertmanager"}
 PYTHON = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'
 SUDO = '#!/bin/sh\nexec "$@"\n'
 BASH = shutil.which("bash") or "bash"
@@ -97,7 +97,7 @@ def test_what_is_missing_is_installed_first(tmp_path: Path, absent: str) -> None
 def test_a_bare_machine_gets_everything(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"apt-get"}, python=False)
     assert machine.run().returncode == 0
-    packages = "make prometheus prometheus-alertmanager python3-venv"
+    packages = "make chromium prometheus prometheus-alertmanager python3-venv"
     assert machine.calls() == [UPDATE, f"{INSTALL} {packages}", *CHECKS]
 
 
@@ -105,7 +105,7 @@ def test_without_apt_the_checks_run_all_the_same(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"make"})
     result = machine.run()
     assert result.returncode == 0
-    assert result.stdout == "Not installed, for there is no apt-get here: prometheus prometheus-alertmanager\n"
+    assert result.stdout == "Not installed, for there is no apt-get here: chromium prometheus prometheus-alertmanager\n"
     assert machine.calls() == CHECKS
 
 
