@@ -3,7 +3,7 @@
 import sys
 
 from monitoring import values
-from monitoring.alerts import api, exporter, money, outcomes, progress
+from monitoring.alerts import api, exporter, money, outcomes, progress, replicas
 from monitoring.document import document
 from monitoring.rule import Alert, Group
 from monitoring.thresholds import DEFAULTS, Thresholds
@@ -19,6 +19,7 @@ def groups(thresholds: Thresholds = DEFAULTS) -> tuple[Group, ...]:
         Group("bytespike-credit-alerts", money.alerts(thresholds)),
         Group("bytespike-api-alerts", api.alerts(thresholds)),
         Group("bytespike-exporter-alerts", exporter.alerts(thresholds)),
+        Group("bytespike-replica-alerts", replicas.alerts()),
     )
 
 

@@ -61,6 +61,7 @@ TITLES = {
     "bytespike-credit-alerts": "Credits go too fast, or come to an end",
     "bytespike-api-alerts": "The API does not answer, or not as it should",
     "bytespike-exporter-alerts": "The exporter does not see, or does not keep, what happens",
+    "bytespike-replica-alerts": "Replicas do not share the accounts as they should",
 }
 
 

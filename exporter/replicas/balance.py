@@ -3,12 +3,9 @@
 from collections.abc import Collection
 from random import Random
 
-from exporter.replicas.lease import PATIENCE, Lease
+from exporter.replicas.lease import Lease, patience_with
 from exporter.replicas.membership import Membership
 from exporter.replicas.sightings import Sightings
-
-SPARE = 2 * PATIENCE
-"""What nobody has taken for so many leases is taken by whoever can, though it has its share."""
 
 
 class Balance:
@@ -21,8 +18,7 @@ class Balance:
     def __init__(self, owner: str, members: Membership, *, lease: float, random: Random) -> None:
         self._owner = owner
         self._members = members
-        self._patience = PATIENCE * lease
-        self._spare = SPARE * lease
+        self._lease = lease
         self._random = random
         self._given: str | None = None
         self._is_refused = False
@@ -37,11 +33,14 @@ class Balance:
             self._given, self._is_refused = None, True
 
     def to_take(self, leases: Sightings[str, Lease], *, owned: int, now: float) -> list[Lease]:
-        """The leases to take now, in any order: two replicas that take at once should not take the same."""
+        """The leases to take now, in any order: two replicas that take at once should not take the same.
+
+        What nobody takes for twice the time is taken though it is beyond the share: the others cannot, it seems.
+        """
         takable = [lease for lease in leases.values().values() if self._is_takable(lease, leases, now)]
         self._random.shuffle(takable)
         room = max(0, self._members.share(len(leases)) - owned)
-        left_over = (lease for lease in takable[room:] if leases.unchanged_for(lease.account, now=now) >= self._spare)
+        left_over = [lease for lease in takable[room:] if self._is_spare(lease, leases, now)]
         return [*takable[:room], *left_over]
 
     def to_give(self, leases: Sightings[str, Lease], *, owned: Collection[str], now: float) -> str | None:
@@ -57,7 +56,11 @@ class Balance:
         """Whether nobody owns it, or whoever does has not renewed it for so long that it cannot believe to own it."""
         if lease.owner == self._owner:
             return False
-        return lease.owner is None or leases.unchanged_for(lease.account, now=now) >= self._patience
+        patience = patience_with(lease.owner, lease=self._lease)
+        return lease.owner is None or leases.unchanged_for(lease.account, now=now) >= patience
+
+    def _is_spare(self, lease: Lease, leases: Sightings[str, Lease], now: float) -> bool:
+        return leases.unchanged_for(lease.account, now=now) >= 2 * patience_with(lease.owner, lease=self._lease)
 
     def _is_given(self, leases: Sightings[str, Lease]) -> bool:
         """Whether the account that was given away last still waits for somebody."""

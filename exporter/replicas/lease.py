@@ -9,6 +9,9 @@ from exporter.errors import ExporterError
 LEASE = 15.0
 """Seconds that a lease holds for its owner, unless the configuration says otherwise."""
 
+RENEWALS = 3
+"""How often within a lease it is renewed."""
+
 PATIENCE = 1.2
 """So many leases another waits, by its own clock, before it takes what nobody renews.
 
@@ -84,11 +87,21 @@ class Passage(StrEnum):
     """Somebody else owns the account: nothing of it may be written."""
 
 
-def owner_of(replica: str, token: int) -> str:
-    """What one process is called: its replica's name, and a number that no other process of that name has."""
-    return f"{replica}/{token:016x}"
+def owner_of(replica: str, lease: float, token: int) -> str:
+    """What one process is called: its replica's name, how long its leases are, and a number that no other has.
+
+    The others read there how long they must wait for it: while ``ledger.lease`` is being changed, not all are the same.
+    """
+    return f"{replica}/{round(1000 * lease)}/{token:016x}"
 
 
 def replica_of(owner: str) -> str:
     """The replica's name in that of a process."""
-    return owner.rpartition("/")[0]
+    return owner.rsplit("/", 2)[0]
+
+
+def patience_with(owner: str | None, *, lease: float) -> float:
+    """Seconds that a process waits, whose own leases are so long, before it takes what this one does not renew."""
+    parts = (owner or "").rsplit("/", 2)
+    theirs = int(parts[1]) / 1000 if len(parts) == 3 and parts[1].isdecimal() else 0.0
+    return PATIENCE * max(lease, theirs)

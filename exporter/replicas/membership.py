@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from exporter.replicas.lease import Member, replica_of
+from exporter.replicas.lease import PATIENCE, Member, patience_with, replica_of
 from exporter.replicas.sightings import Sightings
 
 FORGOTTEN = 10
@@ -15,9 +15,9 @@ class Membership:
     Two processes of one name are one replica: of a process that starts again and again only the last one lives.
     """
 
-    def __init__(self, owner: str, *, patience: float) -> None:
+    def __init__(self, owner: str, *, lease: float) -> None:
         self._owner = owner
-        self._patience = patience
+        self._lease = lease
         self._seen: Sightings[str, Member] = Sightings()
         self._live: frozenset[str] = frozenset((replica_of(owner),))
         self._since: float | None = None
@@ -25,7 +25,7 @@ class Membership:
     def see(self, members: Mapping[str, Member], *, now: float) -> bool:
         """Take in all members; say whether other replicas live than before."""
         self._seen.see(members, now=now)
-        alive = [owner for owner in members if self._seen.unchanged_for(owner, now=now) < self._patience]
+        alive = (owner for owner in members if self._lives(owner, now))
         live = frozenset(map(replica_of, (self._owner, *alive)))
         changed = live != self._live
         if changed or self._since is None:
@@ -38,12 +38,13 @@ class Membership:
 
     def is_settled(self, *, now: float) -> bool:
         """Whether the same replicas have lived for so long that none of them can be a dead one."""
-        return self._since is not None and now - self._since > self._patience
+        return self._since is not None and now - self._since > PATIENCE * self._lease
 
     def forgotten(self, *, now: float) -> Sequence[Member]:
         """The members that have been dead for long."""
-        return [
-            member
-            for owner, member in self._seen.values().items()
-            if self._seen.unchanged_for(owner, now=now) > FORGOTTEN * self._patience and owner != self._owner
-        ]
+        seen = self._seen.values()
+        return [member for owner, member in seen.items() if not self._lives(owner, now, times=FORGOTTEN)]
+
+    def _lives(self, owner: str, now: float, *, times: int = 1) -> bool:
+        patience = times * patience_with(owner, lease=self._lease)
+        return owner == self._owner or self._seen.unchanged_for(owner, now=now) < patience

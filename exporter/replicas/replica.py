@@ -12,7 +12,7 @@ from typing import Protocol
 
 from exporter.replicas.balance import Balance
 from exporter.replicas.holding import Holding
-from exporter.replicas.lease import LEASE, PATIENCE, Fence, Lease, Standing, owner_of
+from exporter.replicas.lease import LEASE, RENEWALS, Fence, Lease, Standing, owner_of
 from exporter.replicas.membership import Membership
 from exporter.replicas.sightings import Sightings
 from exporter.replicas.steps import (
@@ -34,9 +34,6 @@ from exporter.replicas.steps import (
 
 LOOK_SECONDS = 0.5
 """How often a replica looks who owns what: so soon it sees that something was released."""
-
-RENEWALS = 3
-"""How often within a lease it is renewed."""
 
 
 class Listener(Protocol):
@@ -68,7 +65,7 @@ class Replica:
         random: Random,
         lease: float = LEASE,
     ) -> None:
-        self.owner = owner_of(name, random.getrandbits(64))
+        self.owner = owner_of(name, lease, random.getrandbits(64))
         self._url = url
         self._accounts = tuple(accounts)
         self._listener = listener
@@ -77,7 +74,7 @@ class Replica:
         self._held: dict[str, Holding] = {}
         self._releasing: dict[str, Release] = {}
         self._leases = Sightings[str, Lease]()
-        self._members = Membership(self.owner, patience=PATIENCE * lease)
+        self._members = Membership(self.owner, lease=lease)
         self._balance = Balance(self.owner, self._members, lease=lease, random=random)
         self._asked: Step | None = None
         self._asked_at = 0.0

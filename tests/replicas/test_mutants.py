@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from exporter.replicas.balance import Balance
 from exporter.replicas.holding import Holding
-from exporter.replicas.lease import PATIENCE, Fence, Lease, Passage
+from exporter.replicas.lease import PATIENCE, Fence, Lease, Passage, patience_with
 from exporter.replicas.replica import Replica
 from exporter.replicas.sightings import Sightings
 from exporter.replicas.steps import Answer, Renewed, Step
@@ -26,8 +26,13 @@ def takes_at_once(self: Balance, lease: Lease, leases: object, now: float) -> bo
 
 def waits_one_lease(self: Balance, lease: Lease, leases: Sightings[str, Lease], now: float) -> bool:
     """As if all clocks went at one rate."""
+    waited, patience = leases.unchanged_for(lease.account, now=now), patience_with(lease.owner, lease=self._lease)
+    return lease.owner is None or (lease.owner != self._owner and waited >= patience / PATIENCE)
+
+
+def waits_its_own_lease(self: Balance, lease: Lease, leases: Sightings[str, Lease], now: float) -> bool:
     waited = leases.unchanged_for(lease.account, now=now)
-    return lease.owner is None or (lease.owner != self._owner and waited >= self._patience / PATIENCE)
+    return lease.owner is None or (lease.owner != self._owner and waited >= PATIENCE * self._lease)
 
 
 def unchanged_since_first_seen(self: Sightings[str, Any], key: str, value: object, now: float) -> float:
@@ -144,6 +149,7 @@ def open_to_the_next_number(self: Database, fence: Fence) -> Passage:
 MUTANTS: tuple[tuple[type, str, Callable[..., object]], ...] = (
     (Balance, "_is_takable", takes_at_once),
     (Balance, "_is_takable", waits_one_lease),
+    (Balance, "_is_takable", waits_its_own_lease),
     (Sightings, "_since", unchanged_since_first_seen),
     (Balance, "to_take", takes_everything),
     (Balance, "to_give", never_gives),

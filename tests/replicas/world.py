@@ -14,6 +14,9 @@ from exporter.replicas.steps import Answer, Step
 from tests.replicas.model_store import Database, ModelStore
 
 LEASE = 15.0
+LEASES = (LEASE, LEASE, 12.0)
+"""Not all have been configured alike."""
+
 REQUEST_TIMEOUT = 4.0
 SCRAPE_TIMEOUT = 10.0
 MOMENT = 0.5
@@ -82,7 +85,7 @@ class Process:
 
     def start(self) -> None:
         """Begin as a new process of the same name, which knows nothing."""
-        self.replica = self.world.replica(f"replica-{self.number}", listener=self)
+        self.replica = self.world.replica(self)
         self.waits, self.allowed = None, None
         self.old_answers, self.commits, self.ending, self.requests = [], {}, set(), []
         self.is_paused = False
@@ -138,9 +141,14 @@ class World:
         self.store = self.store_type(self.database)
         self.processes = [Process(self, number, rate) for number, rate in enumerate(self.rates)]
 
-    def replica(self, name: str, *, listener: Process) -> Replica:
+    def replica(self, process: Process) -> Replica:
         return self.replica_type(
-            name, url="", accounts=self.accounts, listener=listener, random=self.random, lease=LEASE
+            f"replica-{process.number}",
+            url="",
+            accounts=self.accounts,
+            listener=process,
+            random=self.random,
+            lease=LEASES[process.number],
         )
 
     @property

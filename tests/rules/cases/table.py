@@ -1,5 +1,5 @@
 """Every case there is."""
 
-from tests.rules.cases import api, exporter, money, outcomes, progress
+from tests.rules.cases import api, exporter, money, outcomes, progress, replicas
 
-CASES = (*outcomes.CASES, *progress.CASES, *money.CASES, *api.CASES, *exporter.CASES)
+CASES = (*outcomes.CASES, *progress.CASES, *money.CASES, *api.CASES, *exporter.CASES, *replicas.CASES)

@@ -1,0 +1,55 @@
+"""Replicas of one exporter do not share the accounts as they should.
+
+What tells replicas of one set apart are ``instance`` and, in Kubernetes, ``pod``; all other labels of a target, ``job``
+among them, they have in common. Exporters that share nothing belong into jobs of their own.
+"""
+
+from monitoring.rule import Alert, Board, Severity
+
+REPLICA = "instance, pod"
+OWNED = "bytespike_exporter_account_owned"
+CONFIG = "bytespike_exporter_config_info"
+
+
+def alerts() -> tuple[Alert, ...]:
+    """All of them."""
+    # of replicas, some do not own what others do; exporters that share nothing own everything they know
+    disagree = f"""\
+count without (sha256) (count without ({REPLICA}) ({CONFIG})) > 1
+and min without ({REPLICA}, account) ({OWNED}) == 0"""
+
+    return (
+        Alert(
+            name="ByteSpikeAccountUnowned",
+            severity=Severity.CRITICAL,
+            expr=f"max without ({REPLICA}) ({OWNED}) == 0",
+            wait="5m",
+            board=Board.EXPORTER,
+            summary="No replica asks about an account's tasks.",
+            description="None of the replicas that are scraped owns account {{ $labels.account }}: nobody asks for it.",
+        ),
+        Alert(
+            name="ByteSpikeAccountTwice",
+            severity=Severity.WARNING,
+            expr=f"sum without ({REPLICA}) ({OWNED}) > 1",
+            wait="5m",
+            board=Board.EXPORTER,
+            summary="Several exporters ask about the same account.",
+            description=(
+                "{{ $value }} exporters of job {{ $labels.job }} own account {{ $labels.account }}: each uses the "
+                "whole of its limits, and what both follow is counted by both."
+            ),
+        ),
+        Alert(
+            name="ByteSpikeReplicasDisagree",
+            severity=Severity.WARNING,
+            expr=disagree,
+            wait="15m",
+            board=Board.EXPORTER,
+            summary="The replicas have different configurations.",
+            description=(
+                "The replicas of job {{ $labels.job }} have {{ $value }} different configurations: what is followed, "
+                "and how, depends on which of them owns an account."
+            ),
+        ),
+    )
