@@ -18,6 +18,7 @@ from exporter.replicas.sightings import Sightings
 from exporter.replicas.steps import (
     Answer,
     Enrol,
+    Enrolled,
     Forget,
     Leave,
     Left,
@@ -188,6 +189,8 @@ class Replica:
                 self._took(answer, now)
             case Released(release):
                 self._releasing.pop(release.account, None)
+            case Enrolled():
+                self._look_at = float("-inf")
             case Left():
                 self._has_left = True
 

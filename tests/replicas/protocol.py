@@ -63,6 +63,18 @@ class Protocol(RuleBasedStateMachine):
         self.world.processes[number].way = way
         self.world.run(seconds)
 
+    @rule(number=processes, way=st.sampled_from(Way), seconds=times)
+    def the_way_gets_bad_and_ends(self, number: int, way: Way, seconds: float) -> None:
+        """Old answers are all that comes through at last."""
+        process = self.world.processes[number]
+        process.way = way
+        self.world.run(seconds)
+        process.way = Way.CUT
+        self.world.run(LEASE * 2 / 3)
+        self.world.repeat_old_answers(process)
+        self.world.run(LEASE)
+        process.way = Way.GOOD
+
     @rule(number=processes, seconds=times)
     def old_answers_come(self, number: int, seconds: float) -> None:
         self.world.repeat_old_answers(self.world.processes[number])

@@ -175,6 +175,7 @@ MUTANTS: tuple[tuple[type, str, Callable[..., object]], ...] = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("part", "guard", "mutant"), MUTANTS, ids=[f"{part.__name__} {mutant.__name__}" for part, _, mutant in MUTANTS]
 )

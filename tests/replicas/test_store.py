@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_what_is_free_is_taken(store: LeaseStore, account: str) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"owner": OTHER}, {"owner": None}, {"epoch": 0}, {"epoch": 2}, {"beat": 1}])
-def test_what_is_not_as_it_was_seen_is_not_taken(store: LeaseStore, account: str, changed: dict[str, int]) -> None:
+def test_what_is_not_as_it_was_seen_is_not_taken(store: LeaseStore, account: str, changed: dict[str, Any]) -> None:
     owned(store, account)
 
     assert store.take(OTHER, replace(seen(store, account), **changed)) is None
@@ -182,7 +183,7 @@ def test_what_was_rolled_back_passes_again(server: Server, leases: PostgresLease
 
 
 @pytest.mark.parametrize("changed", [{"owner": OTHER}, {"epoch": 0}, {"epoch": 2}])
-def test_a_fence_is_closed_to_others(server: Server, leases: PostgresLeases, changed: dict[str, int]) -> None:
+def test_a_fence_is_closed_to_others(server: Server, leases: PostgresLeases, changed: dict[str, Any]) -> None:
     fence = mine(leases)
     with server.engine().connect() as connection, connection.begin():
         assert passed(connection, replace(fence, **changed)) is Passage.LOST
