@@ -1,12 +1,11 @@
 """Replicas of one exporter do not share the accounts as they should.
 
-What tells replicas of one set apart are ``instance`` and, in Kubernetes, ``pod``; all other labels of a target, ``job``
-among them, they have in common. Exporters that share nothing belong into jobs of their own.
+Replicas of one set have their ``job`` in common, as everywhere in these rules; what else their targets have (instance,
+pod, node) tells them apart. Exporters that share nothing belong into jobs of their own.
 """
 
 from monitoring.rule import Alert, Board, Severity
 
-REPLICA = "instance, pod"
 OWNED = "bytespike_exporter_account_owned"
 CONFIG = "bytespike_exporter_config_info"
 
@@ -15,14 +14,14 @@ def alerts() -> tuple[Alert, ...]:
     """All of them."""
     # of replicas, some do not own what others do; exporters that share nothing own everything they know
     disagree = f"""\
-count without (sha256) (count without ({REPLICA}) ({CONFIG})) > 1
-and min without ({REPLICA}, account) ({OWNED}) == 0"""
+count by (job) (count by (job, sha256) ({CONFIG})) > 1
+and min by (job) ({OWNED}) == 0"""
 
     return (
         Alert(
             name="ByteSpikeAccountUnowned",
             severity=Severity.CRITICAL,
-            expr=f"max without ({REPLICA}) ({OWNED}) == 0",
+            expr=f"max by (job, account) ({OWNED}) == 0",
             wait="5m",
             board=Board.EXPORTER,
             summary="No replica asks about an account's tasks.",
@@ -31,7 +30,7 @@ and min without ({REPLICA}, account) ({OWNED}) == 0"""
         Alert(
             name="ByteSpikeAccountTwice",
             severity=Severity.WARNING,
-            expr=f"sum without ({REPLICA}) ({OWNED}) > 1",
+            expr=f"sum by (job, account) ({OWNED}) > 1",
             wait="5m",
             board=Board.EXPORTER,
             summary="Several exporters ask about the same account.",

@@ -118,17 +118,8 @@ def whatever_the_beat(self: ModelStore, row: Row, lease: Lease) -> bool:
     return (row.owner, row.epoch) == (lease.owner, lease.epoch)
 
 
-def whatever_owner_and_epoch(self: ModelStore, row: Row, lease: Lease) -> bool:
-    return row.beat == lease.beat
-
-
 def whoever_holds_it(self: ModelStore, account: str, owner: str, epoch: int) -> bool:
     return account in self.database.rows
-
-
-def since_whatever_epoch(self: ModelStore, account: str, owner: str, epoch: int) -> bool:
-    row = self.database.rows.get(account)
-    return row is not None and row.owner == owner
 
 
 def open_to_everybody(self: Database, fence: Fence) -> Passage:
@@ -166,9 +157,7 @@ MUTANTS: tuple[tuple[type, str, Callable[..., object]], ...] = (
     (Holding, "may_show", shows_by_its_own_clock),
     (Holding, "may_show", shows_for_ever),
     (ModelStore, "is_as_seen", whatever_the_beat),
-    (ModelStore, "is_as_seen", whatever_owner_and_epoch),
     (ModelStore, "is_held", whoever_holds_it),
-    (ModelStore, "is_held", since_whatever_epoch),
     (Database, "passage", open_to_everybody),
     (Database, "passage", open_to_its_owner),
     (Database, "passage", open_to_the_next_number),
