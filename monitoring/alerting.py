@@ -3,7 +3,7 @@
 import sys
 
 from monitoring import values
-from monitoring.alerts import api, exporter, money, outcomes, progress, sidecar
+from monitoring.alerts import api, exporter, money, outcomes, progress, replicas, sidecar
 from monitoring.document import document
 from monitoring.rule import Alert, Group
 from monitoring.thresholds import DEFAULTS, Thresholds
@@ -20,6 +20,7 @@ def groups(thresholds: Thresholds = DEFAULTS) -> tuple[Group, ...]:
         Group("bytespike-api-alerts", api.alerts(thresholds)),
         Group("bytespike-sidecar-alerts", sidecar.alerts(thresholds)),
         Group("bytespike-exporter-alerts", exporter.alerts(thresholds)),
+        Group("bytespike-replica-alerts", replicas.alerts()),
     )
 
 

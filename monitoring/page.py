@@ -67,6 +67,7 @@ TITLES = {
     "bytespike-api-alerts": "The API does not answer, or not as it should",
     "bytespike-sidecar-alerts": "What applications send through the sidecar comes to nothing",
     "bytespike-exporter-alerts": "The exporter does not see, or does not keep, what happens",
+    "bytespike-replica-alerts": "Replicas do not share the accounts as they should",
 }
 
 

@@ -39,6 +39,7 @@ from exporter.service.sampling import Sampling
 from exporter.service.sources import Sources
 from exporter.settings.checks import warnings
 from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.fingerprint import fingerprint
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.reload import CurrentSettings, Difference, diff, refusals
@@ -211,7 +212,8 @@ class Exporter:
                     self._config = replace(self._config, last_reload_successful=False)
                 raise
             if not dry_run:
-                self._config = ConfigView(last_reload_success_at=self.clock.wall())
+                reloaded_at = self.clock.wall()
+                self._config = replace(self._config, last_reload_successful=True, last_reload_success_at=reloaded_at)
             return difference
 
     async def _reload(self, *, dry_run: bool) -> Difference:
@@ -227,9 +229,12 @@ class Exporter:
     async def _put_in_force(self, wanted: Settings, *, running: Settings | None) -> None:
         """Make the wanted settings the running ones: first everything that may fail, then all at once."""
         await in_thread(partial(self.secrets.follow, wanted))
+        directory = self._config_file.absolute().parent
+        sha256 = await in_thread(partial(fingerprint, wanted, directory=directory))
         async with self._intake.changing:
             plan = await self._planner.prepare(wanted, running=running)
             closing = self._commit(plan)
+            self._config = replace(self._config, sha256=sha256)
             await self._intake.replace(plan.lists, plan.memory)
             await self._sources.keep(wanted)
         await self.accounts.close(closing)

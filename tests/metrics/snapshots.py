@@ -37,6 +37,7 @@ from exporter.tasks.state import Submission, TaskState
 
 NOW = 1_748_000_000.0
 BUILD = BuildView(version="0.1.0", revision="abc1234", python_version="3.11.9")
+SHA256 = "0123456789abcdef" * 4
 VIDEO = TaskLabels("default", "renders", "sora-2-pro", (("team", "video"),))
 IMAGE = TaskLabels("default", "stills", "seedream-v4", (("team", "print"),))
 NOTHING = Census(at=NOW, counts={}, outstanding_credits={}, overdue={}, oldest={})
@@ -75,7 +76,7 @@ def empty_start() -> Snapshot:
         known=(VIDEO,),
         accounts=(AccountView("default"),),
         sources=(SourceView("renders", "static"),),
-        config=ConfigView(last_reload_success_at=NOW),
+        config=ConfigView(last_reload_success_at=NOW, sha256=SHA256),
     )
 
 
@@ -93,7 +94,7 @@ def busy() -> Snapshot:
         accounts=(_busy_account(),),
         ledger=LedgerView(pending=2, last_commit_at=NOW - 1),
         sources=(SourceView("renders", "static", NOW - 300), SourceView("stills", "file", NOW - 12.5)),
-        config=ConfigView(last_reload_success_at=NOW - 300),
+        config=ConfigView(last_reload_success_at=NOW - 300, sha256=SHA256),
     )
 
 

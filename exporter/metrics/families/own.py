@@ -198,6 +198,19 @@ RELOAD_SUCCESS = Gauge(
     help="Unix seconds of the last good load of the configuration; by the exporter's clock.",
 )
 
+CONFIG_INFO = Info(
+    "bytespike_exporter_config_info",
+    scope=Scope.EXPORTER,
+    labels=("sha256",),
+    help="Always 1: a hash of the configuration in force without secrets, the same on all replicas; from the file.",
+)
+
+ACCOUNT_OWNED = Gauge(
+    "bytespike_exporter_account_owned",
+    scope=Scope.ACCOUNT,
+    help="1 where this exporter is the one that asks about the account's tasks, else 0; from the lease.",
+)
+
 BUILD_INFO = Info(
     "bytespike_exporter_build_info",
     scope=Scope.EXPORTER,
