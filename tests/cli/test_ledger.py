@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 from exporter.accounting.series import Increments, Series
 from exporter.cli.main import cli
 from exporter.ledger.ledger import Batch, Count, Entry
-from exporter.ledger.store import SqliteLedger, totals_beside
+from exporter.ledger.opening import totals_beside
+from exporter.ledger.store import SqliteLedger
 from exporter.metrics.events import count_outcome, count_queue
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels

@@ -13,11 +13,12 @@ from msgspec import structs
 from sqlalchemy import create_engine
 
 from exporter.accounting.series import SHOWN, Series, labels_of
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.store import StoredLedger
 from exporter.ledger.tables import MIGRATIONS, metadata, migrate
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.observation import Status
+from tests.ledger.test_sqlite import opened
 from tests.ledger.test_store import (
     FINISHED,
     FOLLOWED,
@@ -26,7 +27,6 @@ from tests.ledger.test_store import (
     begun,
     commit,
     ended,
-    opened,
     recall,
     seen,
 )
@@ -83,7 +83,7 @@ def test_a_migration_that_is_killed_half_way_begins_anew(path: Path, statements:
 import os
 from itertools import count
 from sqlalchemy import Engine, event
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.store import StoredLedger
 numbers = count(1)
 event.listen(Engine, "after_cursor_execute", lambda *_: os._exit(9) if next(numbers) == {statements} else None)
 SqliteLedger("sqlite:///{path}").open()
@@ -120,7 +120,7 @@ VERSION_0_1_0 = (
 )
 
 
-def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: SqliteLedger, path: Path) -> None:
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: StoredLedger, path: Path) -> None:
     ledger.close()
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
@@ -128,9 +128,9 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: SqliteLe
     engine.dispose()
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_a_ledger_of_every_earlier_version_gets_the_indexes_of_a_new_one(
-    ledger: SqliteLedger, path: Path, tmp_path: Path, version: str
+    ledger: StoredLedger, path: Path, tmp_path: Path, version: str
 ) -> None:
     old = tmp_path / "old.db"
     engine = create_engine(f"sqlite:///{old}")
