@@ -164,6 +164,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError or ConfigError, with all closed again, where that cannot be."""
         await self._writer.open()
+        self._loops.start("lease", self._writer.keep())
         try:
             self._limits.restore(self._totals.view())
             await self._remembering.recall()
@@ -173,7 +174,6 @@ class Exporter:
             await self.stop(deadline=0.0)
             raise
         self._loops.start("ledger", self._writer.run())
-        self._loops.start("lease", self._writer.keep())
         self._loops.start("registrations", self.registrations.run())
         self._loops.start("retirement", self._retirement.run())
         self._loops.start("clock steps", self._steps.run())

@@ -1,7 +1,7 @@
 """The whole exporter with its ledger on a real PostgreSQL: killed, cut off and refused, it counts everything once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.scripted import until
 from tests.e2e.upstream import Upstream, assert_books_are_equal, configuration
 from tests.support.postgres import Postgres, running_postgres
-from tests.support.processes import launch_exporter, start_exporter
+from tests.support.processes import RunningExporter, launch_exporter
 from tests.support.scraped import Scraped
 
 pytestmark = pytest.mark.e2e
@@ -32,6 +32,17 @@ def on_server(directory: Path, upstream: Upstream, server: Postgres, ids: list[s
     return configuration(
         directory, upstream, task_ids=ids, account=WIDE, more=ledger, poll="{min_interval: 200ms, max_interval: 1s}"
     )
+
+
+def start_exporter(config: Path, *, log: str = "serve.log", env: Mapping[str, str] | None = None) -> RunningExporter:
+    """``serve``, once it answers: its tables are made first."""
+    exporter = launch_exporter(config, log=log, env=env)
+    try:
+        exporter.url = f"http://{exporter.wait_for_event('listening', seconds=PATIENCE)['address']}"
+    except BaseException:
+        exporter.kill()
+        raise
+    return exporter
 
 
 def finished(url: str) -> float:

@@ -58,6 +58,8 @@ class FaultyLedger:
 
     def renew(self) -> None:
         with self._call():
+            if self.fault is Fault.BEFORE:
+                raise self.error
             self.real.renew()
 
     def books(self) -> Books:
