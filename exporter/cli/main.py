@@ -45,7 +45,7 @@ COMMANDS = {
     "doctor": Lazy("exporter.cli.doctor:command", "Check what keeps an exporter from working, and say what to do."),
     "simulate": Lazy("exporter.cli.simulate:command", "Serve a fake ByteSpike API."),
     "scenario": Lazy("exporter.cli.scenario:command", "Let something go wrong in a running simulator."),
-    "ledger": Lazy("exporter.cli.ledger:command", "Look into the ledger, and take out what is no longer wanted."),
+    "ledger": Lazy("exporter.cli.ledger:command", "Look into the ledger, copy it, and take out what is not wanted."),
     "demo": Lazy("exporter.cli.demo:command", "Run simulator and exporter together, with nothing to configure."),
     "demo-receiver": Lazy("exporter.cli.demo_receiver:command", "Print what an Alertmanager sends, as lines."),
 }

@@ -15,7 +15,7 @@ from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.answers import LastAnswers
 from exporter.intake.intake import Confirmed, Consumer, Intake
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.opening import ledger_at
 from exporter.ledger.writer import LedgerWriter, Metering
 from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.families.own import Credential
@@ -85,7 +85,7 @@ class Exporter:
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
-            ledger or SqliteLedger(settings.ledger.url),
+            ledger or ledger_at(settings.ledger.url, waiting=self._waits_for_the_ledger),
             totals=self._totals,
             meters=self._meters,
             clock=clock,
@@ -170,6 +170,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError or ConfigError, with all closed again, where that cannot be."""
         await self._writer.open()
+        self._loops.start("lease", self._writer.keep())
         try:
             self._limits.restore(self._totals.view())
             await self._remembering.recall()
@@ -186,6 +187,9 @@ class Exporter:
         self._loops.start("prune", self._pruning.run())
         self._loops.start("learnt", self._remembering.run())
         self._loops.start("sampling", self._sampling.run())
+
+    def _waits_for_the_ledger(self, seconds: float) -> None:
+        self._log.info("ledger_held", waiting=f"{seconds:g}s, to see whether the exporter that had it is gone")
 
     async def stop(self, *, deadline: float) -> None:
         """Let requests under way come back, commit what is known, close everything; about that many seconds at most."""

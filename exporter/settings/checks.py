@@ -15,6 +15,7 @@ from exporter.settings import durations
 from exporter.settings.confidential import missing, tokens_in, weak
 from exporter.settings.errors import KeyPath, dotted, shown
 from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
+from exporter.settings.postgres import doubts, is_postgres
 from exporter.settings.reader import Scalar
 from exporter.tasks.parted import Parted
 
@@ -186,6 +187,7 @@ def warnings(settings: Settings, env: Mapping[str, str]) -> list[str]:
         *weak(settings, env),
         *not_as_meant(settings),
         *not_streamed(settings),
+        *(doubts(settings.ledger.url) if is_postgres(settings.ledger.url) else ()),
         *Outbound.of(env).warnings,
     ]
 

@@ -361,9 +361,10 @@ class ProxySettings(Part):
 class LedgerSettings(Part):
     """The durable record."""
 
-    url: Annotated[LedgerUrl, Field(description="sqlite:/// and a path, relative to the working directory.")] = (
-        "sqlite:///data/ledger.db"
-    )
+    url: Annotated[
+        LedgerUrl,
+        Field(description="sqlite:/// and a path, relative to the working directory; or postgresql://user@host/name."),
+    ] = "sqlite:///data/ledger.db"
     retention: Annotated[
         Duration, between("1h", "3650d"), Field(description="How long the rows of finished tasks are kept.")
     ] = 30 * 86_400.0
