@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 
 from exporter.doctor.finding import Finding, fault, ok, skipped, warning
 from exporter.ledger.ledger import LedgerError
-from exporter.ledger.store import totals_beside
+from exporter.ledger.opening import totals_beside
 
 LEDGER = "ledger"
 DESCRIPTORS = "descriptors"
