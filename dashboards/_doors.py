@@ -145,7 +145,7 @@ SIDECAR = Row(
                 "{{by}}",
             ),
             empty="Nothing was submitted.",
-            unit="s",
+            unit="suffix:s",
             width=HALF,
             links=[to(TASKS)],
         ),
