@@ -34,6 +34,7 @@ GENERATED: Mapping[str, str] = {
     "docs/alerts.md": "monitoring.page",
     "docs/images/performance.svg": "benchmarks.charts.performance",
     "docs/images/soak.svg": "benchmarks.charts.soak",
+    "docs/kubernetes.md": "scripts.chart_values",
     "docs/metrics.md": "exporter.metrics.docs",
     "docs/openapi.json": "exporter.web.api.openapi",
     "docs/performance.md": "benchmarks.page",

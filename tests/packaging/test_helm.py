@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -472,6 +473,31 @@ def test_what_is_done_already_is_not_told(tmp_path: Path) -> None:
     said = notes(EVERYTHING, tmp_path)
     assert "statefulset/exporter-of-eu" in said
     assert "yet" not in said.replace("not there yet", "")
+
+
+# ---- what the page says ----------------------------------------------------------------------------------------------
+
+PAGE = (PROJECT / "docs/kubernetes.md").read_text()
+SNIPPETS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def test_the_values_on_the_page_are_taken() -> None:
+    one, many = (snippet for snippet in SNIPPETS if "config" in snippet)
+    objects = rendered(one)
+    [group] = _settings(objects).task_groups
+    assert group.http_sd_configs
+    assert {"ServiceMonitor", "PrometheusRule"} <= {each["kind"] for each in objects}
+    assert of_kind("StatefulSet", rendered(many))["spec"]["replicas"] == 2
+
+
+def test_the_job_on_the_page_scrapes_the_service() -> None:
+    [snippet] = [snippet for snippet in SNIPPETS if "scrape_configs" in snippet]
+    [job] = snippet["scrape_configs"]
+    service = of_kind("Service", rendered(release="bytespike-exporter"))
+    [port] = service["spec"]["ports"]
+    assert job["static_configs"] == [
+        {"targets": [f"{_name(service)}.{service['metadata']['namespace']}.svc:{port['port']}"]}
+    ]
 
 
 def _containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
