@@ -42,7 +42,8 @@ VALUES: dict[str, Any] = {
             "apiKeys": NAME,
             "api": NAME,
             "database": obj({"name": NAME, "key": {"type": "string", "pattern": "^[-._A-Za-z0-9]+$"}}),
-        }
+        },
+        required=["database"],
     ),
     "persistence": obj(
         {
@@ -107,6 +108,12 @@ VALUES: dict[str, Any] = {
     "global": AS_IN_KUBERNETES,
 }
 
+NEVER_NULL = (
+    *("image", "config", "secrets", "persistence", "service", "serviceMonitor", "prometheusRule", "dashboards"),
+    *("networkPolicy", "ingress", "podDisruptionBudget", "serviceAccount", "labels", "podLabels", "podAnnotations"),
+)
+"""To helm null takes a value away: of these something has to be left."""
+
 
 def schema() -> dict[str, Any]:
     """The schema, draft 2020-12; the configuration's definitions stand beside it."""
@@ -118,7 +125,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "values of the chart bytespike-exporter",
-        **obj(VALUES),
+        **obj(VALUES, required=list(NEVER_NULL)),
         "$defs": {"configuration": configuration, **definitions},
     }
 

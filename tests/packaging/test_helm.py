@@ -431,6 +431,8 @@ REFUSED: list[tuple[Values, str]] = [
     ({"serviceMonitor": {"interval": "1 minute"}}, "at '/serviceMonitor/interval'"),
     ({"ingress": {"enabled": True}}, "at '/ingress/host': minLength: got 0, want 1"),
     ({"args": ["serve"]}, "at '/args/0': 'serve' does not match pattern '^--'"),
+    ({"config": None}, "missing property 'config'"),
+    ({"secrets": {"database": None}}, "at '/secrets': missing property 'database'"),
     ({"labels": {"a": "x y"}}, "at '/labels/a'"),
     ({"fullnameOverride": "No_Name"}, "at '/fullnameOverride'"),
 ]
