@@ -14,6 +14,8 @@ ALERTING := $(BIN)/pytest -m alerting --numprocesses=0 tests/e2e/alerting
 INSTALLED := BYTESPIKE_TEST_SERVERS=installed $(ALERTING)
 NEWEST := BYTESPIKE_TEST_SERVERS=newest $(ALERTING)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# each process compiles what it imports otherwise, and the tests start hundreds
+unexport PYTHONDONTWRITEBYTECODE
 # what is installed, as files that are newer than what asked for it
 DEPENDENCIES := .venv/dependencies.stamp
 PROJECT := .venv/project.stamp
@@ -21,7 +23,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long alerting servers sbom audit check lint format docs schema lock bench soak clean
+.PHONY: help setup demo test long newcomer alerting servers sbom audit check lint format docs schema lock bench soak clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -42,11 +44,14 @@ $(PROJECT): $(DEPENDENCIES) pyproject.toml
 demo: setup ## run simulator, exporter and, where installed, Prometheus and Alertmanager
 	@$(BIN)/bytespike-exporter demo $(ARGS)
 
-test: setup ## run the tests
+test: setup ## run the suite, a few minutes: everything but the two targets below
 	@$(PYTEST) $(ARGS)
 
-long: setup ## run the tests that take longer than the suite may
+long: setup ## run the tests that take longer than the suite may, and the rules with the newest promtool
 	@$(PYTEST) -m long $(ARGS)
+
+newcomer: setup ## install wheel and image as a new user does; fetches what they need from PyPI
+	@$(PYTEST) -m long tests/packaging/test_newcomer.py $(ARGS)
 
 alerting: setup ## run each scenario against the real Prometheus and Alertmanager
 	@$(INSTALLED) $(ARGS)
@@ -65,8 +70,9 @@ audit: setup ## look for known faults in what is pinned; asks PyPI's advisories
 		$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/$$lock.lock $(ARGS) || exit; done
 
 # tests come last, so that their summary closes the output
-check: lint schema ## everything that CI checks: lint, schema, the tests with branch coverage, alerting
+check: lint schema ## everything that CI checks: lint, schema, the suite with branch coverage, long, alerting
 	$(PYTEST) --cov --cov-report=term $(ARGS)
+	$(PYTEST) -m long $(ARGS)
 	$(INSTALLED)
 	$(NEWEST)
 
@@ -79,6 +85,7 @@ lint: setup ## formatting, types, YAML, Dockerfile, generated files
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(BIN)/check-jsonschema --schemafile config/exporter.schema.json config/exporter.yml
 	$(BIN)/python scripts/generated.py check
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from benchmarks._figures import Figure, Goal
 from benchmarks._rounds import ROUNDS, taken
 from exporter.ledger.ledger import Batch, Count, Entry
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.opening import ledger_at
 from exporter.ledger.writer import BATCH
 from exporter.metrics.events import count_outcome
 from exporter.tasks.identity import TaskRef
@@ -57,7 +57,7 @@ class Grouped:
     """The exporter's ledger, which takes outcomes in groups."""
 
     def __init__(self, url: str) -> None:
-        self._ledger = SqliteLedger(url)
+        self._ledger = ledger_at(url)
         self._ledger.open()
         self._batches = count(1)
         self._entries = map(entry, count())

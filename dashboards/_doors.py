@@ -45,7 +45,6 @@ WEB = Row(
             most=FEW,
             step="1m",
             empty="None was wrong.",
-            width=HALF,
             links=[RUNBOOK_INDEX],
         ),
         stack(
@@ -58,7 +57,20 @@ WEB = Row(
             most=FEW,
             step="1h",
             empty="It has not stepped.",
-            width=HALF,
+            links=OF_INSTANCE,
+        ),
+        stack(
+            "Lines of the log dropped a minute",
+            "Lines that each exporter could not write, for whoever reads its log is too slow or has stopped.",
+            Query(
+                f"60 * sum by (job, instance) (rate(bytespike_exporter_log_lines_dropped_total[{RATE}])) > 0",
+                "{{instance}}",
+            ),
+            unit="short",
+            bars=True,
+            most=FEW,
+            step="1m",
+            empty="None was dropped.",
             links=OF_INSTANCE,
         ),
     ],
@@ -107,13 +119,47 @@ SIDECAR = Row(
             width=HALF,
             links=[to(OVERVIEW)],
         ),
+        stack(
+            "Unanswered by the upstream a minute, by reason",
+            "Requests that the upstream did not answer, or not to the end. The application got an answer of the "
+            "sidecar's own, or one that broke off.",
+            Query(
+                f"60 * sum by (reason) (rate(bytespike_proxy_upstream_failures_total[{RATE}])) > 0",
+                "{{reason}}",
+            ),
+            unit="short",
+            bars=True,
+            most=FEW,
+            step="1m",
+            empty="All were answered.",
+            width=HALF,
+            links=[to(OVERVIEW)],
+        ),
+        lines(
+            "Time to first poll",
+            "From the answer to a submission to the first answer on its task, in the mean, by who asked: the "
+            "application itself or the exporter.",
+            Query(
+                f"sum by (by) (rate(bytespike_proxy_time_to_first_poll_seconds_sum[{RATE}]))"
+                f" / (sum by (by) (rate(bytespike_proxy_time_to_first_poll_seconds_count[{RATE}])) > 0)",
+                "{{by}}",
+            ),
+            empty="Nothing was submitted.",
+            unit="s",
+            width=HALF,
+            links=[to(TASKS)],
+        ),
         lines(
             "Passing, learnt, not understood",
-            "Requests that are passing now; tasks that came to be followed since they passed, and exchanges with the "
-            "tasks API that taught nothing, a minute.",
+            "Requests that are passing now; tasks that came to be followed since they passed, exchanges with the tasks "
+            "API that taught nothing, and clients that were not taken, a minute.",
             Query("sum(bytespike_proxy_requests_in_flight)", "passing now"),
             Query(f"60 * sum(rate(bytespike_proxy_tasks_learnt_total[{RATE}]))", "learnt a minute"),
             Query(f"60 * sum(rate(bytespike_proxy_not_understood_total[{RATE}]))", "not understood a minute"),
+            Query(
+                f"60 * sum by (reason) (rate(bytespike_proxy_clients_refused_total[{RATE}])) > 0",
+                "not taken a minute: {{reason}}",
+            ),
             empty="There is no sidecar.",
             unit="short",
             width=HALF,

@@ -92,6 +92,42 @@ POLLING = Row(
     ],
 )
 
+REPLICAS = Row(
+    "Who owns what?",
+    [
+        table(
+            "Owners",
+            "Which exporter asks about each account. Of replicas that share a ledger one does, the others do not.",
+            Column("Owners", "sum by (job, account) (bytespike_exporter_account_owned)", thresholds=bad_above(2)),
+            Column("", "max by (job, instance, account) (bytespike_exporter_account_owned) == 1"),
+            labels={"account": "Account", "instance": "Exporter", "job": "Job"},
+            sort_by="Account",
+            descending=False,
+            empty="Nobody owns any account.",
+            width=THIRD,
+            links=[to(EXPORTER, of_row(account="Account"))],
+        ),
+        lines(
+            "Accounts owned",
+            "How many accounts each exporter asks about. Replicas have about as many each, an exporter alone has all.",
+            Query("sum by (job, instance) (bytespike_exporter_account_owned)", "{{instance}}"),
+            unit="short",
+            links=OF_INSTANCE,
+        ),
+        table(
+            "Configurations",
+            "The configuration that is in force on each exporter, by its hash: replicas have the same one.",
+            Column("", "max by (job, instance, sha256) (bytespike_exporter_config_info)"),
+            labels={"instance": "Exporter", "sha256": "Configuration", "job": "Job"},
+            sort_by="Exporter",
+            descending=False,
+            empty="No exporter is scraped.",
+            width=THIRD,
+            links=[to(EXPORTER, of_row(instance="Exporter"))],
+        ),
+    ],
+)
+
 LEDGER = Row(
     "Does the ledger hold?",
     [

@@ -20,7 +20,7 @@ from dashboards._look import (
     words,
     worse_above,
 )
-from dashboards._machinery import LEDGER, POLLING, PROCESS, SOURCES, longest_due_stat
+from dashboards._machinery import LEDGER, POLLING, PROCESS, REPLICAS, SOURCES, longest_due_stat
 from dashboards._panels import FEW, HALF, lines, stack, stat, timeline
 from dashboards._promql import (
     ANSWERED,
@@ -272,7 +272,7 @@ BOARD = Board(
     uid=EXPORTER,
     title="ByteSpike / Exporter and API",
     description="The exporter's own health, and the API as it sees it: polling, answers, ledger, discovery, limits.",
-    rows=(STATE, ACCOUNTS, API, POLLING, TUNING, LEDGER, SOURCES, WEB, SIDECAR, PROCESS),
+    rows=(STATE, ACCOUNTS, API, POLLING, TUNING, REPLICAS, LEDGER, SOURCES, WEB, SIDECAR, PROCESS),
     variables=("account", "group"),
 )
 

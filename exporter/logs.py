@@ -5,8 +5,8 @@ import logging
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TextIO
 from urllib.parse import quote
 
 import structlog
@@ -102,18 +102,18 @@ def configure(
     level: LogLevel = LogLevel.INFO,
     log_format: LogFormat = LogFormat.LOGFMT,
     secrets: Secrets | None = None,
-    stream: TextIO | None = None,
+    handler: logging.Handler | None = None,
 ) -> None:
-    """Send every log of the process, ours and the libraries', through one pipeline to ``stream`` (standard error)."""
+    """Send every log of the process, ours and the libraries', through one pipeline to a handler (standard error)."""
     before = _before()
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = handler or logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_writing(log_format, secrets or Secrets()),
             ],
-            foreign_pre_chain=[*before, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*before, _logged_at, structlog.stdlib.add_logger_name],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.number, force=True)
@@ -135,6 +135,12 @@ def _before() -> Sequence[Processor]:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
+
+
+def _logged_at(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A library's line is dated when it was logged: it may be written later."""
+    at = datetime.fromtimestamp(event["_record"].created, UTC)
+    return {**event, "ts": at.isoformat(timespec="microseconds").replace("+00:00", "Z")}
 
 
 def _writing(log_format: LogFormat, secrets: Secrets) -> Sequence[Processor]:

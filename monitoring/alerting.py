@@ -3,7 +3,7 @@
 import sys
 
 from monitoring import values
-from monitoring.alerts import api, exporter, money, outcomes, progress
+from monitoring.alerts import api, exporter, money, outcomes, progress, replicas, sidecar
 from monitoring.document import document
 from monitoring.rule import Alert, Group
 from monitoring.thresholds import DEFAULTS, Thresholds
@@ -18,7 +18,9 @@ def groups(thresholds: Thresholds = DEFAULTS) -> tuple[Group, ...]:
         Group("bytespike-progress-alerts", progress.alerts(thresholds)),
         Group("bytespike-credit-alerts", money.alerts(thresholds)),
         Group("bytespike-api-alerts", api.alerts(thresholds)),
+        Group("bytespike-sidecar-alerts", sidecar.alerts(thresholds)),
         Group("bytespike-exporter-alerts", exporter.alerts(thresholds)),
+        Group("bytespike-replica-alerts", replicas.alerts()),
     )
 
 
@@ -29,4 +31,4 @@ def alerts(thresholds: Thresholds = DEFAULTS) -> tuple[Alert, ...]:
 
 if __name__ == "__main__":
     chosen = values.asked(sys.argv[1:], program="monitoring.alerting")
-    sys.stdout.write(document(groups(chosen), header=HEADER, grafana=chosen.grafana))
+    sys.stdout.write(document(groups(chosen), header=HEADER, sites=chosen.sites))

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from monitoring.durations import faster, printed
-from monitoring.rule import Alert, Group, Record
+from monitoring.rule import NOWHERE, Alert, Group, Record, Sites
 
 WIDTH = 10_000
 """No line is folded: a description reads as it will be shown."""
@@ -14,12 +14,12 @@ WIDTH = 10_000
 LINT = "# yamllint disable rule:line-length\n"
 
 
-def document(groups: Iterable[Group], *, header: str = "", speed: float = 1, grafana: str = "") -> str:
+def document(groups: Iterable[Group], *, header: str = "", speed: float = 1, sites: Sites = NOWHERE) -> str:
     """The file's text. ``speed`` divides every duration in it and changes nothing else; names stay as they are.
 
-    ``grafana`` is what links to dashboards begin with.
+    ``sites`` are what links begin with.
     """
-    return dumped(tree(groups, speed=speed, grafana=grafana), header=header)
+    return dumped(tree(groups, speed=speed, sites=sites), header=header)
 
 
 def dumped(values: Mapping[str, Any], *, header: str = "") -> str:
@@ -28,17 +28,17 @@ def dumped(values: Mapping[str, Any], *, header: str = "") -> str:
     return f"# {header}\n{LINT}{body}" if header else body
 
 
-def tree(groups: Iterable[Group], *, speed: float = 1, grafana: str = "") -> dict[str, Any]:
+def tree(groups: Iterable[Group], *, speed: float = 1, sites: Sites = NOWHERE) -> dict[str, Any]:
     """The same as plain values."""
-    return {"groups": [_group(group, speed, grafana) for group in groups]}
+    return {"groups": [_group(group, speed, sites) for group in groups]}
 
 
-def _group(group: Group, speed: float, grafana: str) -> dict[str, Any]:
+def _group(group: Group, speed: float, sites: Sites) -> dict[str, Any]:
     interval = {"interval": faster(group.interval, speed)} if group.interval else {}
-    return {"name": group.name, **interval, "rules": [_rule(rule, speed, grafana) for rule in group.rules]}
+    return {"name": group.name, **interval, "rules": [_rule(rule, speed, sites) for rule in group.rules]}
 
 
-def _rule(rule: Record | Alert, speed: float, grafana: str) -> dict[str, Any]:
+def _rule(rule: Record | Alert, speed: float, sites: Sites) -> dict[str, Any]:
     if isinstance(rule, Record):
         return {"record": rule.name, "expr": printed(rule.expr, speed=speed)}
     return {
@@ -46,7 +46,7 @@ def _rule(rule: Record | Alert, speed: float, grafana: str) -> dict[str, Any]:
         "expr": printed(rule.expr, speed=speed),
         **_durations({"for": rule.wait, "keep_firing_for": rule.keep}, speed),
         "labels": {"severity": str(rule.severity)},
-        "annotations": dict(rule.annotations(grafana)),
+        "annotations": dict(rule.annotations(sites)),
     }
 
 

@@ -17,7 +17,7 @@ def manifest(thresholds: Thresholds = DEFAULTS) -> str:
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PrometheusRule",
             "metadata": {"name": "bytespike-exporter"},
-            "spec": tree(groups, grafana=thresholds.grafana),
+            "spec": tree(groups, sites=thresholds.sites),
         },
         header=HEADER,
     )

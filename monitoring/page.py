@@ -40,13 +40,18 @@ $ cat values.yml
 objective: 0.99
 stuck: 6h
 grafana: https://grafana.example
+exporter: https://exporter.example
 $ python -m monitoring.alerting --values values.yml > config/prometheus/rules/alerts.yml
 $ python -m monitoring.kubernetes --values values.yml > config/kubernetes/prometheus-rule.yaml
 ```
 
 `job` is the scrape job's name; the recording rules compare with nothing. `grafana` is what `dashboard_url` begins with:
 every alert has that link beside its `runbook_url`, and without a Grafana named it is a path such as
-`/d/bytespike-overview?var-account=default`. Runbooks and summaries speak of the shipped numbers.
+`/d/bytespike-overview?var-account=default`. `exporter` is where a browser reaches the exporter: with it, alerts that
+speak of tasks have a `tasks_url`, too, the list of just those tasks on [its own pages](pages.md#links). Without it they
+have none: where Prometheus scrapes an exporter is seldom where people reach it, and an alert is added up over several.
+It is one address: leave it out where several exporters share the tasks. Runbooks and summaries speak of the shipped
+numbers.
 
 ## How they end
 
@@ -60,7 +65,9 @@ TITLES = {
     "bytespike-progress-alerts": "Tasks take too long",
     "bytespike-credit-alerts": "Credits go too fast, or come to an end",
     "bytespike-api-alerts": "The API does not answer, or not as it should",
+    "bytespike-sidecar-alerts": "What applications send through the sidecar comes to nothing",
     "bytespike-exporter-alerts": "The exporter does not see, or does not keep, what happens",
+    "bytespike-replica-alerts": "Replicas do not share the accounts as they should",
 }
 
 

@@ -1,7 +1,7 @@
 """What a rule is: recording or alerting, and the groups they are evaluated in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -11,6 +11,9 @@ RUNBOOKS: Final = "https://github.com/bytespike/bytespike-exporter/blob/main/doc
 
 VARIABLES: Final = ("instance", "account", "group")
 """The labels that dashboards have variables for."""
+
+FILTERS: Final = ("account", "group", "model", "error_code")
+"""The labels by which the exporter's own list of tasks is narrowed."""
 
 
 class Severity(StrEnum):
@@ -30,6 +33,22 @@ class Board(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sites:
+    """What the links in an alert begin with: Grafana's address, and that of the exporter as a browser reaches it.
+
+    Without a Grafana the link to a dashboard is a path. Without the exporter's address there is no link to its tasks:
+    Prometheus knows where it scrapes an exporter, which is seldom where people reach it, and alerts are added up over
+    exporters, so that they have no ``instance`` to make an address of.
+    """
+
+    grafana: str = ""
+    exporter: str = ""
+
+
+NOWHERE: Final = Sites()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One recording rule; ``name`` is ``level:metric:operations``."""
 
@@ -43,7 +62,8 @@ class Alert:
 
     ``summary`` is a fixed sentence, ``description`` a template with the value and the labels that matter. ``wait`` is
     how long the expression must hold, ``keep`` how long the alert stays after it has ceased to. ``board`` is where to
-    look: its variables are set to those labels that the description names.
+    look: its variables are set to those labels that the description names. ``tasks`` is the query string of ``/tasks``
+    that lists the tasks it speaks of, without those labels; empty where it speaks of none in particular.
     """
 
     name: str
@@ -54,20 +74,35 @@ class Alert:
     description: str
     keep: str = ""
     board: Board = Board.OVERVIEW
+    tasks: str = ""
 
-    def annotations(self, grafana: str = "") -> Mapping[str, str]:
-        """Its texts. ``grafana`` is what the path of the dashboard is appended to."""
-        return {
+    def annotations(self, sites: Sites = NOWHERE) -> Mapping[str, str]:
+        """Its texts, with links that begin with these."""
+        texts = {
             "summary": self.summary,
             "description": self.description,
             "runbook_url": f"{RUNBOOKS}{self.name}.md",
-            "dashboard_url": f"{grafana.rstrip('/')}/d/{self.board}{self._variables()}",
+            "dashboard_url": f"{sites.grafana.rstrip('/')}/d/{self.board}{self._variables()}",
         }
+        if sites.exporter and self.tasks:
+            texts["tasks_url"] = f"{sites.exporter.rstrip('/')}/tasks?{self._tasks()}"
+        return texts
 
     def _variables(self) -> str:
-        named = [label for label in VARIABLES if re.search(rf"\$labels\.{label}\b", self.description)]
-        chosen = [f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in named]
+        chosen = [f"var-{label}={_filled(label)}" for label in self._named(VARIABLES)]
         return f"?{'&'.join(chosen)}" if chosen else ""
+
+    def _tasks(self) -> str:
+        chosen = [f"{label}={_filled(label)}" for label in self._named(FILTERS)]
+        return "&".join([*chosen, self.tasks])
+
+    def _named(self, labels: Sequence[str]) -> Sequence[str]:
+        """Those that the description names."""
+        return [label for label in labels if re.search(rf"\$labels\.{label}\b", self.description)]
+
+
+def _filled(label: str) -> str:
+    return f"{{{{ $labels.{label} | urlquery }}}}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ example.
 from dataclasses import dataclass
 from typing import Final
 
+from monitoring.rule import Sites
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
@@ -17,6 +19,10 @@ class Thresholds:
 
     grafana: str = ""
     """Where Grafana is, such as https://grafana.example: ``dashboard_url`` begins with it. Without it, it is a path."""
+
+    exporter: str = ""
+    """Where a browser reaches the exporter, such as https://exporter.example: ``tasks_url`` begins with it. Without it,
+    no alert has that link."""
 
     # ---- the success objective ---------------------------------------------------------------------------------------
 
@@ -135,6 +141,20 @@ class Thresholds:
     slow_seconds: float = 2
     """The 95th percentile; the API promises milliseconds."""
 
+    # ---- the sidecar -------------------------------------------------------------------------------------------------
+
+    submissions_ratio: float = 0.5
+    """The share of submissions that the API refuses, the caller's own faults aside: of two clients one may fail."""
+
+    submissions_floor: float = 10
+    """Submissions refused within five minutes, at least: a client that tries now and then is no crowd."""
+
+    unanswered_ratio: float = 0.5
+    """The share of requests through the sidecar that get no answer."""
+
+    unanswered_floor: float = 10
+    """Requests without an answer within five minutes, at least: one that hangs for a minute is tried five times."""
+
     # ---- the exporter ------------------------------------------------------------------------------------------------
 
     restarts: float = 3
@@ -166,6 +186,10 @@ class Thresholds:
 
     refresh_stale: str = "10m"
     """A source fails and has not been read well for so long: two refreshes of a file."""
+
+    @property
+    def sites(self) -> Sites:
+        return Sites(self.grafana, self.exporter)
 
     @property
     def error_budget(self) -> float:

@@ -16,7 +16,7 @@ from monitoring.durations import seconds
 from monitoring.thresholds import DEFAULTS, Thresholds
 
 NAMES = tuple(field.name for field in fields(Thresholds))
-TEXTS = ("job", "grafana")
+TEXTS = ("job", "grafana", "exporter")
 SHARES = (
     "objective",
     "spike_ratio",
@@ -27,6 +27,8 @@ SHARES = (
     "bucket_ratio",
     "down_ratio",
     "concurrency_ratio",
+    "submissions_ratio",
+    "unanswered_ratio",
 )
 BURNS = tuple(name for name in NAMES if name.endswith("_burn"))
 

@@ -27,7 +27,7 @@ def as_before() -> Iterator[None]:
 
 def test_logfmt() -> None:
     stream = io.StringIO()
-    configure(stream=stream)
+    configure(handler=logging.StreamHandler(stream))
 
     structlog.get_logger().info("task finished", task_id="task_1", credits=1.5, late=True, error=None)
 
@@ -38,7 +38,7 @@ def test_logfmt() -> None:
 
 def test_json() -> None:
     stream = io.StringIO()
-    configure(log_format=LogFormat.JSON, stream=stream)
+    configure(log_format=LogFormat.JSON, handler=logging.StreamHandler(stream))
 
     structlog.get_logger().warning("slow", seconds=2, path=object)
 
@@ -59,7 +59,7 @@ def test_json() -> None:
 @pytest.mark.parametrize("logger", [structlog.get_logger, partial(logging.getLogger, "library")])
 def test_levels(level: LogLevel, seen: list[str], logger: Callable[[], Any]) -> None:
     stream = io.StringIO()
-    configure(level=level, log_format=LogFormat.JSON, stream=stream)
+    configure(level=level, log_format=LogFormat.JSON, handler=logging.StreamHandler(stream))
 
     for name in ("debug", "info", "warning", "error"):
         getattr(logger(), name)("event")
@@ -69,7 +69,7 @@ def test_levels(level: LogLevel, seen: list[str], logger: Callable[[], Any]) -> 
 
 def test_libraries_take_the_same_way() -> None:
     stream = io.StringIO()
-    configure(log_format=LogFormat.JSON, stream=stream)
+    configure(log_format=LogFormat.JSON, handler=logging.StreamHandler(stream))
 
     logging.getLogger("some.library").info("Started on %s", "port")
 
@@ -79,7 +79,7 @@ def test_libraries_take_the_same_way() -> None:
 
 def test_request_lines_are_silent() -> None:
     stream = io.StringIO()
-    configure(level=LogLevel.DEBUG, stream=stream)
+    configure(level=LogLevel.DEBUG, handler=logging.StreamHandler(stream))
 
     logging.getLogger("httpx").info("HTTP Request: POST")
     logging.getLogger("httpcore.connection").debug("connect_tcp.started")
@@ -91,7 +91,7 @@ def test_request_lines_are_silent() -> None:
 def test_no_secret_is_shown(log_format: LogFormat) -> None:
     stream = io.StringIO()
     secrets = Secrets()
-    configure(log_format=log_format, secrets=secrets, stream=stream)
+    configure(log_format=log_format, secrets=secrets, handler=logging.StreamHandler(stream))
     secrets.add(KEY)
 
     logger = structlog.get_logger()
@@ -117,7 +117,7 @@ def test_escaped_secrets_are_not_shown_either(log_format: LogFormat, secret: str
     stream = io.StringIO()
     secrets = Secrets()
     secrets.add(secret)
-    configure(log_format=log_format, secrets=secrets, stream=stream)
+    configure(log_format=log_format, secrets=secrets, handler=logging.StreamHandler(stream))
 
     structlog.get_logger().info("event", value=secret)
     structlog.get_logger().info("event", value=f"spaced {secret}")
@@ -150,7 +150,7 @@ def test_secrets_do_not_show_themselves() -> None:
 
 def test_no_value_begins_a_line_of_its_own() -> None:
     stream = io.StringIO()
-    configure(stream=stream)
+    configure(handler=logging.StreamHandler(stream))
 
     structlog.get_logger().info("event", value="a\nts=2026 level=error\r\x1b[31m\u2028red")
 

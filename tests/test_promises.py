@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from exporter.accounting.series import SHOWN, VALUE, Series
 from exporter.accounting.totals import Meters, Totals
 from exporter.clock import WatchedClock
 from exporter.intake.accounting import TaskAccounting
 from exporter.intake.intake import Intake
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.opening import ledger_at
 from exporter.ledger.writer import LedgerWriter
 from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.limits import LabelLimits
@@ -39,6 +40,7 @@ from exporter.tasks.observation import TERMINAL, Observation, Status
 from exporter.tasks.tracker import Tracker
 from tests.support.fake_clock import FakeClock
 from tests.support.faulty_ledger import Fault, FaultyLedger
+from tests.support.postgres import running_postgres
 
 T = TypeVar("T")
 
@@ -98,9 +100,13 @@ class AnyHistory(RuleBasedStateMachine):
         self.forgotten: set[str] = set()
         self.start()
 
+    def url(self) -> str:
+        """Where the ledger of this history is."""
+        return f"sqlite:///{self.folder}/ledger.db"
+
     def start(self) -> None:
         """A new process: it knows what was registered, and its sources have not reported yet."""
-        self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{self.folder}/ledger.db"))
+        self.ledger = FaultyLedger(ledger_at(self.url()))
         self.totals, self.meters = Totals(), Meters()
         log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
         self.writer = LedgerWriter(self.ledger, totals=self.totals, meters=self.meters, clock=self.clock, log=log)
@@ -337,3 +343,21 @@ AnyHistory.TestCase.settings = settings(
     max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAnyHistory = AnyHistory.TestCase
+
+
+@pytest.mark.long
+def test_any_history_on_a_server() -> None:
+    """As above; each history has a database of its own."""
+    with running_postgres() as server:
+
+        class OnServer(AnyHistory):
+            @initialize()
+            def begin(self) -> None:
+                self.database = server.create_database()
+                super().begin()
+
+            def url(self) -> str:
+                return server.url(self.database)
+
+        few = settings(max_examples=5, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+        run_state_machine_as_test(OnServer, settings=few)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SERVE = "serve"
 
-LASTING = {SERVE, "simulate", "demo", "demo-receiver"}
+LASTING = {SERVE, "simulate", "demo", "demo-receiver", "watch"}
 """These commands end well when they are asked to stop; the others have then not done what they were to do."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)

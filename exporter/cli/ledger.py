@@ -1,4 +1,4 @@
-"""``ledger``: look into the ledger, and take out of it what is no longer wanted."""
+"""``ledger``: look into the ledger, copy it elsewhere, and take out of it what is no longer wanted."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +14,14 @@ from rich.table import Table
 
 from exporter.accounting.series import SHOWN, Series
 from exporter.cli import options
-from exporter.ledger.store import SqliteLedger, totals_beside
+from exporter.ledger.checking import Held, check
+from exporter.ledger.copying import copy
+from exporter.ledger.opening import ledger_at, totals_beside
 from exporter.metrics.catalogue import BY_NAME
 from exporter.metrics.families import tasks
 from exporter.metrics.family import TASK_LABELS, Scope
 from exporter.service.reload import configured_labels
+from exporter.settings.fields import ledger_url
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.tasks.item import TaskLabels
@@ -44,9 +47,15 @@ class LabelSet:
         return f"{named}: {self.series} series, {self.outcomes} outcomes"
 
 
+class SumsMissing(click.ClickException):
+    """The totals of a ledger hold less than its outcomes."""
+
+    exit_code = 4
+
+
 @click.group("ledger")
 def command() -> None:
-    """Look into the ledger, and take out of it what is no longer wanted."""
+    """Look into the ledger, copy it elsewhere, and take out of it what is no longer wanted."""
 
 
 @command.command("label-sets")
@@ -90,8 +99,43 @@ def retire(
         click.echo("nothing matches", err=True)
 
 
+@command.command("check")
+@options.config_file
+def check_sums(*, config_file: Path) -> None:
+    """Hold the totals against the outcomes that are still kept. The exporter may be running.
+
+    Whatever is kept must have been counted; outcomes leave after their retention, and stay counted. Exit codes: 0 it is
+    so, 3 the ledger cannot be read, 4 a sum is less than what it must hold (totals that were retired are).
+    """
+    held = check(load(config_file).ledger.url, finished=OUTCOMES, credits_used=tasks.CREDITS_USED.name)
+    Console(highlight=False, soft_wrap=True).print(_sums(held))
+    wrong = [each for each in held if not each.is_whole]
+    for each in wrong:
+        click.echo(f"account {each.account}, {each.status}: less is counted than is kept", err=True)
+    if wrong:
+        raise SumsMissing("the totals do not hold what the outcomes say")
+
+
+@command.command("copy")
+@click.argument("source", metavar="FROM", type=options.Parsed("URL", ledger_url))
+@click.argument("target", metavar="TO", type=options.Parsed("URL", ledger_url))
+@click.option("--anew", is_flag=True, help="Begin an unfinished copy again.")
+def copy_whole(*, source: str, target: str, anew: bool) -> None:
+    """Copy a ledger whole, from one URL to another, each as in ledger.url. The exporter must be stopped.
+
+    TO must be empty. What was broken off goes on where it stopped, by the same command. In the end every row of both is
+    compared; until then no exporter opens the copy. FROM stays as it is: two exporters must not go on from both.
+    """
+    done: dict[str, int] = {}
+    for step in copy(source, target, anew=anew):
+        done[step.table] = step.rows
+    for table, rows in done.items():
+        click.echo(f"{table}: {rows}")
+    click.echo("every row was compared: the copy is whole; name it in ledger.url before the exporter starts again")
+
+
 def _delete(url: str, unwanted: set[TaskLabels]) -> None:
-    ledger = SqliteLedger(url)
+    ledger = ledger_at(url)
     ledger.open()
     try:
         ledger.retire(lambda series: _labels_of(series) in unwanted)
@@ -160,4 +204,16 @@ def _table(found: Iterable[LabelSet]) -> Table:
         user = " ".join(f"{name}={value}" for name, value in labels.user)
         texts = (labels.account, labels.group, labels.model, user, str(each.series), str(each.outcomes))
         table.add_row(*map(escape, texts), "yes" if each.is_configured else "no")
+    return table
+
+
+def _sums(held: Iterable[Held]) -> Table:
+    table = Table(box=box.SIMPLE)
+    for heading in ("account", "status"):
+        table.add_column(heading)
+    for heading in ("outcomes kept", "counted", "credits kept", "counted"):
+        table.add_column(heading, justify="right")
+    for each in held:
+        numbers = (str(each.outcomes), str(each.counted), f"{each.credits:.2f}", f"{each.credits_counted:.2f}")
+        table.add_row(escape(each.account), escape(each.status), *numbers)
     return table

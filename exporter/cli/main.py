@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from exporter import version
 from exporter.cli.entry import SERVE, command_of
@@ -36,12 +37,15 @@ class Lazy:
 
 COMMANDS = {
     "serve": Lazy("exporter.cli.serve:command", "Poll the configured tasks and serve /metrics (the default)."),
+    "init": Lazy("exporter.cli.init:command", "Write a first configuration, and what goes with it."),
     "check-config": Lazy("exporter.cli.check_config:command", "Check a configuration file and name every mistake."),
     "check-web-config": Lazy("exporter.cli.check_web_config:command", "Check a file for --web.config.file."),
-    "query": Lazy("exporter.cli.query:command", "Ask for one task, once, now."),
+    "query": Lazy("exporter.cli.query:command", "Ask for tasks, once, now, or until they have ended."),
+    "watch": Lazy("exporter.cli.watch:command", "Watch the tasks of a running exporter, live."),
+    "doctor": Lazy("exporter.cli.doctor:command", "Check what keeps an exporter from working, and say what to do."),
     "simulate": Lazy("exporter.cli.simulate:command", "Serve a fake ByteSpike API."),
     "scenario": Lazy("exporter.cli.scenario:command", "Let something go wrong in a running simulator."),
-    "ledger": Lazy("exporter.cli.ledger:command", "Look into the ledger, and take out what is no longer wanted."),
+    "ledger": Lazy("exporter.cli.ledger:command", "Look into the ledger, copy it, and take out what is not wanted."),
     "demo": Lazy("exporter.cli.demo:command", "Run simulator and exporter together, with nothing to configure."),
     "demo-receiver": Lazy("exporter.cli.demo_receiver:command", "Print what an Alertmanager sends, as lines."),
 }
@@ -52,9 +56,23 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {option for param in self.get_params(ctx) for option in param.opts}
-        if not args or (args[0].startswith("-") and args[0] not in own):
+        is_first = not args and not ctx.resilient_parsing  # a shell asks what may stand here
+        if is_first or (args and args[0].startswith("-") and args[0] not in own):
             args = [SERVE, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands, none of them imported for that; flags are those of serve and our own."""
+        if not incomplete.startswith("-"):
+            return [
+                CompletionItem(name, help=lazy.help) for name, lazy in COMMANDS.items() if name.startswith(incomplete)
+            ]
+        serve = COMMANDS[SERVE].load()
+        flags = [
+            *click.Command.shell_complete(self, ctx, incomplete),
+            *serve.shell_complete(click.Context(serve, parent=ctx), incomplete),
+        ]
+        return list({flag.value: flag for flag in flags}.values())
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         return list(COMMANDS)

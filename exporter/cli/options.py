@@ -73,9 +73,9 @@ def log_options(command: Command) -> Command:
     return level(form(command))
 
 
-def listening(command: Command) -> Command:
-    """``--web.listen-address`` as ``addresses: tuple[Address, ...]``, ``--web.systemd-socket`` as ``handed_over``."""
-    address = click.option(
+def listen_addresses(command: Command) -> Command:
+    """``--web.listen-address`` as ``addresses: tuple[Address, ...]``."""
+    return click.option(
         "--web.listen-address",
         "addresses",
         type=Parsed("[host]:port", parse_address),
@@ -86,7 +86,11 @@ def listening(command: Command) -> Command:
         show_default=True,
         help="Where to listen, [HOST]:PORT or unix:/path; without a host on every interface. May be repeated; in the "
         "variable, separated by blanks.",
-    )
+    )(command)
+
+
+def listening(command: Command) -> Command:
+    """The same, and ``--web.systemd-socket`` as ``handed_over``."""
     systemd = click.option(
         "--web.systemd-socket",
         "handed_over",
@@ -95,7 +99,7 @@ def listening(command: Command) -> Command:
         show_envvar=True,
         help="Listen on the sockets that systemd hands over, and on no others.",
     )
-    return address(systemd(command))
+    return listen_addresses(systemd(command))
 
 
 def web_config_file(command: Command) -> Command:

@@ -1,53 +1,80 @@
-"""``query``: one task, asked for once, now."""
+"""``query``: tasks, asked for now, or until they have ended."""
 
+import asyncio
 import json
-import time
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from exporter import lookups
-from exporter.cli.options import config_file
-from exporter.dispatcher.answer import Answer, DispatcherError
-from exporter.dispatcher.client import DispatcherClient
+from exporter.cli.entry import STOP_SIGNALS, end_by
+from exporter.cli.options import Parsed, config_file
+from exporter.clock import SystemClock
+from exporter.dispatcher.account import Account
+from exporter.inquiry import report
+from exporter.inquiry.inquiry import Finding, Inquiry, NoRequests, silent_log
+from exporter.inquiry.outcome import outcome_of
+from exporter.inquiry.progress import Lines, bars
+from exporter.polling.cadence import PublishedCadence
 from exporter.secrets import SecretSource
+from exporter.settings.durations import parse as parse_duration
 from exporter.settings.errors import ConfigError
 from exporter.settings.load import load
-from exporter.settings.model import AccountSettings, Settings
+from exporter.settings.model import AccountSettings, GlobalSettings, Settings
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.observation import Observation, Status
-
-EXIT_NOT_FOUND = 4
-EXIT_FAILED = 5
 
 TASK_PREFIX = "task_"
 
+DRAWN_SECONDS = 0.5
+"""So often the bars are drawn anew."""
+
 
 @click.command("query")
-@click.argument("task")
-@click.option("--out", "by_out_task_id", is_flag=True, help="TASK is an out_task_id even if it starts with task_.")
+@click.argument("tasks", metavar="TASK...", nargs=-1, required=True)
+@click.option("--out", "by_out_task_id", is_flag=True, help="Each TASK is an out_task_id even if it starts with task_.")
 @click.option("--account", help="The account to ask with; needed where several are configured.")
 @config_file
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(*, task: str, by_out_task_id: bool, account: str | None, config_file: Path, as_json: bool) -> None:
-    """Ask for one task, once, now.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object for each task, one behind the other.")
+@click.option("--wait", "waits", is_flag=True, help="Ask on until each has ended, at the published cadence.")
+@click.option(
+    "--timeout", type=Parsed("duration", parse_duration), help="With --wait: wait no longer than this, such as 10m."
+)
+def command(
+    *,
+    tasks: Sequence[str],
+    by_out_task_id: bool,
+    account: str | None,
+    config_file: Path,
+    as_json: bool,
+    waits: bool,
+    timeout: float | None,
+) -> None:
+    """Ask for tasks, once, now, or with --wait until they have ended.
 
-    TASK is a task_id; without the prefix task_ it is taken for an out_task_id.
+    TASK is a task_id; without the prefix task_ it is taken for an out_task_id. Several are asked for within the limits
+    of their account.
 
-    Exit codes: 0 the task was found, 1 the configuration is wrong or the key is missing, 2 wrong usage, 4 the API does
-    not know the task (or it belongs to another key), 5 the query failed.
+    Exit codes: 0 each task was found (with --wait: completed), 1 the configuration is wrong or the key is missing, 2
+    wrong usage, 4 the API does not know a task (or it belongs to another key), 5 a query failed; with --wait 6 a task
+    failed, 7 one was cancelled, 8 one is still open when the time is over. Of several, the first of 5, 4, 6, 7, 8.
     """
-    settings = _account(_load(config_file), account)
-    ref = _ref(settings.name, task, by_out_task_id=by_out_task_id)
-    key = SecretSource(env=settings.api_key_env, file=settings.api_key_file)
+    if timeout is not None and not waits:
+        raise click.UsageError("--timeout needs --wait")
+    settings = _load(config_file)
+    chosen = _account(settings, account)
+    refs = [_ref(chosen.name, task, by_out_task_id=by_out_task_id) for task in tasks]
+    key = SecretSource(env=chosen.api_key_env, file=chosen.api_key_file)
     if key.fault is not None:
-        raise click.ClickException(f"account {settings.name}: {key.fault}")
-    raise SystemExit(_report(lookups.run(_ask(settings, key, ref)), ref, as_json=as_json))
+        raise click.ClickException(f"account {chosen.name}: {key.fault}")
+    found = lookups.run(_found(chosen, settings.globals, refs, waits=waits, seconds=timeout))
+    _show(found, as_json=as_json)
+    raise SystemExit(outcome_of((finding for _, finding in found), waited=waits))
 
 
 def _load(config_file: Path) -> Settings:
@@ -77,69 +104,81 @@ def _ref(account: str, task: str, *, by_out_task_id: bool) -> TaskRef:
     return TaskRef(account, task_id=task)
 
 
-async def _ask(settings: AccountSettings, key: SecretSource, ref: TaskRef) -> Answer | DispatcherError:
-    client = DispatcherClient(
-        settings.base_url, key=key.reveal, timeout=settings.timeout, max_in_flight=1, wall=time.time
-    )
+async def _found(
+    settings: AccountSettings, globals_: GlobalSettings, refs: Sequence[TaskRef], *, waits: bool, seconds: float | None
+) -> Sequence[tuple[TaskRef, Finding]]:
+    clock = SystemClock()
+    account = await Account.open(settings, clock=clock, requests=NoRequests(), logger=silent_log(), random=Random())
     try:
-        return (await client.query(ref)).answer
-    except DispatcherError as error:
-        return error
+        lines = Lines(lambda line: click.echo(line, err=True))
+        has_bars = waits and sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+        told = lines.take if waits and not has_bars else lambda _: None
+        inquiry = Inquiry(account, refs, clock=clock, told=told)
+        if waits:
+            await _waited(inquiry, globals_, seconds=seconds, has_bars=has_bars)
+        else:
+            await inquiry.once()
     finally:
-        await client.aclose()
+        await account.aclose()
+    return list(inquiry.findings.items())
 
 
-def _report(outcome: Answer | DispatcherError, ref: TaskRef, *, as_json: bool) -> int:
-    """Print what came of it; return the exit code."""
-    if isinstance(outcome, DispatcherError):
-        _show_error(outcome, ref, as_json=as_json)
-        return EXIT_FAILED
-    _show(outcome, ref, as_json=as_json)
-    return EXIT_NOT_FOUND if outcome.observation is None else 0
+async def _waited(inquiry: Inquiry, settings: GlobalSettings, *, seconds: float | None, has_bars: bool) -> None:
+    clock, cadence = SystemClock(), PublishedCadence(settings.poll)
+    with _interruptible(), suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            asking = inquiry.until_ended(cadence, grace=settings.not_found_grace)
+            if has_bars:
+                await _drawn(asyncio.create_task(asking), inquiry, clock)
+            else:
+                await asking
 
 
-def _show(answer: Answer, ref: TaskRef, *, as_json: bool) -> None:
-    observation = answer.observation or Observation(Status.NOT_FOUND, ref.task_id, ref.out_task_id)
+async def _drawn(asking: "asyncio.Task[None]", inquiry: Inquiry, clock: SystemClock) -> None:
+    try:
+        with bars(Console(stderr=True, highlight=False), lambda: inquiry.findings, clock.wall) as shown:
+            while not asking.done():
+                shown.draw()
+                await asyncio.wait({asking}, timeout=DRAWN_SECONDS)
+    finally:
+        asking.cancel()
+        await asyncio.wait({asking})
+    await asking
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Whoever interrupts it gets the terminal back first; then it ends by that signal, as any command does."""
+    loop, waiting = asyncio.get_running_loop(), asyncio.current_task()
+    asked: list[signal.Signals] = []
+
+    def interrupt(number: signal.Signals) -> None:
+        asked.append(number)
+        if waiting:
+            waiting.cancel()
+
+    heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heeded:
+        loop.add_signal_handler(number, interrupt, number)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            loop.remove_signal_handler(number)
+        if asked:
+            end_by(asked[0])
+
+
+def _show(found: Sequence[tuple[TaskRef, Finding]], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_as_json(observation, answer, ref), indent=2))
+        for ref, finding in found:
+            click.echo(json.dumps(report.document(ref, finding), indent=2 if len(found) == 1 else None))
         return
-    table = Table(box=box.SIMPLE, show_header=False)
-    for name, value in _rows(observation, answer, ref):
-        table.add_row(name, Text(value))  # Text: what the API says is no markup
-    Console(highlight=False, soft_wrap=True).print(table)
-
-
-def _as_json(observation: Observation, answer: Answer, ref: TaskRef) -> dict[str, object]:
-    return {
-        "account": ref.account,
-        "task_id": observation.task_id,
-        "out_task_id": observation.out_task_id,
-        "status": observation.status.value,
-        "estimated_seconds": observation.estimated_seconds,
-        "estimated_credits": observation.estimated_credits,
-        "credits_used": observation.credits_used,
-        "error_code": observation.error_code,
-        "error_message": observation.error_message,
-        "outputs": [{"type": item.type, "duration_seconds": item.duration_seconds} for item in observation.outputs],
-        "schema_drift": [drift.value for drift in answer.drift],
-    }
-
-
-def _rows(observation: Observation, answer: Answer, ref: TaskRef) -> Iterator[tuple[str, str]]:
-    """What is known, in the order of the JSON; several outputs take a row each."""
-    for name, value in _as_json(observation, answer, ref).items():
-        if not isinstance(value, list) and value is not None:
-            yield name, f"{value:.12g}" if isinstance(value, float) else str(value)
-    for item in observation.outputs:
-        yield "output", item.type if item.duration_seconds is None else f"{item.type}, {item.duration_seconds:g} s"
-    if answer.drift:
-        yield "schema_drift", ", ".join(answer.drift)
-
-
-def _show_error(error: DispatcherError, ref: TaskRef, *, as_json: bool) -> None:
-    if not as_json:
-        click.echo(f"query failed: {error}", err=True)
-        return
-    reason = {"reason": error.reason.value, "detail": error.detail, "http_status": error.status}
-    document = {"account": ref.account, "task_id": ref.task_id, "out_task_id": ref.out_task_id, "error": reason}
-    click.echo(json.dumps(document, indent=2))
+    console, now = Console(highlight=False, soft_wrap=True), SystemClock().wall()
+    [(ref, finding), *more] = found
+    if more:
+        Console(highlight=False).print(report.several(found, now=now))
+    elif finding.error is not None:
+        click.echo(f"query failed: {finding.error}", err=True)
+    else:
+        console.print(report.one(ref, finding, now=now))

@@ -27,6 +27,7 @@ from exporter.cli.supervision import Supervisor
 from exporter.cli.turns import short_turns
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
+from exporter.log_lines import BackgroundHandler
 from exporter.logs import LogFormat, LogLevel, Secrets, configure
 from exporter.metrics.families.own import Credential
 from exporter.metrics.snapshot import BuildView
@@ -87,16 +88,27 @@ def command(
     web server ended by itself, 70 it crashed. With --log.format=json the reason is a line of the log.
     """
     secrets = Secrets()
-    configure(level=log_level, log_format=log_format, secrets=secrets)
-    settings = load(config_file)
-    log: FilteringBoundLogger = structlog.get_logger()
-    sources_of(settings, secrets, os.environ)  # known before anything is said
-    for warning in warnings(settings, os.environ):
-        log.warning("config_warning", warning=warning)
-    web = _web_config(web_config_file, log)
-    bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
-    with pauses_bounded(), short_turns(), bound as listeners:
-        has_run = lookups.run(_serve(settings, config_file, listeners, site, log, web=web, secrets=secrets))
+    lines = BackgroundHandler()
+    configure(level=log_level, log_format=log_format, secrets=secrets, handler=lines)
+    with lines.flushed():
+        settings = load(config_file)
+        log: FilteringBoundLogger = structlog.get_logger()
+        sources_of(settings, secrets, os.environ)  # known before anything is said
+        for warning in warnings(settings, os.environ):
+            log.warning("config_warning", warning=warning)
+        web = _web_config(web_config_file, log)
+        dependencies = Dependencies(
+            clock=SystemClock(),
+            random=Random(),
+            environ=os.environ,
+            secrets=secrets,
+            take_dropped_lines=lines.take_dropped,
+        )
+        bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
+        with pauses_bounded(), short_turns(), bound as listeners:
+            has_run = lookups.run(
+                _serve(settings, config_file, listeners, site, log, web=web, dependencies=dependencies)
+            )
     if not has_run:
         os._exit(ExitCode.OK)  # a ledger that is opened still may take minutes, and bears being left at any instant
 
@@ -109,7 +121,7 @@ async def _serve(
     log: FilteringBoundLogger,
     *,
     web: "WebConfig | None",
-    secrets: Secrets,
+    dependencies: Dependencies,
 ) -> bool:
     """Serve until a signal asks to stop; False where that was before it could begin."""
     signals = Signals(deadline=STOP_SECONDS)
@@ -118,7 +130,7 @@ async def _serve(
         settings,
         config_file=config_file,
         build=BuildView(version(), revision(), platform.python_version()),
-        dependencies=Dependencies(clock=SystemClock(), random=Random(), environ=os.environ, secrets=secrets),
+        dependencies=dependencies,
         log=log,
     )
     guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))

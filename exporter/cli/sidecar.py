@@ -64,13 +64,15 @@ async def sidecar(exporter: Exporter, log: FilteringBoundLogger) -> AsyncIterato
 async def _running(
     exporter: Exporter, settings: ProxySettings, listener: socket.socket, log: FilteringBoundLogger
 ) -> AsyncIterator[None]:
-    following = ExporterFollowing(exporter, tls=await in_thread(partial(_tls, os.environ)))
+    outbound, tls = await in_thread(partial(_way_out, os.environ))
+    following = ExporterFollowing(exporter, outbound=outbound, tls=tls)
     watcher = TrafficWatcher(following, exporter.accounting, clock=exporter.clock, log=log)
     running = Sidecar(
         listener,
         watcher,
         upstream_timeout=lambda: (exporter.settings.proxy or settings).upstream_timeout,
         clock=exporter.clock,
+        refused=exporter.accounting.client_refused,
         clients=lambda: clients_at_once(exporter.settings),
     )
     exporter.count_proxied(lambda: watcher.in_flight)
@@ -83,10 +85,12 @@ async def _running(
         sweeping.cancel()
         with suppress(asyncio.CancelledError):
             await sweeping
-        await running.stop(deadline=DRAIN_SECONDS)
+        if left := await running.stop(deadline=DRAIN_SECONDS):
+            log.warning("proxy_learning_abandoned", left=left)
 
 
-def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
-    context = Outbound.of(environ).tls_context()
+def _way_out(environ: Mapping[str, str]) -> tuple[Outbound, ssl.SSLContext]:
+    outbound = Outbound.of(environ)
+    context = outbound.tls_context()
     context.set_alpn_protocols(["http/1.1"])
-    return context
+    return outbound, context

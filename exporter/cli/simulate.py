@@ -45,7 +45,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--listen",
     type=Parsed("host:port", ListenAddress.parse),
-    default="127.0.0.1:9878",
+    default="127.0.0.1:9879",
     show_default=True,
     help="HOST:PORT; port 0 takes any free one.",
 )

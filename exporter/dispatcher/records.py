@@ -15,7 +15,7 @@ from exporter.dispatcher.wire import (
     parse_record,
 )
 from exporter.tasks.identity import TaskRef, leads_elsewhere
-from exporter.tasks.observation import Observation, Output, Status
+from exporter.tasks.observation import Observation, Output, Said, Status
 
 
 def read_record(body: bytes, *, asked: TaskRef, key: str) -> Answer:
@@ -25,7 +25,8 @@ def read_record(body: bytes, *, asked: TaskRef, key: str) -> Answer:
     """
     if not may_quote(body, key) and (answer := read_documented(body, asked=asked)) is not None:
         return answer
-    return parse_record(decode(conceal(body, key)), asked=asked)
+    said = conceal(body, key)
+    return parse_record(decode(said), asked=asked, said=Said(said))
 
 
 class _Item(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -73,6 +74,7 @@ def read_documented(body: bytes, *, asked: TaskRef) -> Answer | None:
             record.error_code,
             record.error_message,
             tuple(Output(item.type, item.duration_seconds) for item in record.output) if record.output else (),
+            Said(body),
         )
     )
 

@@ -16,6 +16,7 @@ from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import BODY_LIMIT, conceal, decode
 from exporter.dispatcher.wire import parse_record
 from exporter.tasks.identity import TaskRef, leads_elsewhere
+from exporter.tasks.observation import Said
 
 PATH = "/v1/tasks/stream/"
 
@@ -46,14 +47,15 @@ async def read_stream(
 
 
 def _read(data: str, asked: TaskRef, key: str) -> Answer | None:
-    payload = decode(conceal(data.encode(), key))
+    said = conceal(data.encode(), key)
+    payload = decode(said)
     if not isinstance(payload, dict):
         raise DispatcherError(Reason.BAD_RESPONSE, "an event that is not a JSON object")
     if not _TELLING & payload.keys():
         return None
     if not payload.get("task_id"):
         raise DispatcherError(Reason.BAD_RESPONSE, "a record without a task_id")
-    return parse_record(payload, asked=asked)
+    return parse_record(payload, asked=asked, said=Said(said))
 
 
 def _event_source(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> EventSource:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
 from exporter.tasks.identity import TaskRef, leads_elsewhere
-from exporter.tasks.observation import Observation, Output, Status
+from exporter.tasks.observation import UNSAID, Observation, Output, Said, Status
 
 NUMBER_LIMIT = 1e12
 """Credits and seconds beyond it are not believed: added up, such numbers would drown everything else."""
@@ -117,8 +117,11 @@ def request_body(ref: TaskRef) -> bytes:
     return f'{{"{name}": {_QUOTED(value)}}}'.encode()
 
 
-def parse_record(payload: object, *, asked: TaskRef) -> Answer:
-    """The validated answer in a JSON value; a DispatcherError (BAD_RESPONSE) where it is not one for this task."""
+def parse_record(payload: object, *, asked: TaskRef, said: Said = UNSAID) -> Answer:
+    """The validated answer in a JSON value; a DispatcherError (BAD_RESPONSE) where it is not one for this task.
+
+    ``said`` is what it was read from.
+    """
     if not isinstance(payload, dict):
         raise DispatcherError(Reason.BAD_RESPONSE, "not a JSON object")
     fields = Fields(payload)
@@ -134,6 +137,7 @@ def parse_record(payload: object, *, asked: TaskRef) -> Answer:
         error_code=fields.word("error_code", limit=ERROR_CODE_LIMIT),
         error_message=fields.prose("error_message", limit=ERROR_MESSAGE_LIMIT),
         outputs=_outputs(fields),
+        said=said,
     )
     _note_missing(fields, status)
     return Answer(observation, drift=fields.drift)

@@ -1,5 +1,6 @@
 """What is counted: of tasks, into the ledger together with their states; of the exporter's own doings, beside it."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -14,8 +15,10 @@ from exporter.metrics.events import (
     count_clock_step,
     count_connections_closed,
     count_failed_submission,
+    count_first_poll,
     count_followed,
     count_learnt,
+    count_log_lines_dropped,
     count_no_requests,
     count_not_understood,
     count_nothing_learnt,
@@ -24,12 +27,16 @@ from exporter.metrics.events import (
     count_proxied,
     count_queue,
     count_refresh_failure,
+    count_refused_client,
     count_refused_credentials,
     count_request,
+    count_upstream_failure,
     local_latencies,
+    local_passages,
     local_poll_lags,
 )
 from exporter.metrics.families.own import Credential
+from exporter.metrics.families.proxy import Asker, Refused, UpstreamFault
 from exporter.metrics.limits import LabelLimits, Limit
 from exporter.metrics.traffic import Ending
 from exporter.tasks.item import TaskLabels
@@ -120,6 +127,8 @@ class ExporterAccounting:
         self._meter = meter
         self._lags: dict[str, LocalHistogram] = {}
         self._latencies: dict[tuple[str, str], LocalHistogram] = {}
+        self._passages: dict[tuple[str, str], LocalHistogram] = {}
+        self._passed: Counter[tuple[str, str, str]] = Counter()
         self._has_more = False
 
     def polled(self, account: str, *, lag: float) -> None:
@@ -155,6 +164,11 @@ class ExporterAccounting:
                 increments.merge(count_answers(account, endpoint, number))
         for lags in self._lags.values():
             lags.flush_into(increments)
+        for passages in self._passages.values():
+            passages.flush_into(increments)
+        passed, self._passed = self._passed, Counter()
+        for (account, endpoint, code), number in passed.items():
+            increments.merge(count_proxied(account, endpoint, code, number))
 
     def _note_more(self) -> None:
         if not self._has_more:
@@ -169,7 +183,24 @@ class ExporterAccounting:
 
     def proxied(self, account: str, endpoint: str, code: str, *, seconds: float) -> None:
         """A request has passed."""
-        self._meter(count_proxied(account, endpoint, code, seconds))
+        passages = self._passages.get((account, endpoint))
+        if passages is None:
+            passages = self._passages[account, endpoint] = local_passages(account, endpoint)
+        passages.observe(seconds)
+        self._passed[account, endpoint, code] += 1
+        self._note_more()
+
+    def upstream_failed(self, account: str, fault: UpstreamFault) -> None:
+        """The upstream has not answered a request, or not to the end."""
+        self._meter(count_upstream_failure(account, fault))
+
+    def client_refused(self, reason: Refused) -> None:
+        """The sidecar had no room for a client."""
+        self._meter(count_refused_client(reason))
+
+    def first_polled(self, account: str, by: Asker, seconds: float) -> None:
+        """Somebody is told of a submitted task for the first time."""
+        self._meter(count_first_poll(account, by, seconds))
 
     def submission_failed(self, account: str, error_code: str) -> None:
         """The API has refused a submission."""
@@ -202,6 +233,11 @@ class ExporterAccounting:
         """The web server closed connections on their other end, so many for each reason."""
         for reason, number in endings.items():
             self._meter(count_connections_closed(reason, number))
+
+    def log_lines_dropped(self, number: int) -> None:
+        """So many lines of the log were dropped."""
+        if number:
+            self._meter(count_log_lines_dropped(number))
 
     def clock_stepped(self) -> None:
         """The wall clock was set to another time."""

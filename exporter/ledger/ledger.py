@@ -13,6 +13,9 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
 
+EVERYTHING = ""
+"""The lease for all that a ledger holds, where one exporter has it."""
+
 
 class LedgerError(ExporterError):
     """The ledger cannot be opened, read or written; the text says which, why and what to do."""
@@ -62,13 +65,15 @@ class Batch:
     """What one transaction makes durable, under a number that is one more than that of the batch before it.
 
     Whoever does not know whether a batch is durable commits the very same one again: the ledger recognises it.
-    ``marks`` are added to the totals as they are, ``meters`` to what the exporter counts of itself.
+    ``marks`` are added to the totals as they are, ``meters`` to what the exporter counts of itself. ``lease`` is what
+    lets this process write it: batches of one lease are numbered, and refused once another process holds that.
     """
 
     number: int
     entries: Sequence[Entry] = ()
     meters: Increments = field(default_factory=Increments)
     marks: Increments = field(default_factory=Increments)
+    lease: str = EVERYTHING
 
 
 # ---- what comes out --------------------------------------------------------------------------------------------------
@@ -139,6 +144,9 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Give the ledger up. What is closed may be closed again, and opened."""
+
+    def renew(self) -> None:
+        """Say that this process is still there: otherwise another may take the ledger over, where both reach it."""
 
     def books(self) -> Books:
         """What has been added up so far; its size is that of /metrics, not of history."""

@@ -18,6 +18,9 @@ from exporter.tasks.state import Submission, TaskState
 T = TypeVar("T")
 Row = Sequence[Any]
 
+RowNumber = int | str
+"""What tells a row of a table from the others: a whole number, or what a database has where a table has none."""
+
 REF_COLUMNS = ("account", "task_id", "out_task_id")
 
 _TASK_COLUMNS = (
@@ -67,17 +70,22 @@ REGISTRATION_COLUMNS = (
     "registered_at",
 )
 
-SERIES_COLUMNS = ("family", "labels", "part", "value")
+SERIES_KEY = ("account", "family", "labels", "part")
 
-BATCH_COLUMNS = ("owner", "number")
+SERIES_COLUMNS = (*SERIES_KEY, "value")
 
-LEARNT_COLUMNS = ("account", "group_name", "model", "text")
+SUM_COLUMNS = SERIES_COLUMNS[1:]
+"""What is read again: the labels have the account, too."""
+
+LEARNT_KEY = ("account", "group_name", "model")
+
+LEARNT_COLUMNS = (*LEARNT_KEY, "text", "kept_at")
 
 
 class DamagedRowError(LedgerError):
-    """A row that says what it cannot; ``row`` is its ``rowid``, where one row can be told."""
+    """A row that says what it cannot; ``row`` is its number."""
 
-    def __init__(self, table: str, row: int, reason: str) -> None:
+    def __init__(self, table: str, row: RowNumber, reason: str) -> None:
         super().__init__(f"row {row} of table {table} is damaged: {reason}")
         self.table = table
         self.row = row
@@ -217,37 +225,42 @@ def registration_of(row: Row) -> Registration:
 # ---- what the cadence has learnt -------------------------------------------------------------------------------------
 
 
-def learnt_row(learnt: Learnt, *, now: float) -> dict[str, Any]:
+def learnt_row(learnt: Learnt, *, now: float) -> Row:
     """What is kept of what was learnt."""
-    return {
-        "account": learnt.account,
-        "group_name": learnt.group,
-        "model": learnt.model,
-        "text": learnt.text,
-        "kept_at": now,
-    }
+    return learnt.account, learnt.group, learnt.model, learnt.text, now
 
 
 def learnt_of(row: Row) -> Learnt:
     """What ``learnt_row`` kept. Damaged or not, it is text: whoever reads it finds out, and goes without."""
-    _, account, group, model, text = map(str, row)
+    account, group, model, text = map(str, row[1:5])
     return Learnt(account, group, model, text)
 
 
 # ---- series ----------------------------------------------------------------------------------------------------------
 
 
-class LabelTexts(dict[Labels, str]):
-    """Labels as the ledger writes them, each written once: no more than there are label sets in the totals."""
+class LabelTexts(dict[Labels, tuple[str, str]]):
+    """Labels as the ledger writes them, behind the account among them ('' where there is none).
 
-    def __missing__(self, labels: Labels) -> str:
-        text = self[labels] = json.dumps(dict(labels), separators=(",", ":"), ensure_ascii=False)
-        return text
+    Each is written once: there are no more than there are label sets in the totals.
+    """
+
+    def __missing__(self, labels: Labels) -> tuple[str, str]:
+        named = dict(labels)
+        found = self[labels] = (
+            named.get("account", ""),
+            json.dumps(named, separators=(",", ":"), ensure_ascii=False),
+        )
+        return found
 
 
 def series_rows(increments: Increments, texts: LabelTexts) -> list[Row]:
     """One row for each series that is to grow."""
-    return [(series.family, texts[series.labels], series.part, by) for series, by in increments.items()]
+    rows: list[Row] = []
+    for series, by in increments.items():
+        account, labels = texts[series.labels]
+        rows.append((account, series.family, labels, series.part, by))
+    return rows
 
 
 def numbers_of(table: str, rows: Iterable[Row]) -> dict[Series, float]:
@@ -280,14 +293,6 @@ class NumberReader:
         if labels is None:
             labels = self._read[key] = _labels(key)
         return labels
-
-
-def batch_of(row: Row) -> int:
-    """The number of a writer's last batch; ValueError where a row says none."""
-    _, _, number = row
-    if not isinstance(number, int) or number < 0:
-        raise ValueError(f"number is {number!r}, not that of a batch")
-    return number
 
 
 def _amount(value: object) -> float:

@@ -15,9 +15,11 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from exporter.ledger.database import explained
 from exporter.ledger.ledger import LedgerError
 from exporter.ledger.rows import DamagedRowError
-from exporter.ledger.tables import AnotherVersionError, migrate
+from exporter.ledger.sqlite_statements import SqliteStatements
+from exporter.ledger.tables import migrate
 
 BUSY_TIMEOUT = 2.0
 """Seconds that a call waits for another process that holds the file."""
@@ -41,7 +43,13 @@ LOST = (
 
 
 class SqliteFile:
-    """One database file, this process's alone for as long as it is open."""
+    """``exporter.ledger.database.Database`` in one file, this process's alone for as long as it is open.
+
+    ``busy_timeout`` is the seconds that a call waits for another process that holds the file.
+    """
+
+    is_alone = True
+    statements = SqliteStatements()
 
     def __init__(self, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._url = make_url(url)
@@ -54,6 +62,10 @@ class SqliteFile:
     @property
     def name(self) -> str:
         return self._url.database or ""
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
 
     @property
     def connection(self) -> Connection:
@@ -191,25 +203,21 @@ def mapped_errors(name: str) -> Iterator[None]:
         yield
     except Timeout as error:
         raise LedgerError(f"ledger {name}: another exporter holds it ({error.lock_file})") from error
-    except AnotherVersionError as error:
-        raise LedgerError(
-            f"ledger {name}: written by another version of this exporter ({error}): run that version, or restore a copy"
-            " from before the upgrade"
-        ) from error
     except DBAPIError as error:
-        raise LedgerError(f"ledger {name}: {_explained(str(error.orig))}") from error
-    except DamagedRowError as error:
-        raise LedgerError(
-            f"ledger {name}: {error}. Stop the exporter and restore a copy, or go without that row:"  # noqa: S608 - no statement that is run
-            f" sqlite3 '{name}' 'DELETE FROM {error.table} WHERE rowid = {error.row}'"
-        ) from error
+        raise LedgerError(f"ledger {name}: {_advised(str(error.orig))}") from error
+    except LedgerError as error:
+        raise explained(name, error, delete=lambda row: _deleting(name, row)) from error
     except (SQLAlchemyError, OSError) as error:
-        raise LedgerError(f"ledger {name}: {_explained(str(error))}") from error
+        raise LedgerError(f"ledger {name}: {_advised(str(error))}") from error
 
 
-def _explained(text: str) -> str:
+def _advised(text: str) -> str:
     advice = next((advice for word, advice in ADVICE if word in text), None)
     return f"{text}: {advice}" if advice else text
+
+
+def _deleting(name: str, damaged: DamagedRowError) -> str:
+    return f"sqlite3 '{name}' 'DELETE FROM {damaged.table} WHERE rowid = {damaged.row}'"  # noqa: S608 - nothing runs it
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -1,44 +1,34 @@
-"""The ledger on SQLite: one transaction for an outcome and what it adds to the totals.
+"""The ledger in a database: one transaction for an outcome and what it adds to the totals.
 
 All calls block and belong to one thread at a time (``exporter.ledger.writer`` keeps it).
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import reduce
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Table,
-    bindparam,
-    delete,
-    func,
-    literal_column,
-    select,
-    update,
-)
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, tuple_, update
 
 from exporter.accounting.series import Series
+from exporter.ledger.database import Database
 from exporter.ledger.deciding import Decision
+from exporter.ledger.fence import Fence, Standing
 from exporter.ledger.ledger import Aged, Batch, Books, Committed, Learnt, LedgerError
 from exporter.ledger.names import ByName, names_of
 from exporter.ledger.rows import (
-    BATCH_COLUMNS,
     LEARNT_COLUMNS,
+    LEARNT_KEY,
     OPEN_COLUMNS,
     OUTCOME_COLUMNS,
     REGISTRATION_COLUMNS,
     REGISTRATION_KEY,
-    SERIES_COLUMNS,
+    SUM_COLUMNS,
     LabelTexts,
     NumberReader,
     Row,
-    batch_of,
     checked,
     learnt_of,
     learnt_row,
@@ -51,77 +41,148 @@ from exporter.ledger.rows import (
     state_of_open,
     state_of_outcome,
 )
-from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile, reading_beside
-from exporter.ledger.statements import chunked, facts_of, fetched, grow, insert, named_rows, write
-from exporter.ledger.tables import batches, learnt, open_tasks, outcomes, registrations, totals
+from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile
+from exporter.ledger.statements import Statements, facts_of, grow, named_rows, write
+from exporter.ledger.tables import copies, learnt, open_tasks, outcomes, registrations
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState, begin, merge
 
 TASK_TABLES = (outcomes, open_tasks)
 
-_ROWID: ColumnElement[int] = literal_column("rowid", Integer)
+LEASE = 15.0
+"""Seconds after which whoever holds a ledger that others reach, too, and says nothing, is taken for gone."""
+
+LOOK = 0.5
+"""Seconds between two looks at whether he says something."""
 
 
-class SqliteLedger:
-    """``exporter.ledger.ledger.Ledger`` on one SQLite file. ``owner`` tells this process's ledger from any other's.
+class StoredLedger:
+    """``exporter.ledger.ledger.Ledger`` in a database. ``owner`` tells this process's ledger from any other's.
 
-    ``busy_timeout`` is the seconds that a call waits for another process that holds the file.
+    Where another process may have it open, ``open`` waits for up to ``lease`` seconds, by ``monotonic`` and ``sleep``,
+    to see whether whoever holds it lives; ``waiting`` is told so.
     """
 
-    def __init__(self, url: str, *, owner: str | None = None, busy_timeout: float = BUSY_TIMEOUT) -> None:
-        self._file = SqliteFile(url, busy_timeout=busy_timeout)
-        self._owner = owner or token_hex(8)
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str | None = None,
+        lease: float = LEASE,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        waiting: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self.database = database
+        self._statements = database.statements
+        self._fence = Fence(database.statements, owner=owner or token_hex(8))
+        self._lease = lease
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._waiting = waiting
         self._texts = LabelTexts()
 
+    # ---- who may write ---------------------------------------------------------------------------------------------
+
     def open(self) -> None:
-        self._file.open()
+        self.database.open()
         try:
-            with self._file.writing() as tx:
-                tx.execute(update(batches).where(batches.c.writer == "").values(owner=self._owner))
+            with self.database.writing() as tx:
+                self._refuse_unfinished_copy(tx)
+                found = self._fence.standing(tx)
+                is_taken = (self.database.is_alone or found.owner is None) and self._fence.take(tx, found)
+            if not is_taken:
+                self._take_over(found)
         except LedgerError:
-            self._file.close()
+            self.close()
             raise
 
     def close(self) -> None:
-        self._file.close()
+        if not self.database.is_alone and self.database.is_open:
+            with suppress(LedgerError), self.database.writing() as tx:  # whoever comes next must wait, then
+                self._fence.release(tx)
+        self.database.close()
+
+    def renew(self) -> None:
+        if not self.database.is_alone:
+            with self.database.writing() as tx:
+                self._fence.renew(tx)
+
+    def _take_over(self, found: Standing) -> None:
+        """Take the ledger once its holder has given it up, or has said nothing for the time of a lease."""
+        self._waiting(self._lease)
+        patient_until = self._monotonic() + self._lease
+        while found.owner is not None and self._monotonic() < patient_until:
+            self._sleep(LOOK)
+            with self.database.reading() as tx:
+                now = self._fence.standing(tx)
+            if now.owner is not None and now != found:
+                raise self._held()
+            found = now
+        with self.database.writing() as tx:
+            if not self._fence.take(tx, found):
+                raise self._held()
+
+    def _held(self) -> LedgerError:
+        return LedgerError(
+            f"ledger {self.database.name}: another exporter holds it and is at work: stop that one, or give this"
+            " exporter a ledger of its own"
+        )
+
+    def _refuse_unfinished_copy(self, tx: Connection) -> None:
+        source = tx.scalar(select(copies.c.source))
+        if source is not None:
+            raise LedgerError(
+                f"ledger {self.database.name}: is an unfinished copy of {source}: finish it with"
+                " bytespike-exporter ledger copy"
+            )
+
+    @contextmanager
+    def _owned(self) -> Iterator[Connection]:
+        """A transaction that writes, if no other process has become the writer."""
+        with self.database.writing() as tx:
+            self._fence.check(tx)
+            yield tx
+
+    # ---- sums ------------------------------------------------------------------------------------------------------
 
     def books(self) -> Books:
-        with self._file.reading() as tx:
+        with self.database.reading() as tx:
             return Books(
-                totals=numbers_of("totals", _all(tx, "totals", SERIES_COLUMNS)),
-                meters=numbers_of("meters", _all(tx, "meters", SERIES_COLUMNS)),
-                batch=checked("batches", self._writer(tx), batch_of),
+                totals=numbers_of("totals", self._statements.rows(tx, "totals", SUM_COLUMNS)),
+                meters=numbers_of("meters", self._statements.rows(tx, "meters", SUM_COLUMNS)),
+                batch=self._fence.standing(tx).batch,
             )
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
     def recall(self, refs: Sequence[TaskRef], *, now: float) -> dict[TaskRef, TaskState]:
-        with self._file.reading() as tx:
-            found = _Found.of(tx, refs)
+        with self.database.reading() as tx:
+            found = _Found.of(tx, self._statements, refs)
         if not found.are_all_named:
             with self._owned() as tx:
                 found.name(tx, now=now)
         return found.states(refs)
 
     def commit(self, batch: Batch, *, now: float) -> Committed:
-        with self._file.writing() as tx:
-            if not self._take_number(tx, batch.number):
+        with self.database.writing() as tx:
+            if not self._fence.admits(tx, batch.number, batch.lease):
                 return Committed(is_repeat=True)
             named = names_of(entry.state.ref for entry in batch.entries)
-            decision = Decision(facts_of(tx, named), now=now, distinct=named.are_distinct)
+            decision = Decision(facts_of(tx, self._statements, named), now=now, distinct=named.are_distinct)
             for entry in batch.entries:
                 decision.take(entry)
             decision.add(batch.marks)
             increments = decision.increments
-            write(tx, decision)
-            grow(tx, "totals", increments, self._texts)
-            grow(tx, "meters", batch.meters, self._texts)
+            write(tx, self._statements, decision)
+            grow(tx, self._statements, "totals", increments, self._texts)
+            grow(tx, self._statements, "meters", batch.meters, self._texts)
         return Committed(increments, decision.exemplars)
 
     def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> list[Aged]:
         found: list[Aged] = []
-        with self._file.reading() as tx:
+        with self.database.reading() as tx:
             for table in TASK_TABLES:
                 for account in _accounts(tx, table):
                     if account not in except_accounts:
@@ -139,20 +200,22 @@ class SqliteLedger:
     # ---- registrations ---------------------------------------------------------------------------------------------
 
     def registrations(self) -> list[Registration]:
-        with self._file.reading() as tx:
-            rows = _all(tx, "registrations", REGISTRATION_COLUMNS, order="id")
+        with self.database.reading() as tx:
+            rows = self._statements.rows(tx, "registrations", REGISTRATION_COLUMNS, order="id")
             return [checked("registrations", row, registration_of) for row in rows]
 
     def register(self, new: Sequence[Registration], items: Sequence[Item], *, now: float) -> dict[TaskRef, TaskState]:
         refs = [item.ref for item in items]
         with self._owned() as tx:
             there = "ON CONFLICT DO NOTHING"  # what is there already stays as it is
-            insert(tx, "registrations", REGISTRATION_COLUMNS, [registration_row(each) for each in new], otherwise=there)
-            found = _Found.of(tx, refs)
+            rows = [registration_row(each) for each in new]
+            self._statements.insert(tx, "registrations", REGISTRATION_COLUMNS, rows, otherwise=there)
+            found = _Found.of(tx, self._statements, refs)
             found.name(tx, now=now)
             known = found.states(refs)
             begun = {item.ref: begin(item, now=now) for item in items if item.ref not in known}
-            insert(tx, "open_tasks", OPEN_COLUMNS, [open_row(state, now=now) for state in begun.values()])
+            opened = [open_row(state, now=now) for state in begun.values()]
+            self._statements.insert(tx, "open_tasks", OPEN_COLUMNS, opened)
         return known | begun
 
     def unregister(self, gone: Sequence[Registration]) -> None:
@@ -164,18 +227,17 @@ class SqliteLedger:
     # ---- what the cadence has learnt -------------------------------------------------------------------------------
 
     def learnt(self) -> list[Learnt]:
-        with self._file.reading() as tx:
-            return [learnt_of(row) for row in _all(tx, "learnt", LEARNT_COLUMNS, order="kept_at")]
+        with self.database.reading() as tx:
+            return [learnt_of(row) for row in self._statements.rows(tx, "learnt", LEARNT_COLUMNS, order="kept_at")]
 
     def keep_learnt(self, news: Sequence[Learnt], *, now: float, limit: int) -> None:
-        latest = select(_ROWID).select_from(learnt).order_by(learnt.c.kept_at.desc()).limit(limit)
-        statement = upsert(learnt)
-        newer = {name: statement.excluded[name] for name in ("text", "kept_at")}
+        key = learnt.primary_key.columns
+        latest = select(*key).order_by(learnt.c.kept_at.desc()).limit(limit)
+        newer = f"ON CONFLICT ({', '.join(LEARNT_KEY)}) DO UPDATE SET text = excluded.text, kept_at = excluded.kept_at"
         with self._owned() as tx:
-            if news:
-                rows = [learnt_row(each, now=now) for each in news]
-                tx.execute(statement.on_conflict_do_update(index_elements=learnt.primary_key.columns, set_=newer), rows)
-            tx.execute(delete(learnt).where(_ROWID.not_in(latest)))
+            rows = [learnt_row(each, now=now) for each in news]
+            self._statements.insert(tx, "learnt", LEARNT_COLUMNS, rows, otherwise=newer)
+            tx.execute(delete(learnt).where(tuple_(*key).not_in(latest)))
 
     # ---- totals that are no longer wanted --------------------------------------------------------------------------
 
@@ -183,51 +245,21 @@ class SqliteLedger:
         """Delete the totals of some series; return them. Whoever has them in memory must forget them, too."""
         with self._owned() as tx:
             read = NumberReader()
-            found = [(row[0], *checked("totals", row, read)) for row in _all(tx, "totals", SERIES_COLUMNS)]
-            gone = {rowid: series for rowid, series, _ in found if is_unwanted(series)}
-            for chunk in chunked(list(gone)):
-                tx.execute(delete(totals).where(_ROWID.in_(chunk)))
+            rows = self._statements.rows(tx, "totals", SUM_COLUMNS)
+            found = [(row[0], *checked("totals", row, read)) for row in rows]
+            gone = {number: series for number, series, _ in found if is_unwanted(series)}
+            self._statements.delete(tx, "totals", gone)
         return list(gone.values())
 
-    # ---- who may write ---------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _owned(self) -> Iterator[Connection]:
-        """A transaction that writes, if no other process has become the writer."""
-        with self._file.writing() as tx:
-            _, owner, number = self._writer(tx)
-            if owner != self._owner:
-                raise self._usurped(f"its last batch is number {number} of another process")
-            yield tx
+class SqliteLedger(StoredLedger):
+    """A ledger in one SQLite file.
 
-    def _take_number(self, tx: Connection, number: int) -> bool:
-        """Whether this batch is new; LedgerError where it is neither the next nor the last one of this process."""
-        take = "UPDATE batches SET number = ? WHERE writer = '' AND owner = ? AND number = ?"
-        if tx.exec_driver_sql(take, (number, self._owner, number - 1)).rowcount:
-            return True
-        _, owner, last = self._writer(tx)
-        if (owner, last) == (self._owner, number):
-            return False
-        whose = "" if owner == self._owner else " of another process"
-        finding = f"its last batch is number {last}{whose}, where this exporter has number {number} to write"
-        raise self._usurped(finding)
+    ``busy_timeout`` is the seconds that a call waits for another process that holds the file.
+    """
 
-    def _writer(self, tx: Connection) -> Row:
-        (row,) = fetched(tx, f"SELECT rowid, {', '.join(BATCH_COLUMNS)} FROM batches WHERE writer = ''")  # noqa: S608
-        return row
-
-    def _usurped(self, finding: str) -> LedgerError:
-        return LedgerError(
-            f"ledger {self._file.name}: {finding}: another process writes this ledger, or it was restored from a copy"
-            " while this exporter ran. Nothing is written any more. Stop the other process, if there is one, and then"
-            " restart this exporter"
-        )
-
-
-def totals_beside(url: str) -> dict[Series, float]:
-    """The totals of tasks in a ledger that another process may have open."""
-    with reading_beside(url) as tx:
-        return numbers_of("totals", _all(tx, "totals", SERIES_COLUMNS))
+    def __init__(self, url: str, *, owner: str | None = None, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        super().__init__(SqliteFile(url, busy_timeout=busy_timeout), owner=owner)
 
 
 # ---- look-ups --------------------------------------------------------------------------------------------------------
@@ -249,10 +281,11 @@ class _Found:
         }
 
     @classmethod
-    def of(cls, tx: Connection, refs: Sequence[TaskRef]) -> "_Found":
+    def of(cls, tx: Connection, statements: Statements, refs: Sequence[TaskRef]) -> "_Found":
         named = names_of(refs)
         return cls(
-            named_rows(tx, "outcomes", OUTCOME_COLUMNS, named), named_rows(tx, "open_tasks", OPEN_COLUMNS, named)
+            named_rows(tx, statements, "outcomes", OUTCOME_COLUMNS, named),
+            named_rows(tx, statements, "open_tasks", OPEN_COLUMNS, named),
         )
 
     @property
@@ -269,11 +302,6 @@ class _Found:
     def states(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]:
         found = ((ref, self._states.find(ref)) for ref in refs)
         return {ref: reduce(merge, states) for ref, states in found if states}
-
-
-def _all(tx: Connection, table: str, columns: Sequence[str], *, order: str = "") -> list[Row]:
-    ordered = f"ORDER BY {order}" if order else ""
-    return fetched(tx, f"SELECT rowid, {', '.join(columns)} FROM {table} {ordered}".rstrip())  # noqa: S608
 
 
 def _accounts(tx: Connection, table: Table) -> Iterator[str]:

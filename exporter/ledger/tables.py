@@ -4,9 +4,14 @@
 not ended; ``is_followed`` is whether one has been counted as followed, which every task that ended has. In both,
 ``looked_at`` is when the row was written or last looked at by the pruning, and ``is_named`` is false where no source
 named its task then. ``totals`` holds what tasks have added up to and ``meters`` what the exporter counts of itself, so
-that a restart never adds history up again. ``registrations`` are the tasks that were registered over HTTP; ``key`` is
-both ids as one text, for one may be missing. ``batches`` knows the last batch of each writer, and which process
-(``owner``) is that writer. ``learnt`` is what the adaptive cadence knows; it is lost without harm.
+that a restart never adds history up again; ``account`` is '' for what belongs to none. ``registrations`` are the tasks
+that were registered over HTTP; ``key`` is both ids as one text, for one may be missing. ``learnt`` is what the adaptive
+cadence knows; it is lost without harm.
+
+``leases`` says which process (``owner``) may write what belongs to an account, and the number of its last batch; that
+of account '' is for everything that no other names. ``replicas``, ``account_versions``, ``version`` and ``deleted_at``
+are for several exporters on one ledger. ``formats`` names the oldest version of the tables whose code may still use
+them, and ``copies`` what is being copied into this ledger, if anything is.
 """
 
 from pathlib import Path
@@ -20,28 +25,30 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
-    String,
     Table,
     UniqueConstraint,
     inspect,
     text,
 )
 
+from exporter.ledger.columns import NUMBER, TEXT
 from exporter.ledger.ledger import LedgerError
 
 metadata = MetaData()
 
+NAMED = text("out_task_id IS NOT NULL")
+
 open_tasks = Table(
     "open_tasks",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("account", String, nullable=False),
-    Column("task_id", String),
-    Column("out_task_id", String),
+    Column("id", NUMBER, primary_key=True),
+    Column("account", TEXT, nullable=False),
+    Column("task_id", TEXT),
+    Column("out_task_id", TEXT),
     Column("first_seen_at", Float, nullable=False),
     Column("submitted_at", Float, nullable=False),
     Column("submission", Integer, nullable=False),
-    Column("status", String, nullable=False),
+    Column("status", TEXT, nullable=False),
     Column("observed_at", Float),
     Column("open_at", Float),
     Column("running_at", Float),
@@ -51,18 +58,18 @@ open_tasks = Table(
     Column("is_named", Boolean, nullable=False),
     Column("is_followed", Boolean, nullable=False),
     Index("open_tasks_task_id", "account", "task_id"),
-    Index("open_tasks_out_task_id", "account", "out_task_id", sqlite_where=text("out_task_id IS NOT NULL")),
+    Index("open_tasks_out_task_id", "account", "out_task_id", sqlite_where=NAMED, postgresql_where=NAMED),
     Index("open_tasks_looked_at", "account", "looked_at"),
 )
 
 outcomes = Table(
     "outcomes",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("account", String, nullable=False),
-    Column("task_id", String),
-    Column("out_task_id", String),
-    Column("status", String, nullable=False),
+    Column("id", NUMBER, primary_key=True),
+    Column("account", TEXT, nullable=False),
+    Column("task_id", TEXT),
+    Column("out_task_id", TEXT),
+    Column("status", TEXT, nullable=False),
     Column("first_seen_at", Float, nullable=False),
     Column("submitted_at", Float, nullable=False),
     Column("submission", Integer, nullable=False),
@@ -71,11 +78,11 @@ outcomes = Table(
     Column("eta_seconds", Float),
     Column("credits_estimated", Float),
     Column("credits_used", Float),
-    Column("error_code", String),
+    Column("error_code", TEXT),
     Column("looked_at", Float, nullable=False),
     Column("is_named", Boolean, nullable=False),
     UniqueConstraint("account", "task_id", name="outcomes_task_id"),
-    Index("outcomes_out_task_id", "account", "out_task_id", sqlite_where=text("out_task_id IS NOT NULL")),
+    Index("outcomes_out_task_id", "account", "out_task_id", sqlite_where=NAMED, postgresql_where=NAMED),
     Index("outcomes_looked_at", "account", "looked_at"),
 )
 
@@ -84,11 +91,12 @@ def _sums(name: str) -> Table:
     return Table(
         name,
         metadata,
-        Column("family", String, nullable=False),
-        Column("labels", String, nullable=False),
-        Column("part", String, nullable=False),
+        Column("account", TEXT, nullable=False),
+        Column("family", TEXT, nullable=False),
+        Column("labels", TEXT, nullable=False),
+        Column("part", TEXT, nullable=False),
         Column("value", Float, nullable=False),
-        PrimaryKeyConstraint("family", "labels", "part"),
+        PrimaryKeyConstraint("account", "family", "labels", "part", name=f"{name}_key"),
     )
 
 
@@ -98,37 +106,60 @@ meters = _sums("meters")
 registrations = Table(
     "registrations",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("group_name", String, nullable=False),
-    Column("account", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("task_id", String),
-    Column("out_task_id", String),
-    Column("model", String, nullable=False),
-    Column("labels", String, nullable=False),
+    Column("id", NUMBER, primary_key=True),
+    Column("group_name", TEXT, nullable=False),
+    Column("account", TEXT, nullable=False),
+    Column("key", TEXT, nullable=False),
+    Column("task_id", TEXT),
+    Column("out_task_id", TEXT),
+    Column("model", TEXT, nullable=False),
+    Column("labels", TEXT, nullable=False),
     Column("submitted_at", Float),
     Column("registered_at", Float, nullable=False),
+    Column("version", NUMBER, nullable=False, server_default="0"),
+    Column("deleted_at", Float),
     UniqueConstraint("group_name", "account", "key", name="registrations_key"),
 )
 
-batches = Table(
-    "batches",
+account_versions = Table(
+    "account_versions",
     metadata,
-    Column("writer", String, primary_key=True),
-    Column("owner", String, nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("account", TEXT, primary_key=True),
+    Column("version", NUMBER, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("account", TEXT, primary_key=True),
+    Column("owner", TEXT),
+    Column("epoch", NUMBER, nullable=False),
+    Column("beat", NUMBER, nullable=False),
+    Column("batch", NUMBER, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", TEXT, primary_key=True),
+    Column("url", TEXT, nullable=False),
+    Column("beat", NUMBER, nullable=False),
 )
 
 learnt = Table(
     "learnt",
     metadata,
-    Column("account", String, nullable=False),
-    Column("group_name", String, nullable=False),
-    Column("model", String, nullable=False),
-    Column("text", String, nullable=False),
+    Column("account", TEXT, nullable=False),
+    Column("group_name", TEXT, nullable=False),
+    Column("model", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),
     Column("kept_at", Float, nullable=False),
     PrimaryKeyConstraint("account", "group_name", "model"),
 )
+
+formats = Table("formats", metadata, Column("min_reader", TEXT, primary_key=True))
+
+copies = Table("copies", metadata, Column("source", TEXT, primary_key=True))
 
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -141,10 +172,13 @@ class AnotherVersionError(LedgerError):
 def migrate(connection: Connection, *, to: str = "head") -> None:
     """Run the migrations that the ledger lacks, inside the transaction that is open on the connection.
 
-    Raises AnotherVersionError. Nearly every start finds that it lacks none, and does not load what runs them: that
-    takes longer than to read the ledger of a thousand tasks.
+    A newer version may have run more, and have left it so that this one can go on with it: as while exporters that
+    share a ledger are upgraded one after the other. Raises AnotherVersionError where it has not.
+
+    Nearly every start finds that it lacks none, and does not load what runs them: that takes longer than to read the
+    ledger of a thousand tasks.
     """
-    if to == "head" and _revision(connection) == _latest_revision():
+    if to == "head" and _is_readable(connection, latest=_latest_revision()):
         return
     from alembic import command
     from alembic.config import Config
@@ -160,12 +194,20 @@ def migrate(connection: Connection, *, to: str = "head") -> None:
         raise AnotherVersionError(str(error)) from error
 
 
-def _revision(connection: Connection) -> str | None:
-    """The last migration that the ledger had, as Alembic noted it; None where it had none."""
-    if not inspect(connection).has_table("alembic_version"):
+def _is_readable(connection: Connection, *, latest: str) -> bool:
+    """Whether the tables are those of this version, or of a newer one that has kept them fit for this one."""
+    found = _only(connection, "alembic_version", "version_num") or ""
+    if found <= latest:
+        return found == latest
+    return (_only(connection, "formats", "min_reader") or found) <= latest
+
+
+def _only(connection: Connection, table: str, column: str) -> str | None:
+    """What the only row of a table says; None where there is none, or no such table."""
+    if not inspect(connection).has_table(table):
         return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return revision
+    value: str | None = connection.scalar(text(f"SELECT {column} FROM {table}"))  # noqa: S608 - names of this package
+    return value
 
 
 def _latest_revision() -> str:

@@ -33,6 +33,9 @@ LONGEST_GATHER_SECONDS = 1.0
 METERS_SECONDS = 0.5
 """How long the exporter's own counters may wait where no task has news."""
 
+RENEW_SECONDS = 5.0
+"""How often a ledger that others reach, too, is told that this process is there: thrice in the time of a lease."""
+
 BATCH = 500
 
 RETRY_SECONDS = (1.0, 10.0)
@@ -231,6 +234,15 @@ class LedgerWriter:
                 first, longest = RETRY_SECONDS
                 await self._clock.sleep(min(longest, first * 2 ** min(self._failures - 1, 10)))
 
+    async def keep(self) -> None:
+        """Let no other process take the ledger over while this one lives; it never raises."""
+        while True:
+            await self._clock.sleep(RENEW_SECONDS)
+            try:
+                await self._call(self._ledger.renew)
+            except Exception as error:  # noqa: BLE001 - likewise
+                self._failed(error)  # a commit would be refused, too: the next one finds out whether it still is
+
     def _gather_seconds(self) -> float:
         """How long to wait for company, which a full batch has: while a list is looked up, commits take half of the
         thread's time at most."""
@@ -307,11 +319,8 @@ class LedgerWriter:
             committed = await self._call(lambda: self._ledger.commit(in_flight.batch, now=now))
             if committed.is_repeat:  # what it added when it became durable is not known: the ledger knows the sums
                 self._totals.load((await self._call(self._ledger.books)).totals)
-        except LedgerError as error:
-            self._failed(error)
-            return False
         except Exception as error:  # noqa: BLE001 - the loop must outlive whatever a driver raises
-            self._failed(LedgerError(f"unexpected {type(error).__name__}: {error}"))
+            self._failed(error)
             return False
         self._succeeded(in_flight.batch, committed, seconds=self._clock.monotonic() - started)
         return True
@@ -339,9 +348,10 @@ class LedgerWriter:
             self._failures, self._failure = 0, ""
         self._meters.add(self._metering.commit_succeeded(seconds))  # without waking the writer: it would never rest
 
-    def _failed(self, error: LedgerError) -> None:
-        if str(error) != self._failure:
-            self._failure = str(error)
+    def _failed(self, error: Exception) -> None:
+        told = str(error) if isinstance(error, LedgerError) else f"unexpected {type(error).__name__}: {error}"
+        if told != self._failure:
+            self._failure = told
             self._log.error("ledger_failing", error=self._failure, pending=self.view.pending)
         self._failures += 1
         self.meter(self._metering.commit_failed())

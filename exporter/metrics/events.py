@@ -92,11 +92,32 @@ def count_no_requests(account: str, endpoint: str) -> Increments:
     return increments
 
 
-def count_proxied(account: str, endpoint: str, code: str, seconds: float) -> Increments:
-    """A request that has passed through the sidecar."""
+def count_proxied(account: str, endpoint: str, code: str, number: int) -> Increments:
+    """So many requests that have passed through the sidecar; how long they took is flushed beside this."""
     increments = Increments()
-    proxy.REQUESTS.count(increments, labels_of(account=account, endpoint=endpoint, code=code))
-    _observe(increments, proxy.REQUEST_DURATION, labels_of(account=account, endpoint=endpoint), seconds)
+    proxy.REQUESTS.count(increments, labels_of(account=account, endpoint=endpoint, code=code), float(number))
+    return increments
+
+
+def local_passages(account: str, endpoint: str) -> LocalHistogram:
+    """Where it is counted how long requests take to pass, until that is flushed."""
+    return proxy.REQUEST_DURATION.local(labels_of(account=account, endpoint=endpoint))
+
+
+def count_upstream_failure(account: str, reason: proxy.UpstreamFault) -> Increments:
+    """A request that the upstream did not answer."""
+    return _one(proxy.UPSTREAM_FAILURES, labels_of(account=account, reason=str(reason)))
+
+
+def count_refused_client(reason: proxy.Refused) -> Increments:
+    """A client that the sidecar had no room for."""
+    return _one(proxy.CLIENTS_REFUSED, labels_of(reason=str(reason)))
+
+
+def count_first_poll(account: str, by: proxy.Asker, seconds: float) -> Increments:
+    """A submitted task that somebody is told of for the first time, so many seconds after."""
+    increments = Increments()
+    _observe(increments, proxy.FIRST_POLL, labels_of(account=account, by=str(by)), seconds)
     return increments
 
 
@@ -104,6 +125,8 @@ def count_nothing_learnt(account: str, group: str) -> Increments:
     """Nothing yet, in a group that takes what is submitted through the sidecar."""
     increments = Increments()
     proxy.TASKS_LEARNT.begin(increments, labels_of(account=account, group=group))
+    for by in proxy.Asker:
+        proxy.FIRST_POLL.begin(increments, labels_of(account=account, by=str(by)))
     return increments
 
 
@@ -155,6 +178,13 @@ def count_connections_closed(reason: Ending, number: int) -> Increments:
     """So many connections that the exporter closed for this reason."""
     increments = Increments()
     own.HTTP_CONNECTIONS_CLOSED.count(increments, labels_of(reason=str(reason)), float(number))
+    return increments
+
+
+def count_log_lines_dropped(number: int) -> Increments:
+    """So many lines of the log that were not written, for their reader is too slow."""
+    increments = Increments()
+    own.LOG_LINES_DROPPED.count(increments, (), float(number))
     return increments
 
 

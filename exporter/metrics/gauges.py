@@ -139,6 +139,7 @@ def _accounts(accounts: Iterable[AccountView]) -> Gauges:
         own.REQUESTS_IN_FLIGHT: _each(named, lambda account: account.requests_in_flight),
         own.REQUEST_BUDGET: _each(named, lambda account: account.request_budget_ratio),
         own.ATTAINABLE_INTERVAL: _each(named, lambda account: account.attainable_interval),
+        own.ACCOUNT_OWNED: _each(named, lambda account: float(account.owned)),
     }
 
 
@@ -172,6 +173,7 @@ def _exporter(snapshot: Snapshot) -> Gauges:
         own.HTTP_CONNECTIONS_LIMIT: {(): snapshot.traffic.limit},
         own.RELOAD_SUCCESSFUL: {(): float(config.last_reload_successful)},
         own.RELOAD_SUCCESS: {(): reloaded_at},
+        own.CONFIG_INFO: {(config.sha256,): 1.0} if config.sha256 else {},
         proxy.IN_FLIGHT: {} if snapshot.proxied is None else {(): float(snapshot.proxied)},
         own.BUILD_INFO: {(build.version, build.revision, build.python_version): 1.0},
     }

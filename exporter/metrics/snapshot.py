@@ -18,6 +18,7 @@ class AccountView:
     ``request_budget_ratio`` is the request rate that the followed tasks ask for / the rate that may be sent.
     ``attainable_interval`` is the best mean interval (seconds) at which the open tasks could all be polled.
     ``oldest_due_at`` is when the longest-due poll became due (Unix seconds), None where none is due.
+    ``owned`` is whether this exporter, and no other, asks about its tasks.
     """
 
     name: str
@@ -30,6 +31,7 @@ class AccountView:
     requests_in_flight: int = 0
     request_budget_ratio: float = 0.0
     attainable_interval: float = 0.0
+    owned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,14 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class ConfigView:
-    """The configuration in force and whether the last attempt to load one succeeded."""
+    """The configuration in force and whether the last attempt to load one succeeded.
+
+    ``sha256`` is the fingerprint of the one in force, empty as long as none is.
+    """
 
     last_reload_successful: bool = True
     last_reload_success_at: float = 0.0
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

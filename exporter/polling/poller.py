@@ -29,11 +29,15 @@ from exporter.polling.shares import Shares
 from exporter.polling.streams import Permit
 from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import TaskLabels
+from exporter.tasks.latest import Latest
 from exporter.tasks.tracker import Change, ChangeKind
 from exporter.tasks.view import TaskView
 
 PROBE_PATIENCE = 5.0
 """So many seconds a probe waits for a task that was answered well; then it is of whichever is due."""
+
+MISSES_KEPT = 500
+"""Of so many tasks it is remembered why their last query failed."""
 
 SMOOTHING = 0.1
 """The weight of the latest request in the mean latency."""
@@ -58,6 +62,27 @@ class Lag(Protocol):
     """Whoever counts how late polls are."""
 
     def polled(self, account: str, *, lag: float) -> None: ...
+
+
+class Miss(msgspec.Struct, frozen=True, gc=False):
+    """A query of a task that got no answer: when (Unix seconds), and why, free of secrets."""
+
+    at: float
+    why: str
+
+
+class Outlook(msgspec.Struct, frozen=True, gc=False):
+    """How the polling of one task goes on.
+
+    ``due_in`` is seconds, less than 0 where it is late, None where nothing is scheduled. ``failures`` are queries in a
+    row that failed by the task's own fault; ``last_miss`` is kept of the tasks that failed last.
+    """
+
+    due_in: float | None
+    is_asked: bool = False
+    is_streamed: bool = False
+    failures: int = 0
+    last_miss: Miss | None = None
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +126,7 @@ class Poller:
         self._schedule = FairSchedule(group_of=self._group_of)
         self._failing = FairSchedule(group_of=self._group_of)
         self._failures: dict[int, int] = {}
+        self._misses: Latest[Miss] = Latest(most=MISSES_KEPT)
         self._asked: set[int] = set()
         self._orphaned: dict[int, frozenset[IdKey]] = {}  # what is being asked about though its task has gone
         self._shares = Shares(well=self._schedule, failing=self._failing)
@@ -149,6 +175,17 @@ class Poller:
     def latency(self) -> float:
         """The mean seconds a request has taken lately; 0 before the first."""
         return self._latency
+
+    def outlook(self, number: int) -> Outlook:
+        """How the polling of one task goes on."""
+        slot = self._slot(number)
+        return Outlook(
+            due_in=slot.due - self._clock.monotonic() if slot else None,
+            is_asked=number in self._asked,
+            is_streamed=self._streams.speaks(number),
+            failures=self._failures.get(number, 0),
+            last_miss=self._misses.get(number),
+        )
 
     # ---- what happens to tasks -------------------------------------------------------------------------------------
 
@@ -384,7 +421,7 @@ class Poller:
         except DispatcherError as error:
             self._failed(number, error)
         except Exception:
-            self._blame(number)
+            self._blame(number, "a fault of the exporter's own: see its log")
             raise
         else:
             self._intake.answer(turn.ref, answer.observation)
@@ -405,10 +442,11 @@ class Poller:
 
     def _failed(self, number: int, error: DispatcherError) -> None:
         if error.blames is Blame.TASK:
-            self._blame(number)
+            self._blame(number, str(error))
         self._streams.turned_away(error.reason)
 
-    def _blame(self, number: int) -> None:
+    def _blame(self, number: int, why: str) -> None:
+        self._misses.note(number, Miss(self._clock.wall(), why))
         self._failures[number] = self._failures.get(number, 0) + 1
         self._answered.discard(number)
 
@@ -416,6 +454,7 @@ class Poller:
         number, now, cadence = task.number, self._clock.monotonic(), self._cadence_of(task.labels)
         if number in self._failures:
             del self._failures[number]
+            self._misses.forget(number)
         self._answered.note(number, ready_at=now + cadence.settings.min_interval)
         if number not in self._asked:
             interval = self._interval_by(cadence, task)
@@ -474,6 +513,7 @@ class Poller:
         self._schedule.discard(number)
         self._failing.discard(number)
         self._failures.pop(number, None)
+        self._misses.forget(number)
         self._answered.discard(number)
         self._hurried.discard(number)
         self._not_before.pop(number, None)

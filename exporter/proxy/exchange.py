@@ -1,29 +1,19 @@
 """One request and its answer on their way through, and whoever watches them pass."""
 
-import ssl
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from exporter.metrics.families.proxy import UpstreamFault
 from exporter.proxy.framing import Framing
 from exporter.proxy.head import RequestHead, ResponseHead
+from exporter.proxy.reaching import Upstream
 
 COPY_LIMIT = 1024 * 1024
 """Bytes that are kept of a body: as many as the API takes."""
 
 COPIES_LIMIT = 64 * COPY_LIMIT
 """Bytes that are kept of all bodies together: a thousand clients may each stop in the middle of a large one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """A server behind the sidecar. ``authority`` is what requests call it, ``prefix`` what their paths begin with."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None
-    authority: bytes
-    prefix: bytes = b""
 
 
 class Sink(Protocol):
@@ -92,8 +82,8 @@ class Route:
 class Exchange:
     """A request under way. Times are of the event loop; ``code`` is the status that the client got, 0 where none came.
 
-    ``is_ours``: the answer is the sidecar's own, for there was none. ``is_cut``: it broke off. ``is_blind``: it passes
-    as it is, for it is not HTTP as it should be.
+    ``fault`` says why the upstream gave no answer, or not all of it. ``is_ours``: the answer is the sidecar's own, for
+    there was none. ``is_cut``: it broke off. ``is_blind``: it passes as it is, for it is not HTTP as it should be.
     """
 
     head: RequestHead
@@ -103,12 +93,11 @@ class Exchange:
     answer_head: ResponseHead | None = None
     answer: Framing | None = None
     code: int = 0
+    fault: UpstreamFault | None = None
     is_ours: bool = False
     is_cut: bool = False
     is_blind: bool = False
     sent_at: float | None = None
-    held: bytearray | None = None
-    answer_begins: bytearray = field(default_factory=bytearray)
 
     @property
     def has_answer(self) -> bool:

@@ -4,16 +4,20 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import httpx
-
+from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.intake.accounting import ExporterAccounting
-from exporter.proxy.exchange import Upstream
+from exporter.intake.intake import Confirmed, Consumer
+from exporter.metrics.families.proxy import Asker
+from exporter.outbound import Outbound
+from exporter.proxy.first_polls import FirstPolls
+from exporter.proxy.reaching import Upstream, upstream_of
 from exporter.registration.registrar import Result
 from exporter.settings.model import GroupSettings, Settings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.observation import Observation
+from exporter.tasks.view import TaskView
 
 
 class Keys(Protocol):
@@ -27,6 +31,7 @@ class Tasks(Protocol):
     """The followed tasks."""
 
     def is_followed(self, ref: TaskRef) -> bool: ...
+    def find(self, ref: TaskRef) -> TaskView | None: ...
 
 
 class Registrations(Protocol):
@@ -48,17 +53,26 @@ class LearningExporter(Protocol):
     def registrations(self) -> Registrations: ...
     @property
     def accounting(self) -> ExporterAccounting: ...
+    @property
+    def clock(self) -> Clock: ...
     def learn(self, ref: TaskRef, observation: Observation | None, *, is_query: bool) -> None: ...
     def count_proxied(self, in_flight: Callable[[], int]) -> None: ...
+    def subscribe(self, consumer: Consumer, *, confirmed: Confirmed) -> None: ...
 
 
 class ExporterFollowing:
-    """A ``Following`` by a running exporter, whose settings may change; ``tls`` is for every https upstream."""
+    """A ``Following`` by a running exporter, whose settings may change.
 
-    def __init__(self, exporter: LearningExporter, *, tls: ssl.SSLContext) -> None:
+    ``outbound`` says through which proxy an upstream is reached, and ``tls`` is for every one that speaks it.
+    """
+
+    def __init__(self, exporter: LearningExporter, *, outbound: Outbound, tls: ssl.SSLContext) -> None:
         self._exporter = exporter
+        self._outbound = outbound
         self._tls = tls
         self._upstreams: dict[str, Upstream] = {}
+        self._first_polls = FirstPolls(exporter.accounting.first_polled, clock=exporter.clock)
+        exporter.subscribe(self._first_polls.take, confirmed=self._first_polls.confirmed)
 
     def owner(self, key: str) -> str | None:
         return self._exporter.accounts.owner(key)
@@ -69,7 +83,8 @@ class ExporterFollowing:
         base_url = next((one.base_url for one in accounts if one.name == account), accounts[0].base_url)
         known = self._upstreams.get(base_url)
         if known is None:
-            known = self._upstreams[base_url] = upstream_of(base_url, tls=self._tls)
+            proxy = self._outbound.proxy_for(base_url)
+            known = self._upstreams[base_url] = upstream_of(base_url, tls=self._tls, proxy=proxy)
         return known
 
     def group_of(self, account: str, model: str) -> str | None:
@@ -84,24 +99,19 @@ class ExporterFollowing:
     async def register(self, registration: Registration) -> None:
         await self._exporter.registrations.register([registration])
 
+    def submitted(self, ref: TaskRef) -> None:
+        task = self._exporter.tasks.find(ref)
+        if task is not None:
+            self._first_polls.submitted(ref.account, task.number)
+
     def answer(self, ref: TaskRef, answer: Answer, *, is_query: bool) -> None:
+        task = self._exporter.tasks.find(ref) if self._first_polls.are_awaited else None
+        if task is not None:  # before it is taken: else it would seem to be ours
+            self._first_polls.answered(task.number, Asker.APPLICATION)
         self._exporter.learn(ref, answer.observation, is_query=is_query)
 
     def make_way(self, account: str, error: DispatcherError) -> None:
         self._exporter.accounts.make_way(account, error)
-
-
-def upstream_of(base_url: str, *, tls: ssl.SSLContext) -> Upstream:
-    """The server of a ``base_url``."""
-    url = httpx.URL(base_url)
-    is_https = url.scheme == "https"
-    return Upstream(
-        host=url.raw_host.decode("ascii"),
-        port=url.port or (443 if is_https else 80),
-        tls=tls if is_https else None,
-        authority=url.netloc,
-        prefix=url.raw_path.rstrip(b"/"),
-    )
 
 
 def _takes(group: GroupSettings, account: str) -> bool:

@@ -12,6 +12,8 @@ HEAD_END = b"\r\n\r\n"
 
 VIA = b"1.1 bytespike-exporter"
 
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
+
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -61,10 +63,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class RequestHead(Head):
-    """A request's. ``target`` is what was asked for, as it was spelled."""
+    """A request's. ``target`` is what was asked for, as it was spelled.
+
+    ``authority``: the server that was named there besides, as a proxy's clients do (RFC 9112 §3.2.2); else empty.
+    """
 
     method: bytes
     target: bytes
+    authority: bytes = b""
 
     @classmethod
     def read(cls, head: bytes) -> Self:
@@ -74,11 +80,22 @@ class RequestHead(Head):
         if match is None:
             raise HeadError("not a request line")
         method, target, minor = match.groups()
-        return cls(int(minor), fields, method, target)
+        authority = b""
+        if absolute := _ABSOLUTE.fullmatch(target):
+            authority, path = absolute.groups()
+            target = path if path.startswith(b"/") else b"/" + path
+        elif not target.startswith(b"/") and target != b"*" and method != b"CONNECT":
+            raise HeadError("not the target of a request")
+        return cls(int(minor), fields, method, target, authority)
 
-    def for_upstream(self, *, host: bytes) -> bytes:
-        """The bytes of this head for the server of that name, which is another than the client spoke to."""
+    def for_upstream(self, *, host: bytes, prefix: bytes = b"", more: Sequence[Field] = ()) -> bytes:
+        """The bytes of this head for the server of that name, which is another than the client spoke to.
+
+        ``prefix`` is what paths begin with there, and ``more`` are fields for whoever is next on the way.
+        """
+        target = self.target if self.target == b"*" else prefix + self.target
         fields = [(name, host if name.lower() == b"host" else value) for name, value in self.passed_on()]
+        fields += more
         if b"trailers" in self.tokens(b"te"):
             fields.append((b"TE", b"trailers"))
             fields.append((b"Connection", b"TE, close" if self.closes else b"TE"))
@@ -87,7 +104,7 @@ class RequestHead(Head):
         elif self.minor == 0:
             fields.append((b"Connection", b"keep-alive"))
         fields.append((b"Via", VIA))
-        return _written(b"%b %b HTTP/1.%d" % (self.method, self.target, self.minor), fields)
+        return _written(b"%b %b HTTP/1.%d" % (self.method, target, self.minor), fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,18 @@ for another's, and no connection is shared between clients.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
-from exporter.proxy.exchange import Exchange, Upstream, Watcher
-from exporter.proxy.framing import Framing, FramingError, UntilClose, framing_of_request, framing_of_response
-from exporter.proxy.head import HEAD_END, HEAD_LIMIT, VIA, HeadError, RequestHead, ResponseHead
+from exporter.metrics.families.proxy import UpstreamFault
+from exporter.proxy import refusal
+from exporter.proxy.answering import Answering
+from exporter.proxy.exchange import Exchange, Watcher
+from exporter.proxy.framing import FramingError, UntilClose, framing_of_request
+from exporter.proxy.head import HEAD_END, HEAD_LIMIT, VIA, HeadError, RequestHead
+from exporter.proxy.reaching import Upstream, UpstreamError
+from exporter.proxy.refusal import Refusal
+from exporter.proxy.upstream_side import UpstreamSide
 
 HEAD_SECONDS = 60.0
 """So long a client may take for the head of a request, however steadily it comes."""
@@ -44,7 +49,7 @@ class Doors(Protocol):
     def upstream_timeout(self) -> float: ...
 
     async def connect(self, upstream: Upstream, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Open a connection; raises OSError or TimeoutError."""
+        """Open a connection; raises UpstreamError."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let this run beside everything else."""
@@ -60,7 +65,8 @@ class Passage(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._pending = bytearray()  # of the client, not yet taken
         self._exchange: Exchange | None = None
-        self._upstream: _UpstreamSide | None = None
+        self._answering: Answering | None = None  # of that exchange
+        self._upstream: UpstreamSide | None = None
         self._opening: asyncio.Task[None] | None = None
         self._is_ending = False
         self._is_client_full = False
@@ -97,11 +103,11 @@ class Passage(asyncio.Protocol):
                 self._client.close()
         elif exchange is None:
             if self._pending and now - self._head_at > HEAD_SECONDS:
-                self._refuse(408, "request_timeout", "no whole request came in time")
+                self._refuse(refusal.HEAD_TIMEOUT)
             elif silent > REST_SECONDS:
                 self._close()
         elif self._is_late(exchange, now):
-            self._refuse(504, "upstream_timeout", "the upstream did not answer in time")
+            self._refuse(refusal.ANSWER_TIMEOUT)
         elif silent > SILENT_SECONDS:
             self.abort()
 
@@ -158,7 +164,7 @@ class Passage(asyncio.Protocol):
                     break
             elif self._upstream is None or self._exchange.request.is_over:
                 break
-            elif not self._send_body(self._exchange, self._upstream):
+            elif not self._send(self._exchange, self._upstream):
                 return
         self._throttle()
 
@@ -173,49 +179,66 @@ class Passage(asyncio.Protocol):
 
     def _begin(self) -> bool:
         """Begin an exchange where the head of a request is there; say whether to go on."""
-        while self._pending.startswith(b"\r\n"):  # RFC 9112 §2.2: some clients end a body with one too many
-            del self._pending[:2]
-        end = self._pending.find(HEAD_END)
-        if end < 0 or end > HEAD_LIMIT:
-            if len(self._pending) > HEAD_LIMIT:
-                self._refuse(431, "head_too_large", f"the head of a request is longer than {HEAD_LIMIT} bytes")
+        request = self._read_head()
+        if request is None:
             return False
-        head = bytes(self._pending[:end])
-        del self._pending[: end + len(HEAD_END)]
         try:
-            request = RequestHead.read(head)
             framing = framing_of_request(request)
         except HeadError as error:
-            self._refuse(400, "bad_request", f"{error}")
+            self._refuse(refusal.bad_request(error))
             return False
         if request.method == b"CONNECT":
-            self._refuse(405, "method_not_allowed", "this is no proxy for other servers")
+            self._refuse(refusal.NO_PROXY)
             return False
         if request.tokens(b"via").count(VIA) >= HOPS:
-            self._refuse(508, "loop_detected", "the upstream is this exporter itself: see base_url")
+            self._refuse(refusal.LOOP)
             return False
         route = self._watcher.route(request)
         self._exchange = exchange = Exchange(request, route, framing, began_at=self._loop.time())
-        if route.is_held:
-            exchange.held = bytearray()
+        self._answering = Answering(exchange, self._client, closes=lambda: self._closes_after(exchange))
+        if request.authority and not self._is_meant(request.authority, route.upstream):
+            self._refuse(refusal.MISDIRECTED)
+            return False
         if self._upstream is not None and self._upstream.leads_to is not route.upstream:
             self._upstream.abort()
             self._upstream = None
         if self._upstream is None:
             self._opening = self._doors.spawn(self._open(exchange))
-        else:
-            self._send_head(exchange, self._upstream)
-        return True
+            return True
+        return self._send(exchange, self._upstream, head=_head_for_upstream(exchange))
+
+    def _read_head(self) -> RequestHead | None:
+        """The head of the next request, where it is there whole and can be read."""
+        while self._pending.startswith(b"\r\n"):  # RFC 9112 §2.2: some clients end a body with one too many
+            del self._pending[:2]
+        end = self._pending.find(HEAD_END)
+        if end < 0 or end > HEAD_LIMIT:
+            if len(self._pending) > HEAD_LIMIT:
+                self._refuse(refusal.HEAD_TOO_LARGE)
+            return None
+        head = bytes(self._pending[:end])
+        del self._pending[: end + len(HEAD_END)]
+        try:
+            return RequestHead.read(head)
+        except HeadError as error:
+            self._refuse(refusal.bad_request(error))
+            return None
+
+    def _is_meant(self, authority: bytes, upstream: Upstream) -> bool:
+        """Whether a client that names a server in its target means this one, and so may send its key there."""
+        host, port = self._client.get_extra_info("sockname")[:2]
+        ours = (f"{host}:{port}", f"[{host}]:{port}", f"localhost:{port}")
+        return authority.lower() in (upstream.authority.lower(), *(name.encode() for name in ours))
 
     async def _open(self, exchange: Exchange) -> None:
         upstream = exchange.route.upstream
         try:
             async with asyncio.timeout(self._doors.upstream_timeout):
-                await self._doors.connect(upstream, lambda: _UpstreamSide(self, upstream))
+                await self._doors.connect(upstream, lambda: UpstreamSide(self, upstream))
         except TimeoutError:
-            self._refuse(504, "upstream_timeout", "no connection to the upstream in time")
-        except OSError:
-            self._refuse(502, "upstream_unreachable", "no connection to the upstream")
+            self._refuse(refusal.CONNECT_TIMEOUT)
+        except UpstreamError as error:
+            self._refuse(refusal.unreachable(error))
         finally:
             self._opening = None
 
@@ -227,7 +250,7 @@ class Passage(asyncio.Protocol):
         """It takes more again."""
         self._go_on()
 
-    def upstream_opened(self, upstream: "_UpstreamSide") -> None:
+    def upstream_opened(self, upstream: UpstreamSide) -> None:
         """The connection that the present exchange waits for is there."""
         self._upstream = upstream
         if self._exchange is None or self._client.is_closing():
@@ -235,34 +258,24 @@ class Passage(asyncio.Protocol):
             return
         if self._is_client_full:  # of what another upstream has said
             upstream.pause_reading()
-        self._send_head(self._exchange, upstream)
-        self._go_on()
+        if self._send(self._exchange, upstream, head=_head_for_upstream(self._exchange)):
+            self._go_on()
 
-    def _send_head(self, exchange: Exchange, upstream: "_UpstreamSide") -> None:
-        route = exchange.route.upstream
-        head = exchange.head
-        if route.prefix:
-            head = RequestHead(head.minor, head.fields, head.method, route.prefix + head.target)
-        upstream.write(head.for_upstream(host=route.authority))
-        self._note_sent(exchange)
-
-    def _send_body(self, exchange: Exchange, upstream: "_UpstreamSide") -> bool:
-        route, data = exchange.route, bytes(self._pending)
+    def _send(self, exchange: Exchange, upstream: UpstreamSide, *, head: bytes = b"") -> bool:
+        """Send on what has come of the body, with the head where that comes first; say whether to go on."""
+        asked, data = exchange.route.asked, bytes(self._pending)
         try:
-            taken = exchange.request.feed(data, route.asked.add if route.asked else None)
+            taken = exchange.request.feed(data, asked.add if asked else None)
         except FramingError as error:
-            self._refuse(400, "bad_request", f"{error}")
+            self._refuse(refusal.bad_request(error))
             return False
-        upstream.write(data[:taken] if taken < len(data) else data)
         del self._pending[:taken]
-        self._note_sent(exchange)
+        upstream.write(head + data[:taken])
+        if exchange.request.is_over:
+            exchange.sent_at = self._loop.time()
         if exchange.is_over:
             self._complete(exchange)
         return True
-
-    def _note_sent(self, exchange: Exchange) -> None:
-        if exchange.request.is_over:
-            exchange.sent_at = self._loop.time()
 
     # ---- answers ---------------------------------------------------------------------------------------------------
 
@@ -277,82 +290,15 @@ class Passage(asyncio.Protocol):
         if only_waits:
             self._spoil()
             return
-        if exchange.answer is None:
-            data = self._read_head(exchange, data)
-        if exchange.answer is not None and data:
-            self._pass_body(exchange, exchange.answer, data)
+        if self._answering and not self._answering.take(data):
+            self._spoil()
         if exchange.is_over:
             self._complete(exchange)
-        elif exchange.has_answer:  # before the request was there: the client may wait for it with the rest
-            self._let_go(exchange)
-
-    def _read_head(self, exchange: Exchange, data: bytes) -> bytes:
-        """Take the heads that have come whole, and return what is behind the last of them."""
-        begun = exchange.answer_begins
-        begun += data
-        while exchange.answer is None and (end := begun.find(HEAD_END)) >= 0:
-            raw = bytes(begun[: end + len(HEAD_END)])
-            try:
-                head = ResponseHead.read(raw[: -len(HEAD_END)])
-            except HeadError:
-                return self._pass_blindly(exchange)
-            del begun[: len(raw)]
-            self._take_head(exchange, head)
-        if exchange.answer is None and len(begun) > HEAD_LIMIT:
-            return self._pass_blindly(exchange)
-        rest = bytes(begun) if exchange.answer is not None else b""
-        if rest:
-            begun.clear()
-        return rest
-
-    def _take_head(self, exchange: Exchange, head: ResponseHead) -> None:
-        if head.is_interim:
-            self._client.write(head.for_client(closes=False))
-            return
-        exchange.answer_head, exchange.code = head, head.status
-        exchange.answer = framing_of_response(head, method=exchange.head.method)
-        self._emit(exchange, head.for_client(closes=self._closes_after(exchange)))
-        if exchange.answer.ends_with_connection:  # nobody knows when the client takes it for whole
-            self._let_go(exchange)
-
-    def _pass_blindly(self, exchange: Exchange) -> bytes:
-        """What is not understood passes as it is, up to its end."""
-        exchange.answer, exchange.is_blind = UntilClose(), True
-        self._let_go(exchange)
-        rest = bytes(exchange.answer_begins)
-        exchange.answer_begins.clear()
-        return rest
-
-    def _pass_body(self, exchange: Exchange, answer: Framing, data: bytes) -> None:
-        told = exchange.route.told
-        try:
-            taken = answer.feed(data, told.add if told and not exchange.is_blind else None)
-        except FramingError:
-            exchange.answer, exchange.is_blind = UntilClose(), True
-            self._let_go(exchange)
-            taken = len(data)
-        if taken < len(data):
-            data = data[:taken]
-            self._spoil()
-        self._emit(exchange, data)
 
     def _spoil(self) -> None:
         """Bytes came behind the end of an answer: nobody knows what they mean."""
         if self._upstream:
             self._upstream.is_spoilt = True
-
-    def _emit(self, exchange: Exchange, data: bytes) -> None:
-        if exchange.held is None:
-            self._client.write(data)
-            return
-        exchange.held += data
-        if len(exchange.held) > WAITING_LIMIT:  # too long to be held
-            self._let_go(exchange)
-
-    def _let_go(self, exchange: Exchange) -> None:
-        held, exchange.held = exchange.held, None
-        if held and not self._client.is_closing():
-            self._client.write(bytes(held))
 
     def answer_ended(self, error: Exception | None) -> None:
         """The upstream's connection is gone."""
@@ -364,9 +310,10 @@ class Passage(asyncio.Protocol):
             exchange.answer.is_over = True
             self._complete(exchange)
         elif not exchange.is_over:  # else it only waits for what it says to be durable
-            if exchange.answer is None and exchange.answer_begins:
-                self._emit(exchange, bytes(exchange.answer_begins))
-            self._let_go(exchange)
+            if self._answering:
+                self._answering.break_off()
+            if not exchange.has_answer:
+                exchange.fault = UpstreamFault.CUT
             self._report(is_cut=True)
             if error and not exchange.has_answer:
                 self.abort()
@@ -382,7 +329,7 @@ class Passage(asyncio.Protocol):
 
     def _complete(self, exchange: Exchange) -> None:
         learning = self._watcher.passed(exchange)
-        if learning is not None and exchange.held is not None:
+        if learning is not None and self._answering is not None and self._answering.is_held:
             self._doors.spawn(self._finish_when_learnt(exchange, learning))
         else:
             if learning is not None:
@@ -396,8 +343,9 @@ class Passage(asyncio.Protocol):
     def _finish(self, exchange: Exchange) -> None:
         if self._exchange is not exchange:  # the client has gone meanwhile
             return
-        self._let_go(exchange)
-        self._exchange = None
+        if self._answering:
+            self._answering.let_go()
+        self._exchange, self._answering = None, None
         self._head_at = self._loop.time()
         if self._upstream is None or self._upstream.is_spoilt or self._closes_after(exchange):
             self._close(lingers=bool(self._pending))
@@ -405,24 +353,25 @@ class Passage(asyncio.Protocol):
             self._go_on()
 
     def _report(self, *, is_cut: bool) -> None:
-        exchange, self._exchange = self._exchange, None
+        exchange, self._exchange, self._answering = self._exchange, None, None
         if exchange is not None and not exchange.is_over:
             exchange.is_cut = is_cut and not exchange.has_answer
             learning = self._watcher.passed(exchange)
             if learning is not None:
                 self._doors.spawn(learning)
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, why: Refusal) -> None:
         """Answer in the upstream's stead, where nothing of an answer has passed yet, and close."""
         exchange = self._exchange
         if exchange is not None and exchange.answer is not None:
-            self._let_go(exchange)
+            if self._answering:
+                self._answering.let_go()
             self._report(is_cut=True)
         else:
             if exchange is not None:
-                exchange.code, exchange.is_ours = status, True
+                exchange.code, exchange.is_ours, exchange.fault = why.status, True, why.fault
                 self._report(is_cut=False)
-            self._client.write(_refusal(status, code, message))
+            self._client.write(why.answer)
         self._close(lingers=True)
 
     def _close(self, *, lingers: bool = False) -> None:
@@ -441,71 +390,6 @@ class Passage(asyncio.Protocol):
             self._client.close()
 
 
-class _UpstreamSide(asyncio.Protocol):
-    """The connection to the upstream: it only tells its passage."""
-
-    def __init__(self, passage: Passage, leads_to: Upstream) -> None:
-        self._passage = passage
-        self.leads_to = leads_to
-        self.is_full = False
-        self.is_spoilt = False
-        """Whether no further request may use it."""
-        self._is_left = False
-
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
-    def abort(self) -> None:
-        """Close at once, and say no more."""
-        self._is_left = True
-        self._transport.abort()
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._transport.resume_reading()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._passage.upstream_opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        if not self._is_left:
-            self._passage.answer_received(data)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._is_left:
-            self._is_left = True
-            self._passage.answer_ended(error)
-
-    def pause_writing(self) -> None:
-        self.is_full = True
-        self._passage.upstream_filled()
-
-    def resume_writing(self) -> None:
-        self.is_full = False
-        self._passage.upstream_emptied()
-
-
-_REASONS = {
-    400: "Bad Request",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    508: "Loop Detected",
-}
-
-
-def _refusal(status: int, code: str, message: str) -> bytes:
-    """An answer in the API's own form."""
-    error = {"message": f"bytespike-exporter: {message}", "type": "api_error", "code": code}
-    body = json.dumps({"error": error}).encode()
-    head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nVia: {VIA.decode()}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+def _head_for_upstream(exchange: Exchange) -> bytes:
+    upstream = exchange.route.upstream
+    return exchange.head.for_upstream(host=upstream.authority, prefix=upstream.prefix, more=upstream.more)

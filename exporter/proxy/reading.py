@@ -12,6 +12,7 @@ from exporter.dispatcher.records import read_record
 from exporter.dispatcher.wire import ID_LIMIT, Fields, parse_record
 from exporter.settings.fields import MAX_VALUE
 from exporter.tasks.identity import TaskRef
+from exporter.tasks.observation import Said
 
 TASKS = "/v1/tasks/"
 
@@ -70,14 +71,15 @@ class Submission:
 
 def read_submission(asked: bytes, told: bytes, *, account: str, key: str) -> Submission:
     """What a submission that succeeded has begun; raises NotUnderstoodError."""
-    record = _object(conceal(told, key))
+    said = conceal(told, key)
+    record = _object(said)
     fields = Fields(record)
     task_id = fields.word("task_id", limit=ID_LIMIT)
     if task_id is None:
         raise NotUnderstoodError("no task_id")
     wanted = Fields(_object_or_none(asked))
     out_task_id = fields.word("out_task_id", limit=ID_LIMIT) or wanted.word("out_task_id", limit=ID_LIMIT)
-    answer = _answer(record, TaskRef(account, task_id)) if fields.has("status") else None
+    answer = _answer(record, TaskRef(account, task_id), Said(said)) if fields.has("status") else None
     return Submission(TaskRef(account, task_id, out_task_id), wanted.word("model", limit=MAX_VALUE) or "", answer)
 
 
@@ -140,9 +142,10 @@ class Events:
 
     def _read(self, data: list[bytes]) -> Answer | None:
         try:
-            record = decode(conceal(b"\n".join(data), self._key))
+            said = conceal(b"\n".join(data), self._key)
+            record = decode(said)
             named = isinstance(record, dict) and record.get("task_id") and record.get("status")
-            return parse_record(record, asked=self._ref) if named else None
+            return parse_record(record, asked=self._ref, said=Said(said)) if named else None
         except DispatcherError:
             return None
 
@@ -153,9 +156,9 @@ class TakeAnswer(Protocol):
     def __call__(self, ref: TaskRef, answer: Answer) -> None: ...
 
 
-def _answer(record: Mapping[str, object], ref: TaskRef) -> Answer:
+def _answer(record: Mapping[str, object], ref: TaskRef, said: Said) -> Answer:
     try:
-        return parse_record(record, asked=ref)
+        return parse_record(record, asked=ref, said=said)
     except DispatcherError as error:
         raise NotUnderstoodError(error.detail) from None
 

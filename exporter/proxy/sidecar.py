@@ -1,16 +1,16 @@
 """The sidecar's own socket: how many clients it takes, how it reaches the upstream, and how it ends."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from exporter.clock import Clock
-from exporter.connecting import connect
-from exporter.proxy.exchange import Upstream, Watcher
+from exporter.metrics.families.proxy import Refused
+from exporter.proxy.exchange import Watcher
 from exporter.proxy.passage import Passage
+from exporter.proxy.reaching import OUT_OF_SPACE, Upstream, reach
 
 CONNECTIONS = 1000
 """So many clients at once where descriptors allow it; the next is closed at once, as by a server that is full."""
@@ -18,16 +18,18 @@ CONNECTIONS = 1000
 PAUSE = 0.05
 """Seconds until a client is tried to be taken again where there was no descriptor for it."""
 
-_OUT_OF_SPACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
 SWEEP_SECONDS = 1.0
+
+LEARNING_SECONDS = 3.0
+"""So long the end waits at most for what was learnt to be durable: nobody else knows of it."""
 
 
 class Sidecar:
     """Takes clients on a listening socket and lets their requests pass. All methods belong to the event loop.
 
     ``upstream_timeout`` tells seconds: for a connection to the upstream, and then for the head of its answer.
-    ``clients`` tells how many there may be at once: each takes two descriptors.
+    ``clients`` tells how many there may be at once: each takes two descriptors. ``refused`` is told of each client that
+    was closed for there were too many, and of each time that descriptors ran out.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Sidecar:
         *,
         upstream_timeout: Callable[[], float],
         clock: Clock,
+        refused: Callable[[Refused], None],
         clients: Callable[[], int] = lambda: CONNECTIONS,
     ) -> None:
+        self._refused = refused
         self._clients = clients
         self._upstream_timeout = upstream_timeout
         self._listener = listener
@@ -62,10 +66,14 @@ class Sidecar:
             for passage in list(self._standing):
                 passage.sweep(now)
 
-    async def stop(self, *, deadline: float) -> None:
-        """Take no more clients, let requests under way end for so many seconds, and close everything."""
+    async def stop(self, *, deadline: float) -> int:
+        """Take no more clients, let requests under way end for so many seconds, and close everything.
+
+        What was learnt is waited for after that, however late it is. What was not durable in time is left; say how many
+        tasks that are.
+        """
         if self._accepting is None:
-            return
+            return 0
         self._accepting.cancel()
         await asyncio.wait([self._accepting])
         self._listener.close()
@@ -76,9 +84,12 @@ class Sidecar:
             await self._clock.sleep(0.05)
         for passage in list(self._standing):
             passage.abort()
-        if self._work:
-            await asyncio.wait(self._work, timeout=max(0.0, ends_at - self._clock.monotonic()))
         self._accepting = None
+        await asyncio.sleep(0)  # now each has been told, and what it had learnt is under way
+        if not self._work:
+            return 0
+        _, left = await asyncio.wait(self._work, timeout=LEARNING_SECONDS)
+        return len(left)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -93,11 +104,8 @@ class Sidecar:
         return self._upstream_timeout()
 
     async def connect(self, upstream: Upstream, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Open a connection to the upstream; raises OSError."""
-        try:
-            await connect(protocol, host=upstream.host, port=upstream.port, tls=upstream.tls)
-        except UnicodeError as error:  # a name that no resolver takes
-            raise OSError("not a host name") from error
+        """Open a connection to the upstream; raises UpstreamError."""
+        await reach(upstream, protocol)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let this run beside everything else."""
@@ -111,14 +119,20 @@ class Sidecar:
     async def _accept(self) -> None:
         """One by one: asyncio's own server would take a whole crowd before it counts them, and so every descriptor."""
         loop = asyncio.get_running_loop()
+        is_out_of_space = False
         while True:
             try:
                 accepted, _ = await loop.sock_accept(self._listener)
             except OSError as error:  # whoever is not taken yet stays in the kernel's queue, or has gone already
-                await self._clock.sleep(PAUSE if error.errno in _OUT_OF_SPACE else 0)
+                was_out_of_space, is_out_of_space = is_out_of_space, error.errno in OUT_OF_SPACE
+                if is_out_of_space and not was_out_of_space:
+                    self._refused(Refused.DESCRIPTORS)
+                await self._clock.sleep(PAUSE if is_out_of_space else 0)
                 continue
+            is_out_of_space = False
             if len(self._standing) >= self._clients():
                 accepted.close()
+                self._refused(Refused.LIMIT)
                 await self._clock.sleep(0)
                 continue
             with suppress(OSError):

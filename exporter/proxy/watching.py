@@ -16,9 +16,10 @@ from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import conceal, unpack
 from exporter.dispatcher.taxonomy import KNOWN_CODES, judge
 from exporter.errors import ExporterError
-from exporter.metrics.families.proxy import UNANSWERED
-from exporter.proxy.exchange import Copy, Exchange, Room, Route, Sink, Upstream
+from exporter.metrics.families.proxy import UNANSWERED, UpstreamFault
+from exporter.proxy.exchange import Copy, Exchange, Room, Route, Sink
 from exporter.proxy.head import RequestHead
+from exporter.proxy.reaching import Upstream
 from exporter.proxy.reading import (
     Endpoint,
     Events,
@@ -50,6 +51,9 @@ class Following(Protocol):
         """The task group that takes what an account submits with this model; None where no group takes any."""
 
     def is_followed(self, ref: TaskRef) -> bool: ...
+    def submitted(self, ref: TaskRef) -> None:
+        """The submission of a task that is followed since has been answered."""
+
     async def register(self, registration: Registration) -> None:
         """Follow a task from now on; raises ExporterError."""
 
@@ -62,6 +66,7 @@ class Counting(Protocol):
     """Counts what passes."""
 
     def proxied(self, account: str, endpoint: str, code: str, *, seconds: float) -> None: ...
+    def upstream_failed(self, account: str, fault: UpstreamFault) -> None: ...
     def submission_failed(self, account: str, error_code: str) -> None: ...
     def learnt(self, account: str, group: str) -> None: ...
     def not_understood(self, endpoint: str) -> None: ...
@@ -115,6 +120,8 @@ class TrafficWatcher:
         seconds = asyncio.get_running_loop().time() - exchange.began_at
         endpoint = route.target.endpoint
         self._counting.proxied(route.account, endpoint, _code(exchange), seconds=seconds)
+        if exchange.fault is not None:
+            self._counting.upstream_failed(route.account, exchange.fault)
         try:
             if not route.account or exchange.is_ours or exchange.is_cut or endpoint is Endpoint.OTHER:
                 return None
@@ -179,22 +186,29 @@ class TrafficWatcher:
         is_new = answer is None or (answer.observation is not None and answer.observation.status is Status.PENDING)
         ago = asyncio.get_running_loop().time() - began_at
         at = self._clock.wall() - ago if is_new else None
-        await self._follow(submission.ref, submission.model, submitted_at=at, answer=answer)
+        is_learnt = await self._follow(submission.ref, submission.model, submitted_at=at, answer=answer)
+        if is_learnt:
+            self._following.submitted(submission.ref)
 
     def _answered(self, ref: TaskRef, answer: Answer) -> Coroutine[Any, Any, None] | None:
         if not self._following.is_followed(ref):
-            return self._follow(ref, "", submitted_at=None, answer=answer)
+            return self._come_upon(ref, answer)
         self._following.answer(ref, answer, is_query=True)
         return None
+
+    async def _come_upon(self, ref: TaskRef, answer: Answer) -> None:
+        """Follow a task that the application asks about; nobody knows since when it is there."""
+        await self._follow(ref, "", submitted_at=None, answer=answer)
 
     def _streamed(self, ref: TaskRef, answer: Answer) -> None:
         if self._following.is_followed(ref):
             self._following.answer(ref, answer, is_query=False)
 
-    async def _follow(self, ref: TaskRef, model: str, *, submitted_at: float | None, answer: Answer | None) -> None:
+    async def _follow(self, ref: TaskRef, model: str, *, submitted_at: float | None, answer: Answer | None) -> bool:
+        """Follow a task from now on; say whether it is one that nobody has followed yet."""
         group = self._following.group_of(ref.account, model)
         if group is None:
-            return
+            return False
         name = TaskRef(ref.account, task_id=ref.task_id) if ref.task_id else ref
         is_new = not self._following.is_followed(name)
         self._waiting += 1
@@ -204,13 +218,14 @@ class TrafficWatcher:
             )
         except ExporterError as error:
             self._log.warning("proxy_task_not_followed", account=ref.account, group=group, reason=str(error))
-            return
+            return False
         finally:
             self._waiting -= 1
         if is_new:
             self._counting.learnt(ref.account, group)
         if answer is not None:
             self._following.answer(name, answer, is_query=True)
+        return is_new
 
 
 def key_of(head: RequestHead) -> str:

@@ -16,7 +16,7 @@ from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import AccountView
 from exporter.polling.cadence import AdaptiveCadence, Cadence, PublishedCadence
 from exporter.polling.learning import Learning
-from exporter.polling.poller import Poller
+from exporter.polling.poller import Outlook, Poller
 from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.settings.errors import ConfigError, Fault
@@ -93,6 +93,11 @@ class Accounts:
         """What /metrics shows of each."""
         clock = self._dependencies.clock
         return (_view(name, polled, clock) for name, polled in self._polled.items())
+
+    def outlook(self, account: str, number: int) -> Outlook | None:
+        """How the polling of a task goes on; None of an account that is not in use."""
+        polled = self._polled.get(account)
+        return polled.poller.outlook(number) if polled else None
 
     def clock_stepped(self, by: float) -> None:
         """Date what they show by the clock as it goes now."""

@@ -12,9 +12,10 @@ from exporter.accounting.series import Series
 from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
-from exporter.intake.intake import Intake
+from exporter.intake.answers import LastAnswers
+from exporter.intake.intake import Confirmed, Consumer, Intake
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.opening import ledger_at
 from exporter.ledger.writer import LedgerWriter, Metering
 from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.families.own import Credential
@@ -38,6 +39,7 @@ from exporter.service.sampling import Sampling
 from exporter.service.sources import Sources
 from exporter.settings.checks import warnings
 from exporter.settings.errors import ConfigError, Fault
+from exporter.settings.fingerprint import fingerprint
 from exporter.settings.load import load
 from exporter.settings.model import Settings
 from exporter.settings.reload import CurrentSettings, Difference, diff, refusals
@@ -56,8 +58,9 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts that others may
-    ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the settings name.
+    ``clock``, ``tasks``, ``answers``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts
+    that others may ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the
+    settings name.
     """
 
     def __init__(
@@ -77,11 +80,12 @@ class Exporter:
         self._log = log
         self._settings = CurrentSettings(settings)
         self.tasks = Tracker(rules_of(settings))
+        self.answers = LastAnswers()
         self.traffic = Traffic()
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
-            ledger or SqliteLedger(settings.ledger.url),
+            ledger or ledger_at(settings.ledger.url, waiting=self._waits_for_the_ledger),
             totals=self._totals,
             meters=self._meters,
             clock=clock,
@@ -105,6 +109,7 @@ class Exporter:
         )
         self.secrets = Keyring(dependencies.secrets, dependencies.environ)
         self._environ = dependencies.environ
+        self._take_dropped_lines = dependencies.take_dropped_lines
         self._sources = Sources(
             intake=self._intake,
             accounting=self.accounting,
@@ -152,6 +157,7 @@ class Exporter:
         self._intake.subscribe_to_news(self._learning.take)
         self._intake.subscribe_to_news(self.accounts.take, confirmed=self.accounts.confirmed)
         self._intake.subscribe_to_news(self._retirement.take)
+        self._intake.subscribe_to_news(self.answers.take)
         self._reloading = asyncio.Lock()
         self._known: tuple[TaskLabels, ...] = ()
         self._config = ConfigView(last_reload_success_at=clock.wall())
@@ -164,6 +170,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError or ConfigError, with all closed again, where that cannot be."""
         await self._writer.open()
+        self._loops.start("lease", self._writer.keep())
         try:
             self._limits.restore(self._totals.view())
             await self._remembering.recall()
@@ -180,6 +187,9 @@ class Exporter:
         self._loops.start("prune", self._pruning.run())
         self._loops.start("learnt", self._remembering.run())
         self._loops.start("sampling", self._sampling.run())
+
+    def _waits_for_the_ledger(self, seconds: float) -> None:
+        self._log.info("ledger_held", waiting=f"{seconds:g}s, to see whether the exporter that had it is gone")
 
     async def stop(self, *, deadline: float) -> None:
         """Let requests under way come back, commit what is known, close everything; about that many seconds at most."""
@@ -206,7 +216,8 @@ class Exporter:
                     self._config = replace(self._config, last_reload_successful=False)
                 raise
             if not dry_run:
-                self._config = ConfigView(last_reload_success_at=self.clock.wall())
+                reloaded_at = self.clock.wall()
+                self._config = replace(self._config, last_reload_successful=True, last_reload_success_at=reloaded_at)
             return difference
 
     async def _reload(self, *, dry_run: bool) -> Difference:
@@ -222,9 +233,12 @@ class Exporter:
     async def _put_in_force(self, wanted: Settings, *, running: Settings | None) -> None:
         """Make the wanted settings the running ones: first everything that may fail, then all at once."""
         await in_thread(partial(self.secrets.follow, wanted))
+        directory = self._config_file.absolute().parent
+        sha256 = await in_thread(partial(fingerprint, wanted, directory=directory))
         async with self._intake.changing:
             plan = await self._planner.prepare(wanted, running=running)
             closing = self._commit(plan)
+            self._config = replace(self._config, sha256=sha256)
             await self._intake.replace(plan.lists, plan.memory)
             await self._sources.keep(wanted)
         await self.accounts.close(closing)
@@ -249,6 +263,10 @@ class Exporter:
     def learn(self, ref: TaskRef, observation: Observation | None, *, is_query: bool) -> None:
         """Take a validated answer that somebody else asked for; None: the API does not know the task."""
         self._intake.answer(ref, observation, is_query=is_query)
+
+    def subscribe(self, consumer: Consumer, *, confirmed: Confirmed) -> None:
+        """Tell this one of every change that is news, and of every answer to a query that is none."""
+        self._intake.subscribe_to_news(consumer, confirmed=confirmed)
 
     def count_proxied(self, in_flight: Callable[[], int]) -> None:
         """Requests pass through a sidecar, so many at once as it says."""
@@ -327,6 +345,7 @@ class Exporter:
             self.tasks.retire(now=self.clock.wall())
             self.accounting.labels_refused(self._limits.take_overflows())
             self.accounting.connections_closed(self.traffic.take_endings())
+            self.accounting.log_lines_dropped(self._take_dropped_lines())
             await self.clock.sleep(HEARTBEAT)
 
 

@@ -18,6 +18,7 @@ from exporter.secrets import SecretSource, weaknesses
 from exporter.settings.errors import KeyPath
 from exporter.settings.fields import Confidential
 from exporter.settings.model import AccountSettings, GroupSettings, HttpSdSettings, Part, Settings, parts_in
+from exporter.settings.postgres import is_postgres, password_in
 from exporter.settings.reader import Scalar
 from exporter.suspects import masked
 
@@ -56,6 +57,8 @@ def sources_of(settings: Settings, secrets: Secrets, environ: Mapping[str, str])
         for source in group.http_sd_configs:
             for token in tokens_in(source):
                 secrets.add(token)
+    if is_postgres(settings.ledger.url):
+        secrets.add(password_in(environ))
     places = {(place.env, place.file): place for place in secret_places(settings) if _is_one_word(place.kind)}
     return [place.source(secrets, environ) for place in places.values()]
 

@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from exporter.outbound import parsed
 from exporter.settings import durations
+from exporter.settings.postgres import PATTERN, is_postgres, postgres_url
 from exporter.settings.reader import Scalar
 from exporter.suspects import is_key
 from exporter.tasks.identity import leads_elsewhere
@@ -234,11 +235,14 @@ def _address(text: str) -> str:
     return text
 
 
-def _ledger_url(text: str) -> str:
-    if text.startswith(("postgresql:", "postgresql+", "postgres:")):
-        raise ValueError("PostgreSQL is not available in this version; allowed: sqlite:///path/of/a/file")
+def ledger_url(text: str) -> str:
+    """The URL of a ledger that a text is; ValueError says why it is none."""
+    if is_postgres(text):
+        return postgres_url(text)
     if not re.fullmatch(_SQLITE, text) or not text.isprintable():
-        raise ValueError("expected sqlite:///path/of/a/file (four slashes where the path is absolute)")
+        raise ValueError(
+            "expected sqlite:///path/of/a/file (four slashes where the path is absolute) or postgresql://user@host/name"
+        )
     return text
 
 
@@ -352,7 +356,7 @@ Glob = Annotated[str, _Text(_file, resolve=_glob), Written(path_text)]
 Url = Annotated[str, _Text(_url, "^https?://[^@]+$"), Written(_without_query)]
 BaseUrl = Annotated[str, _Text(_base_url, "^https?://[^@?#]+$")]
 Address = Annotated[str, _Text(_address, _ADDRESS)]
-LedgerUrl = Annotated[str, _Text(_ledger_url, _SQLITE)]
+LedgerUrl = Annotated[str, _Text(ledger_url, f"{_SQLITE}|^{PATTERN}$")]
 Moment = Annotated[float, _Text(_moment, _MOMENT), Written(_utc)]
 Duration = Annotated[float, _Text(durations.parse, durations.PATTERN), Written(durations.to_text)]
 Whole = Annotated[int, BeforeValidator(_whole)]

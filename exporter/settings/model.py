@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hint
 from pydantic import ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from exporter.replicas.lease import LEASE
 from exporter.settings.fields import (
     SORTED_SET,
     Address,
@@ -360,12 +361,18 @@ class ProxySettings(Part):
 class LedgerSettings(Part):
     """The durable record."""
 
-    url: Annotated[LedgerUrl, Field(description="sqlite:/// and a path, relative to the working directory.")] = (
-        "sqlite:///data/ledger.db"
-    )
+    url: Annotated[
+        LedgerUrl,
+        Field(description="sqlite:/// and a path, relative to the working directory; or postgresql://user@host/name."),
+    ] = "sqlite:///data/ledger.db"
     retention: Annotated[
         Duration, between("1h", "3650d"), Field(description="How long the rows of finished tasks are kept.")
     ] = 30 * 86_400.0
+    lease: Annotated[
+        Duration,
+        between("3s", "5m"),
+        Field(description="So long an account stays with a replica on PostgreSQL that is not heard of."),
+    ] = LEASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,11 @@ def refusals(running: Settings, wanted: Settings) -> tuple[str, ...]:
 
     The addresses are not repeated: a database's may hold a password.
     """
-    firm = {"ledger.url": lambda settings: settings.ledger.url, "proxy.listen_address": _proxy_address}
+    firm = {
+        "ledger.url": lambda settings: settings.ledger.url,
+        "ledger.lease": lambda settings: settings.ledger.lease,
+        "proxy.listen_address": _proxy_address,
+    }
     return tuple(
         f"{key}: it cannot change while running; restart the exporter, or put the old one back"
         for key, of in firm.items()

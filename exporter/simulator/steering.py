@@ -11,7 +11,7 @@ from exporter.simulator.files import checked
 
 T = TypeVar("T")
 
-SIMULATOR = "http://127.0.0.1:9878"
+SIMULATOR = "http://127.0.0.1:9879"
 """Where a simulator listens that was not told otherwise, the demo's too."""
 
 ANSWER_SECONDS = 10.0

@@ -44,9 +44,32 @@ class Output:
     duration_seconds: float | None = None
 
 
+class Said(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A record as it came, without the key that it was asked for with. It may hold signed URLs: no ``repr`` shows it.
+
+    Two records that say the same are equal, however they were written.
+    """
+
+    text: bytes = b""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Said)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return f"Said({len(self.text)} bytes)"
+
+
+UNSAID = Said()
+"""Of what did not come as a record."""
+
+
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """One record of ``POST /v1/tasks/query``; what the answer did not carry is None.
 
+    ``said`` is the record as it came, for people to read; nothing is decided by it.
     One is made with every poll: as a struct it costs a sixth of a frozen dataclass.
     """
 
@@ -59,6 +82,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     error_code: str | None = None
     error_message: str | None = None
     outputs: tuple[Output, ...] = ()
+    said: Said = UNSAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.listing import Listing
 from exporter.tasks.names import Names, which_may_be
 from exporter.tasks.numbered import Numbered
-from exporter.tasks.observation import Observation, Outcome
+from exporter.tasks.observation import UNSAID, Observation, Outcome, Said
 from exporter.tasks.state import Step, TaskState, begin, doubted, merge, miss, observe, told, until, with_ref
 from exporter.tasks.view import TaskView
 
@@ -48,7 +48,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     (``is_query`` is false) on its own; ``is_first`` (nothing had been known of it before), ``queue_seconds`` and
     ``outcome`` are to be counted. MERGED: it turned out to be the task of number ``into``, which goes on. DROPPED: no
     source names it any more. REDATED: the clock has stepped, and its times are by the new one. ``is_news`` tells
-    whether a restart would have to know.
+    whether a restart would have to know. ``said`` is the answer as it came, where one did.
     """
 
     kind: ChangeKind
@@ -59,6 +59,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     queue_seconds: float | None = None
     outcome: Outcome | None = None
     into: int | None = None
+    said: Said = UNSAID
 
 
 class Tracker:
@@ -193,7 +194,8 @@ class Tracker:
             known = task.state
         step = observe(self._doubted(known, now), observation, now=now)
         is_news = bool(merged) or not _lasts(before, step.state)
-        return [*merged, self._advance(task, known, step, is_news=is_news, is_query=is_query, now=now)]
+        said = observation.said
+        return [*merged, self._advance(task, known, step, is_news=is_news, is_query=is_query, said=said, now=now)]
 
     def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
         """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
@@ -337,7 +339,15 @@ class Tracker:
     # ---- states and counts -----------------------------------------------------------------------------------------
 
     def _advance(
-        self, task: Entry, known: TaskState, step: Step, *, is_news: bool, is_query: bool = True, now: float
+        self,
+        task: Entry,
+        known: TaskState,
+        step: Step,
+        *,
+        is_news: bool,
+        is_query: bool = True,
+        said: Said = UNSAID,
+        now: float,
     ) -> Change:
         """Let a task go a step on from what is known of it."""
         if task.counted_by is not None and self._is_visible(step.state.finished_at, now):
@@ -355,6 +365,7 @@ class Tracker:
             is_first=_is_unseen(known) and not _is_unseen(step.state),
             queue_seconds=step.queue_seconds,
             outcome=step.outcome,
+            said=said,
         )
 
     def _change(self, task: Entry, known: TaskState, counted_by: Rules, state: TaskState) -> None:

@@ -20,12 +20,14 @@ from exporter.web.api.sd import ServiceDiscovery
 from exporter.web.api.tasks import Tasks
 from exporter.web.guesses import Guesses
 from exporter.web.interfaces import RunningExporter
+from exporter.web.look import SCRIPT, Look
 from exporter.web.operations import Health, Reload
 from exporter.web.pages import Pages
 from exporter.web.probe import Probe
 from exporter.web.responses import ALWAYS, BusyError, RenderSlots, text
 from exporter.web.scrape import Scrape
 from exporter.web.site import ROOT, Site
+from exporter.web.task_pages.pages import TaskPages
 
 MAX_BODY_BYTES = 1 << 16
 
@@ -53,7 +55,8 @@ def create_app(
     secrets = SecretFiles(exporter.clock, exporter.secrets.hide)
     guesses = guesses or Guesses(exporter.clock, count=exporter.credentials_refused, log=summed)
     access = Access(exporter, secrets, guesses, summed, origin=site.origin)
-    pages, health = Pages(exporter, access, slots, site), Health(exporter)
+    look, walk, health = Look(site), TaskWalk(exporter.tasks), Health(exporter)
+    pages, task_pages = Pages(exporter, access, slots, look), TaskPages(exporter, walk, access, look, site)
     at = site.at
     app = Starlette(
         routes=[
@@ -61,10 +64,13 @@ def create_app(
             Route(at("/"), pages.landing),
             *_ways_home(site),
             Route(at("/config"), pages.config),
+            Route(at("/tasks"), task_pages.tasks),
+            Route(at("/tasks/{id:path}"), task_pages.task),
+            Route(at(f"/static/{SCRIPT}"), look.script),
             *(Route(at(path), health.healthy) for path in HEALTHY),
             *(Route(at(path), health.ready) for path in READY),
             Route(at("/-/reload"), Reload(exporter, access, log).reload, methods=["POST", "PUT"]),
-            *api_routes(exporter, access, Callbacks(exporter, secrets, guesses), summed=summed, site=site),
+            *api_routes(exporter, access, Callbacks(exporter, secrets, guesses), walk=walk, summed=summed, site=site),
         ],
         exception_handlers={HTTPException: _refused, Refusal: _not_for_you, BusyError: _busy, ClientDisconnect: _gone},
         max_body_size=MAX_BODY_BYTES,
@@ -74,10 +80,15 @@ def create_app(
 
 
 def api_routes(
-    exporter: RunningExporter, access: Access, hints: Callbacks, *, summed: SummedLog, site: Site = ROOT
+    exporter: RunningExporter,
+    access: Access,
+    hints: Callbacks,
+    *,
+    walk: TaskWalk,
+    summed: SummedLog,
+    site: Site = ROOT,
 ) -> list[Route]:
     """Those of the API, of ``/sd`` and of ``/probe``. Ids and secrets may hold a slash, so they are paths."""
-    walk = TaskWalk(exporter.tasks)
     slots = RenderSlots(waiting=None)  # of its own: no use of the API may have a scrape turned away
     some = Tasks(exporter, walk, access, slots)
 

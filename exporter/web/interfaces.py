@@ -10,9 +10,11 @@ from typing import Protocol
 from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
+from exporter.intake.answers import LastAnswer
 from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import Snapshot
+from exporter.polling.poller import Outlook
 from exporter.registration.registrar import Result
 from exporter.settings.model import GroupSettings, Settings
 from exporter.settings.reload import Difference
@@ -59,8 +61,20 @@ class Registrations(Protocol):
         ...
 
 
+class Answers(Protocol):
+    """The last answers as they came, of some tasks."""
+
+    def get(self, number: int, /) -> LastAnswer | None:
+        """The last one that said something new of the task of this number, where it is kept."""
+        ...
+
+
 class Accounts(Protocol):
     """The configured accounts in use."""
+
+    def outlook(self, account: str, number: int) -> Outlook | None:
+        """How the polling of an account's task goes on; None where there is no such account."""
+        ...
 
     def account(self, name: str) -> Account:
         """The account of the settings in force that has this name; KeyError where there is none."""
@@ -117,6 +131,9 @@ class RunningExporter(Protocol):
 
     @property
     def tasks(self) -> TaskReader: ...
+
+    @property
+    def answers(self) -> Answers: ...
 
     @property
     def registrations(self) -> Registrations: ...

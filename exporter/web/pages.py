@@ -1,13 +1,10 @@
 """``/`` and ``/config``: pages for people, and the configuration as plain YAML for everything else."""
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,9 +17,11 @@ from exporter.tasks.observation import Status
 from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.interfaces import RunningExporter
-from exporter.web.responses import RenderSlots, html, text
-from exporter.web.site import Site
+from exporter.web.look import Look
+from exporter.web.responses import RenderSlots, text
+from exporter.web.task_pages.query import OPEN, TasksQuery
 from exporter.web.trends import Trends, trends
+from exporter.web.troubles import Trouble, troubles
 from exporter.web.wording import Moment, Mood, State, as_utc, moment, moment_at
 
 MODELS_SHOWN = 4
@@ -31,20 +30,11 @@ MODELS_SHOWN = 4
 class Pages:
     """Answers people."""
 
-    def __init__(self, exporter: RunningExporter, access: Access, slots: RenderSlots, site: Site) -> None:
+    def __init__(self, exporter: RunningExporter, access: Access, slots: RenderSlots, look: Look) -> None:
         self._exporter = exporter
         self._access = access
         self._slots = slots
-        loader = PackageLoader("exporter.web")
-        environment = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        style = environment.get_template("style.css").render()
-        environment.globals["style"] = style
-        environment.globals["site"] = site
-        self._style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        self._landing = environment.get_template("landing.html")
-        self._config = environment.get_template("config.html")
+        self._look = look
 
     async def landing(self, _request: Request) -> Response:
         """What runs, and how it does."""
@@ -58,8 +48,7 @@ class Pages:
                 faults=exporter.faults,
                 unready=exporter.unready,
             )
-            page = await in_thread(lambda: self._landing.render(page=seen()))
-            return html(page, style_hash=self._style_hash)
+            return await in_thread(lambda: self._look.page("landing.html", page=seen()))
 
     async def config(self, request: Request) -> Response:
         """The configuration in force, without secrets."""
@@ -68,8 +57,7 @@ class Pages:
             shown = self._exporter.secrets.mask(await in_thread(partial(as_yaml, self._exporter.settings)))
             if "text/html" not in request.headers.get("accept", ""):
                 return text(shown.rstrip("\n"), headers={"Vary": "Accept"})
-            page = await in_thread(partial(self._config.render, yaml=shown))
-            return html(page, style_hash=self._style_hash)
+            return await in_thread(partial(self._look.page, "config.html", yaml=shown))
 
 
 # ---- what the landing page says, in words ---------------------------------------------------------------------------
@@ -77,9 +65,10 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """One account; what is not known is None."""
+    """One account; what is not known is None. ``link`` leads to its open tasks."""
 
     name: str
+    link: str
     state: State
     last_success: Moment | None
     due: int
@@ -89,12 +78,13 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """One group; ``counts`` are its tasks in the order of ``Status``."""
+    """One group; ``counts`` are its tasks in the order of ``Status``, each with a link to them."""
 
     name: str
+    link: str
     account: str
     models: str
-    counts: tuple[int, ...]
+    counts: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +94,7 @@ class Landing:
     now: str
     build: BuildView
     summary: State
-    problems: tuple[str, ...]
+    troubles: tuple[Trouble, ...]
     accounts: tuple[AccountRow, ...]
     statuses: tuple[str, ...]
     groups: tuple[GroupRow, ...]
@@ -132,7 +122,7 @@ def landing(
         now=as_utc(now),
         build=snapshot.build,
         summary=_summary(faults, unready, [*(account.state for account in accounts), ledger, config]),
-        problems=(*faults, *unready),
+        troubles=troubles(snapshot, recent, faults=faults, unready=unready),
         accounts=accounts,
         statuses=tuple(Status),
         groups=_group_rows(groups, snapshot),
@@ -169,6 +159,7 @@ def _account_row(account: AccountView, now: float) -> AccountRow:
     remaining = account.quota.remaining_credits
     return AccountRow(
         name=account.name,
+        link=TasksQuery(account=account.name, status=OPEN).link,
         state=_account_state(account),
         last_success=moment(account.last_success_at, now),
         due=account.tasks_due,
@@ -203,7 +194,9 @@ def _group_rows(groups: Iterable[GroupSettings], snapshot: Snapshot) -> tuple[Gr
 
 
 def _group_row(group: GroupSettings, models: set[str], counts: Mapping[Status, int]) -> GroupRow:
-    return GroupRow(group.name, group.account, _listed(models - {""}), tuple(counts[status] for status in Status))
+    tasks = TasksQuery(group=group.name)
+    linked = tuple((counts[status], tasks.having(status).link) for status in Status)
+    return GroupRow(group.name, tasks.link, group.account, _listed(models - {""}), linked)
 
 
 def _listed(models: Iterable[str]) -> str:

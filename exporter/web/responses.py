@@ -73,13 +73,14 @@ def _cut(value: object) -> object:
     return f"{value[:LONGEST_FAULT]}..." if isinstance(value, str) and len(value) > LONGEST_FAULT else value
 
 
-def html(body: str, *, style_hash: str) -> Response:
-    """A page that loads nothing, runs nothing and is in nobody's frame; its one style sheet is known by its hash."""
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{style_hash}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    )
-    return HTMLResponse(body, 200, {**ALWAYS, "Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+def html(body: str, *, style_hash: str, status: int = 200, refreshes: bool = False) -> Response:
+    """A page that loads nothing, runs nothing and is in nobody's frame; its one style sheet is known by its hash.
+
+    One that ``refreshes`` has a form and runs our one script, which asks for the page again: all of it with us alone.
+    """
+    ours = "form-action 'self'; script-src 'self'; connect-src 'self'" if refreshes else "form-action 'none'"
+    policy = f"default-src 'none'; style-src 'sha256-{style_hash}'; base-uri 'none'; {ours}; frame-ancestors 'none'"
+    return HTMLResponse(body, status, {**ALWAYS, "Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
 
 
 AT_ONCE = 2

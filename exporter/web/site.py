@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 METRICS = "/metrics"
 PROBE = "/probe"
 
-TAKEN = re.compile(r"/(config|tasks|sd|probe|healthz|livez|readyz|-|api)(/.*)?")
+TAKEN = re.compile(r"/(config|tasks|static|sd|probe|healthz|livez|readyz|-|api)(/.*)?")
 """The paths of everything but the metrics and the landing page; a test holds it to the routes that there are."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~@:+,=-]+)*")

@@ -12,6 +12,8 @@ class Mood(StrEnum):
     GOOD = "good"
     WAITING = "waiting"
     BAD = "bad"
+    BUSY = "busy"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,14 @@ def moment_at(at: float, now: float) -> Moment:
 
 
 def as_utc(at: float) -> str:
-    """Unix seconds as a date and time of day."""
+    """Unix seconds as a date and time of day; sources may say times that the calendar does not reach."""
+    try:
+        return _as_utc(at)
+    except (ValueError, OverflowError, OSError):
+        return "beyond the calendar"
+
+
+def _as_utc(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -103,6 +103,7 @@ or increase({REFRESH_FAILURES}{{mechanism="api"}}[5m]) > 0"""
     return (
         Alert(
             name="ByteSpikePollingStalled",
+            tasks="status=open&sort=asked",
             severity=Severity.CRITICAL,
             expr=stalled,
             wait="5m",
@@ -115,6 +116,7 @@ or increase({REFRESH_FAILURES}{{mechanism="api"}}[5m]) > 0"""
         ),
         Alert(
             name="ByteSpikePollingLagging",
+            tasks="status=open&sort=asked",
             severity=Severity.WARNING,
             expr=lagging,
             wait="10m",

@@ -12,6 +12,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
     return (
         Alert(
             name="ByteSpikeCreditsBurningFast",
+            tasks="status=ended&sort=-credits",
             severity=Severity.WARNING,
             expr=_burn(t),
             wait="10m",
@@ -21,6 +22,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeCreditsAboveEstimate",
+            tasks="status=completed&sort=-credits",
             severity=Severity.WARNING,
             expr=_estimate(t),
             wait="15m",

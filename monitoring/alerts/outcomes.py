@@ -14,6 +14,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
     return (
         Alert(
             name="ByteSpikeFailureSpike",
+            tasks="status=failed&sort=-ended",
             severity=Severity.WARNING,
             expr=_spike(RATIO, t, least=t.spike_ratio, volume=JUDGED, floor=t.spike_floor),
             wait="5m",
@@ -26,6 +27,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeErrorCodeSpike",
+            tasks="status=failed&sort=-ended",
             severity=Severity.WARNING,
             expr=_spike(
                 CODE, t, least=t.code_ratio, volume=CODE_FAILED, floor=t.code_floor, of="ignoring (error_code) "
@@ -40,6 +42,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeSuccessBudgetBurningFast",
+            tasks="status=failed&sort=-ended",
             severity=Severity.CRITICAL,
             expr=_burning_fast(t),
             wait="2m",  # the windows have waited already
@@ -53,6 +56,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeSuccessBudgetBurningSlowly",
+            tasks="status=failed&sort=-ended",
             severity=Severity.WARNING,
             expr=f"(\n{_burn(t, t.slow_burn, long='3d', short='6h')}\n)",
             wait="1h",  # what takes a month to do harm can wait an hour
@@ -64,6 +68,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeNothingSucceeds",
+            tasks="status=failed&sort=-ended",
             severity=Severity.WARNING,
             expr=_nothing_succeeds(t),
             wait="5m",
@@ -75,6 +80,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeTasksNotFound",
+            tasks="status=not_found&sort=-ended",
             severity=Severity.WARNING,
             expr=_not_found(t),
             wait="5m",

@@ -17,6 +17,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
     return (
         Alert(
             name="ByteSpikeNothingFinishing",
+            tasks="status=open&sort=submitted",
             severity=Severity.CRITICAL,
             expr=_standstill(t),
             wait="5m",
@@ -28,6 +29,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeTasksOverdue",
+            tasks="overdue=yes&sort=-progress",
             severity=Severity.WARNING,
             expr=_overdue(t),
             wait="15m",
@@ -39,6 +41,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeTaskStuck",
+            tasks="status=open&sort=submitted",
             severity=Severity.INFO,
             expr=f"{AGE} > {t.stuck}",
             wait="5m",
@@ -50,6 +53,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeQueueTimeGrowing",
+            tasks="status=pending&sort=submitted",
             severity=Severity.WARNING,
             expr=_queue(t),
             wait="10m",
@@ -61,6 +65,7 @@ def alerts(t: Thresholds) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ByteSpikeETAOff",
+            tasks="status=completed&sort=-progress",
             severity=Severity.INFO,
             expr=_eta(t),
             wait="30m",

@@ -31,6 +31,7 @@ def dearer(part: str, figures: int) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.parametrize(("part", "figures"), CHEAP.items())
 def test_no_ratio_is_far_worse_than_it_was(part: str, figures: int) -> None:
     # whoever else is at work may have hit one side alone: then once more

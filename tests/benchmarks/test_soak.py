@@ -233,6 +233,7 @@ def test_an_hour_is_flat_after_a_tenth() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.long
 def test_a_short_soak_ends_with_equal_books(tmp_path: Path) -> None:
     kept = tmp_path / "soak.json"
     main(["--seconds", "8", "--rate", "40", "--json", str(kept)])

@@ -24,7 +24,7 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
         addresses = re.findall(r"^  [A-Z].*? (http://\S+)$", demo.output, re.MULTILINE)
         assert len(addresses) >= 4 + (PROMETHEUS in look().programs)
         for address in addresses:
-            assert httpx.get(address, trust_env=False, follow_redirects=True).status_code == 200
+            assert httpx.get(address, trust_env=False, follow_redirects=True, timeout=30).status_code == 200
         suggested = re.findall(r"^  (.* scenario .*)$", demo.output, re.MULTILINE)
         assert len(suggested) == len(module.SUGGESTIONS)
         for line in suggested:
@@ -36,7 +36,7 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
         assert demo.output.endswith("Stopped.\n")
         for address in addresses:
             with pytest.raises(httpx.ConnectError):
-                httpx.get(address, trust_env=False)
+                httpx.get(address, trust_env=False, timeout=30)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
@@ -49,7 +49,7 @@ def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
         assert all(answers(address) for address in addresses)
         demo.send(signal.SIGKILL)
         assert demo.wait() == -signal.SIGKILL
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while any(answers(address) for address in addresses):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -57,7 +57,7 @@ def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
 
 def answers(address: str) -> bool:
     try:
-        httpx.get(address, trust_env=False, timeout=5)
+        httpx.get(address, trust_env=False, timeout=30)
     except httpx.TransportError:
         return False
     return True

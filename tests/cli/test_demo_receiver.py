@@ -23,9 +23,9 @@ def test_it_prints_what_is_posted(tmp_path: Path, number: signal.Signals) -> Non
     with Running("demo-receiver", "--listen", "127.0.0.1:0", log=tmp_path / "log") as receiver:
         url = receiver.wait_for_text("Notifications go to ").strip()
         body = {"receiver": "page", "alerts": [ALERT]}
-        assert httpx.post(f"{url}alerts", json=body, trust_env=False).status_code == 204
+        assert httpx.post(f"{url}alerts", json=body, trust_env=False, timeout=30).status_code == 204
         assert receiver.wait_for_text("  page      Mine  firing    ") == "Look.\n"
-        assert httpx.post(f"{url}alerts", content=b"{", trust_env=False).status_code == 400
+        assert httpx.post(f"{url}alerts", content=b"{", trust_env=False, timeout=30).status_code == 400
         receiver.send(number)
         assert receiver.wait() == 0
         assert len(receiver.output.splitlines()) == 2

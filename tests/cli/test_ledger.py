@@ -1,4 +1,4 @@
-"""``ledger label-sets`` and ``ledger retire``: what they list, what they delete, and what they leave alone."""
+"""``ledger``: what its commands list, copy, check and delete, and what they leave alone."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 from exporter.accounting.series import Increments, Series
 from exporter.cli.main import cli
 from exporter.ledger.ledger import Batch, Count, Entry
-from exporter.ledger.store import SqliteLedger, totals_beside
+from exporter.ledger.opening import totals_beside
+from exporter.ledger.store import SqliteLedger
 from exporter.metrics.events import count_outcome, count_queue
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -180,3 +181,51 @@ def test_a_wrong_pattern() -> None:
     result = run("retire", "--group", "renders", "--label", "team")
     assert result.exit_code == 2
     assert "expected NAME=PATTERN" in result.stderr
+
+
+# ---- check and copy ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_held_against_what_was_counted(ledger: SqliteLedger) -> None:
+    ledger.open()
+    result = run("check")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.split() for line in result.stdout.splitlines() if line.strip() and "──" not in line][1:] == [
+        ["default", "failed", "5", "5", "0.00", "0.00"],
+        ["gone", "failed", "1", "1", "0.00", "0.00"],
+    ]
+
+
+def test_a_sum_that_is_less_than_what_is_kept_is_told() -> None:
+    run("retire", "--group", "old")
+    result = run("check")
+
+    assert result.exit_code == 4
+    assert "account gone, failed: less is counted than is kept" in result.stderr
+
+
+def test_a_ledger_is_copied_whole() -> None:
+    result = run("copy", URL, "sqlite:///other.db")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == "outcomes: 6"
+    assert "every row was compared: the copy is whole" in result.stdout
+    assert totals_beside("sqlite:///other.db") == totals_beside(URL)
+    again = run("copy", URL, "sqlite:///other.db")
+    assert (again.exit_code, again.stdout) == (3, "")
+    assert "its outcomes are not empty: a copy goes into a ledger that nobody has used" in again.stderr
+
+
+def test_a_running_exporter_is_not_copied(ledger: SqliteLedger) -> None:
+    ledger.open()
+    result = run("copy", URL, "sqlite:///other.db")
+    assert result.exit_code == 3
+    assert "another exporter holds it" in result.stderr
+
+
+def test_a_password_is_refused_and_not_repeated() -> None:
+    result = run("copy", URL, "postgresql://exporter:hunter2hunter2@db/ledger")
+    assert result.exit_code == 2
+    assert "must not carry a password" in result.stderr
+    assert "hunter2" not in result.stderr

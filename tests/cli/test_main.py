@@ -184,7 +184,8 @@ def test_help_names_every_command_without_importing_one(flag: str) -> None:
 
 def test_the_commands() -> None:
     checks = ["check-config", "check-web-config"]
-    named = ["serve", *checks, "query", "simulate", "scenario", "ledger", "demo", "demo-receiver"]
+    asked = ["query", "watch", "doctor"]
+    named = ["serve", "init", *checks, *asked, "simulate", "scenario", "ledger", "demo", "demo-receiver"]
     assert cli.list_commands(click.Context(cli)) == named
 
 

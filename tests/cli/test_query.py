@@ -208,3 +208,54 @@ def test_an_empty_id_is_wrong_usage(tmp_path: Path, api: Api) -> None:
     result = ask(tmp_path, api, " ")
     assert result.exit_code == 2
     assert "an id cannot be empty" in result.output
+
+
+# ---- several, and until they have ended ------------------------------------------------------------------------------
+
+
+def test_several_tasks_have_a_line_each(tmp_path: Path, api: Api) -> None:
+    api.record = {"status": "running", "estimated_seconds": 35, "estimated_credits": 1.5}
+    result = ask(tmp_path, api, "task_1", "task_2", "my-render", "task_1")
+    lines = [line.split() for line in result.output.splitlines() if "running" in line]
+    assert [line[:3] for line in lines] == [[name, "running", "~1.50"] for name in ("task_1", "task_2", "my-render")]
+    assert (result.exit_code, len(api.asked)) == (0, 3)
+
+
+def test_several_tasks_as_json_are_an_object_a_line(tmp_path: Path, api: Api) -> None:
+    api.record = {"status": "running"}
+    result = ask(tmp_path, api, "task_2", "task_1", "--json")
+    assert [json.loads(line)["task_id"] for line in result.output.splitlines()] == ["task_2", "task_1"]
+
+
+def test_what_the_api_says_does_not_paint_the_terminal(tmp_path: Path, api: Api) -> None:
+    evil = "\x1b[2J\u202e[red]no[/]"
+    api.record = {"status": evil, "error_message": evil, "output": [{"type": evil}]}
+    for arguments in (["task_1"], ["task_1", "task_2"]):
+        assert all(line.isprintable() for line in ask(tmp_path, api, *arguments).output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        (COMPLETED, 0),
+        ({"task_id": ID, "status": "failed", "error_code": "nope"}, 6),
+        ({"task_id": ID, "status": "cancelled"}, 7),
+    ],
+)
+def test_how_a_task_ended_is_the_exit_code_of_a_wait(
+    tmp_path: Path, api: Api, record: dict[str, object], code: int
+) -> None:
+    api.record = record
+    result = ask(tmp_path, api, ID, "--wait")
+    assert (result.exit_code, result.stderr) == (code, f"{ID}: {record['status']}\n")
+    assert ["status", record["status"]] in [line.split() for line in result.stdout.splitlines()]
+
+
+def test_a_wait_is_over_when_its_time_is(tmp_path: Path, api: Api) -> None:
+    api.record = {"task_id": ID, "status": "running"}
+    assert ask(tmp_path, api, ID, "--wait", "--timeout", "1s").exit_code == 8
+
+
+def test_a_timeout_without_a_wait_is_wrong_usage(tmp_path: Path, api: Api) -> None:
+    result = ask(tmp_path, api, ID, "--timeout", "1s")
+    assert (result.exit_code, "--timeout needs --wait" in result.output, api.asked) == (2, True, [])

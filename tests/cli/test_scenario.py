@@ -104,9 +104,9 @@ def test_its_help_has_every_scenario_with_its_parameters() -> None:
 
 
 def test_addresses() -> None:
-    assert parse_url("http://127.0.0.1:9878") == "http://127.0.0.1:9878"
-    for text in ("127.0.0.1:9878", "localhost:9878", "ftp://host", "http://", "http://[", ""):
-        with pytest.raises(ValueError, match=r"^expected http://HOST:PORT, such as http://127.0.0.1:9878$"):
+    assert parse_url("http://127.0.0.1:9879") == "http://127.0.0.1:9879"
+    for text in ("127.0.0.1:9879", "localhost:9879", "ftp://host", "http://", "http://[", ""):
+        with pytest.raises(ValueError, match=r"^expected http://HOST:PORT, such as http://127.0.0.1:9879$"):
             parse_url(text)
 
 

@@ -25,7 +25,7 @@ DISTINCT_KEY = 'sk-byts-"Distinct"-key-to-hunt-for'
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
     with start_simulator(tmp_path_factory.mktemp("simulator")) as running:
         batch = {"count": 2, "latency_seconds": 0, "out_task_id_prefix": "done-", "model": "sora-2"}
-        httpx.post(f"{running.url}/sim/tasks", json=batch).raise_for_status()
+        httpx.post(f"{running.url}/sim/tasks", json=batch, timeout=30).raise_for_status()
         yield running
 
 
@@ -55,10 +55,10 @@ ledger: {{url: "sqlite:///{directory}/data/ledger.db"}}
     return path
 
 
-def until_shown(exporter: RunningExporter, line: str, *, seconds: float = 15.0) -> str:
+def until_shown(exporter: RunningExporter, line: str, *, seconds: float = 30.0) -> str:
     """The page of metrics, once it shows a line."""
     deadline = time.monotonic() + seconds
-    while line not in (page := httpx.get(f"{exporter.url}/metrics").text):
+    while line not in (page := httpx.get(f"{exporter.url}/metrics", timeout=30).text):
         assert time.monotonic() < deadline, page
         time.sleep(0.05)
     return page
@@ -69,7 +69,7 @@ def test_what_it_serves_and_how_it_stops(config: Path) -> None:
     with start_exporter(config) as exporter:
         until_shown(exporter, finished)
         names = {"name[]": ["bytespike_up", "bytespike_tasks_duration_seconds"]}
-        some = httpx.get(f"{exporter.url}/metrics", params=names)
+        some = httpx.get(f"{exporter.url}/metrics", params=names, timeout=30)
         shown = {line.split("{")[0] for line in some.text.splitlines() if not line.startswith("#")}
         assert shown == {"bytespike_up"} | {f"bytespike_tasks_duration_seconds_{x}" for x in ("bucket", "count", "sum")}
 
@@ -80,7 +80,7 @@ def test_what_it_serves_and_how_it_stops(config: Path) -> None:
         head = httpx.head(f"{exporter.url}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"].startswith("application/openmetrics-text")
-        assert httpx.get(f"{exporter.url}/-/ready").text == "Ready\n"
+        assert httpx.get(f"{exporter.url}/-/ready", timeout=30).text == "Ready\n"
 
         started = time.monotonic()
         assert exporter.stop() == 0
@@ -88,13 +88,13 @@ def test_what_it_serves_and_how_it_stops(config: Path) -> None:
         assert [line["event"] for line in exporter.events()][-2:] == ["stopping", "stopped"]
 
     with start_exporter(config) as again:  # from the ledger alone, before anything is asked
-        assert finished in httpx.get(f"{again.url}/metrics").text
+        assert finished in httpx.get(f"{again.url}/metrics", timeout=30).text
 
 
 def test_sighup_and_the_reload_address(config: Path, simulator: RunningSimulator) -> None:
     with start_exporter(config) as exporter:
         write_config(config.parent, base_url=simulator.url, ids="done-0")
-        assert httpx.post(f"{exporter.url}/-/reload?dry_run=1").json()["tasks"] == {
+        assert httpx.post(f"{exporter.url}/-/reload?dry_run=1", timeout=30).json()["tasks"] == {
             "renders": {"added": 0, "removed": 1}
         }
         assert exporter.events("config_reloaded") == []
@@ -106,7 +106,7 @@ def test_sighup_and_the_reload_address(config: Path, simulator: RunningSimulator
         exporter.wait_for_event("config_reload_refused", count=2)
         refused = exporter.events("config_reload_refused")
         assert [(line["line"], line["key"]) for line in refused] == [(12, "glbal"), (13, "acounts")]
-        answer = httpx.put(f"{exporter.url}/-/reload")
+        answer = httpx.put(f"{exporter.url}/-/reload", timeout=30)
         assert answer.status_code == 400
         assert [error["key"] for error in answer.json()["errors"]] == ["glbal", "acounts"]
         until_shown(exporter, "bytespike_exporter_config_last_reload_successful 0.0")
@@ -125,7 +125,7 @@ def test_a_configuration_that_hangs_does_not_keep_it_from_stopping(config: Path)
         exporter.send(signal.SIGHUP)
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{exporter.url}/-/reload", timeout=0.5)
-        assert httpx.get(f"{exporter.url}/-/healthy").status_code == 200
+        assert httpx.get(f"{exporter.url}/-/healthy", timeout=30).status_code == 200
         assert exporter.stop() == 0
 
 
@@ -209,11 +209,11 @@ def test_the_key_is_nowhere(config: Path, simulator: RunningSimulator) -> None:
             "/metrics?name[]=x",
         ):
             for accept in ("text/html", "*/*"):
-                answer = httpx.get(f"{exporter.url}{path}", headers={"Accept": accept})
+                answer = httpx.get(f"{exporter.url}{path}", headers={"Accept": accept}, timeout=30)
                 seen.append(f"{answer.headers}{answer.text}")
-        seen.append(httpx.post(f"{exporter.url}/-/reload").text)
+        seen.append(httpx.post(f"{exporter.url}/-/reload", timeout=30).text)
         config.write_text("accounts:\n  - {name: demo, api_key_file: key, api_key: x}\n")
-        seen.append(httpx.post(f"{exporter.url}/-/reload").text)
+        seen.append(httpx.post(f"{exporter.url}/-/reload", timeout=30).text)
         exporter.stop()
         seen.append(exporter.output)
     assert all("Distinct" not in text for text in seen)

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.processes import PROJECT, START_SECONDS, launch_exporter, start_exporter
+from tests.support.processes import PROJECT, START_SECONDS, STOP_SECONDS, launch_exporter, start_exporter
 from tests.support.supervisor import supervising
 
 pytestmark = pytest.mark.e2e
@@ -48,7 +48,11 @@ def test_it_answers_on_all_of_them_and_only_then_says_that_it_is_ready(config: P
         with start_exporter(config, more, env=environ) as exporter, through(path) as client:
             status = systemd.wait_for("READY")["STATUS"]
             assert status == f"listening on {exporter.url.removeprefix('http://')}, unix:{path}"
-            assert client.get("/-/healthy").status_code == httpx.get(f"{exporter.url}/-/healthy").status_code == 200
+            assert (
+                client.get("/-/healthy").status_code
+                == httpx.get(f"{exporter.url}/-/healthy", timeout=30).status_code
+                == 200
+            )
             assert [line["address"] for line in exporter.events("listening")][1] == f"unix:{path}"
             # whoever may write to the file is of this machine, as loopback is
             assert client.get("/api/v1/tasks").status_code == 200
@@ -78,9 +82,9 @@ def test_two_on_one_file(config: Path) -> None:
 
 def test_below_a_prefix(config: Path) -> None:
     with start_exporter(config, "--web.external-url=https://outside.test/x", env=ENVIRON) as exporter:
-        assert httpx.get(exporter.url, follow_redirects=True).url.path == "/x/"
-        assert httpx.get(f"{exporter.url}/x/-/healthy").status_code == 200
-        assert httpx.get(f"{exporter.url}/metrics").status_code == 404
+        assert httpx.get(exporter.url, follow_redirects=True, timeout=30).url.path == "/x/"
+        assert httpx.get(f"{exporter.url}/x/-/healthy", timeout=30).status_code == 200
+        assert httpx.get(f"{exporter.url}/metrics", timeout=30).status_code == 404
 
 
 # ---- systemd ---------------------------------------------------------------------------------------------------------
@@ -123,12 +127,12 @@ def test_on_the_sockets_that_systemd_hands_over_and_no_others(config: Path) -> N
             assert time.monotonic() < deadline
             time.sleep(0.05)
         port = int(log.read_text().split()[1])
-        assert httpx.get(f"http://127.0.0.1:{port}/-/healthy").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/-/healthy", timeout=30).status_code == 200
         with through(path) as client:
             assert client.get("/-/healthy").status_code == 200
         assert ":9877" not in log.read_text()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(12) == 0
+        assert process.wait(STOP_SECONDS) == 0
     finally:
         process.kill()
         process.wait()
@@ -166,13 +170,13 @@ def test_the_real_systemd_socket_activate(config: Path) -> None:
             env=environ,
         )
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_SECONDS
         while "Listening on" not in log.read_text():
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
         assert httpx.get(f"http://127.0.0.1:{port}/-/healthy", timeout=START_SECONDS).status_code == 200
         process.send_signal(signal.SIGTERM)  # it has become the exporter
-        assert process.wait(12) == 0
+        assert process.wait(STOP_SECONDS) == 0
         assert f'"address": "127.0.0.1:{port}"' in log.read_text()
     finally:
         process.kill()

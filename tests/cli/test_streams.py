@@ -162,7 +162,7 @@ def test_files_that_the_configuration_names_are_found_in_any_locale(tmp_path: Pa
     (tmp_path / "exporter.yml").write_text(ABROAD, encoding="utf-8")
     (tmp_path / "schlüssel").write_text("sk-byts-0123456789")
     with start_exporter(tmp_path / "exporter.yml", env=ASCII) as exporter:
-        shown = httpx.get(f"{exporter.url}/config").text
+        shown = httpx.get(f"{exporter.url}/config", timeout=30).text
         assert "/schlüssel" in shown
         assert "/tä/*.yml" in shown
         assert exporter.events("config_warning") == []

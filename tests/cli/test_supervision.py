@@ -129,7 +129,7 @@ def test_a_real_exporter_tells_of_its_life(tmp_path: Path, systemd: Supervising)
     with start_exporter(config, env=environ) as exporter:
         ready = systemd.wait_for("READY")
         assert ready == {"READY": "1", "STATUS": f"listening on {exporter.url.removeprefix('http://')}"}
-        systemd.wait_for("WATCHDOG", count=3, seconds=3)
+        systemd.wait_for("WATCHDOG", count=3)
 
         began = time.monotonic()
         exporter.send(signal.SIGHUP)

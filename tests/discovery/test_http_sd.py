@@ -23,7 +23,8 @@ from exporter.settings.model import AuthorizationSettings, HttpSdSettings, TlsSe
 from exporter.version import version
 from tests.support.fake_clock import FakeClock
 from tests.support.listening import calls_counted, running
-from tests.support.raw_server import free_port, raw_server, read_request, reset, response
+from tests.support.ports import deaf_port
+from tests.support.raw_server import raw_server, read_request, reset, response
 from tests.support.tools import need_tool
 
 PARSER = ListParser("default", "renders", Defaults("sora-2", (), frozenset()))
@@ -236,9 +237,9 @@ async def test_what_is_no_answer(answer: bytes, reason: str) -> None:
 
 
 async def test_nobody_listens() -> None:
-    url = f"http://127.0.0.1:{free_port()}/tasks"
-
-    assert await fault(url) == f"{url}: no connection"
+    with deaf_port() as port:
+        url = f"http://127.0.0.1:{port}/tasks"
+        assert await fault(url) == f"{url}: no connection"
 
 
 async def test_a_connection_that_is_lost() -> None:

@@ -14,7 +14,8 @@ from exporter.dispatcher.answer import Answer, DispatcherError, Quota, Reason
 from exporter.dispatcher.client import DispatcherClient, Reply
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.observation import Observation, Status
-from tests.support.raw_server import Handler, free_port, raw_server, reset, response
+from tests.support.ports import deaf_port
+from tests.support.raw_server import Handler, raw_server, reset, response
 
 KEY = "sk-byts-0123456789abcdef"
 REF = TaskRef("default", task_id="task_01HQX9F2P6Y8VEX3CRZ8GXJVD9")
@@ -178,12 +179,14 @@ async def reset_within_the_body(_: asyncio.StreamReader, writer: asyncio.StreamW
     ],
 )
 async def test_slow_and_broken_connections(handler: Handler, reason: Reason) -> None:
+    timeout = 0.2 if reason is Reason.TIMEOUT else 20.0
     async with raw_server(handler) as server:
-        assert (await fault(new_client(server.url, timeout=0.2))).reason is reason
+        assert (await fault(new_client(server.url, timeout=timeout))).reason is reason
 
 
 async def test_nobody_listens() -> None:
-    assert (await fault(new_client(f"http://127.0.0.1:{free_port()}"))).reason is Reason.CONNECT
+    with deaf_port() as port:
+        assert (await fault(new_client(f"http://127.0.0.1:{port}"))).reason is Reason.CONNECT
 
 
 async def test_a_name_that_does_not_resolve() -> None:

@@ -17,7 +17,8 @@ from exporter.dispatcher.exchange import RETRY_BUDGET, Again, Exchange, Response
 from exporter.dispatcher.faults import named
 from exporter.dispatcher.payload import BODY_LIMIT
 from exporter.dispatcher.stock import StockExchange
-from tests.support.raw_server import Handler, free_port, raw_server, read_request, reset, response
+from tests.support.ports import deaf_port
+from tests.support.raw_server import Handler, raw_server, read_request, reset, response
 from tests.support.tools import need_tool
 
 Made = Callable[..., Exchange]
@@ -292,7 +293,7 @@ async def test_what_comes_while_nothing_is_asked_costs_the_connection(way: str) 
 
     async with raw_server(unasked) as server, opened(way, server.url) as exchange:
         assert await outcome(exchange) == (200, b"{}")
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 20)
         assert await outcome(exchange) == (200, b"{}")
 
 
@@ -450,7 +451,7 @@ async def test_a_connection_at_rest_is_closed_though_nobody_asks(monkeypatch: py
 
     async with raw_server(serve) as server, opened("direct", server.url) as exchange:
         await outcome(exchange)
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 20)
 
 
 @pytest.mark.parametrize("said", [b"", OK + b"Content-Length: 9\r\n\r\n{"], ids=["silent", "within-the-body"])
@@ -471,7 +472,7 @@ async def test_a_cancelled_exchange_closes_its_connection(way: str, said: bytes)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 20)
 
 
 async def test_an_answer_that_comes_before_the_request_is_sent_whole() -> None:
@@ -545,7 +546,8 @@ async def half_close_in_silence(reader: asyncio.StreamReader, writer: asyncio.St
     ids=["silent", "body", "head", "interim", "chunks", "reset", "reset-in-body", "half-closed", "half-closed-silent"],
 )
 async def test_slow_and_broken_connections(way: str, handler: Handler, expected: tuple[int, bytes] | Reason) -> None:
-    async with raw_server(handler) as server, opened(way, server.url, seconds=0.25) as exchange:
+    seconds = 0.25 if expected is Reason.TIMEOUT else 20.0
+    async with raw_server(handler) as server, opened(way, server.url, seconds=seconds) as exchange:
         assert await outcome(exchange) == expected
 
 
@@ -577,14 +579,15 @@ async def test_after_time_has_run_out_the_next_exchange_is_served(way: str) -> N
             await asyncio.sleep(60)
         await script(reader, writer)
 
-    async with raw_server(silent_first) as server, opened(way, server.url, seconds=0.2, max_in_flight=1) as exchange:
+    async with raw_server(silent_first) as server, opened(way, server.url, seconds=1.0, max_in_flight=1) as exchange:
         assert await outcome(exchange) is Reason.TIMEOUT
         assert await outcome(exchange) == (200, b"{}")
 
 
 async def test_nobody_listens(way: str) -> None:
-    async with opened(way, f"http://127.0.0.1:{free_port()}") as exchange:
-        assert await outcome(exchange) is Reason.CONNECT
+    with deaf_port() as port:
+        async with opened(way, f"http://127.0.0.1:{port}") as exchange:
+            assert await outcome(exchange) is Reason.CONNECT
 
 
 @pytest.mark.parametrize("host", ["x" * 64, "a..b", "name.invalid"])

@@ -55,10 +55,11 @@ def faults() -> int:
 )
 @pytest.mark.usefixtures("without_collections")
 async def test_a_failed_query_leaves_no_garbage(answer: bytes | Handler, reason: Reason) -> None:
+    timeout = 0.05 if reason is Reason.TIMEOUT else 20.0
     before = standing(), faults()
     async with raw_server(answer) as server:
         client = DispatcherClient(
-            server.url, key=lambda: "sk-byts-0123456789", timeout=0.05, max_in_flight=2, wall=lambda: 0.0, environ={}
+            server.url, key=lambda: "sk-byts-0123456789", timeout=timeout, max_in_flight=2, wall=lambda: 0.0, environ={}
         )
         with pytest.raises(DispatcherError) as raised:
             await client.query(TaskRef("one", "task_1"))

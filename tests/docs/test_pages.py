@@ -27,7 +27,8 @@ from exporter.settings.load import load
 from tests.e2e.scripted import until
 from tests.rules.recorded import vocabulary
 from tests.support.api_rig import CONFIG, api_rig
-from tests.support.monitoring import Prometheus, free_port
+from tests.support.monitoring import Prometheus
+from tests.support.ports import free_port
 from tests.support.processes import PROJECT
 from tests.support.promql import check
 from tests.support.tools import need_tool

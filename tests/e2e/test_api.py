@@ -19,9 +19,10 @@ pytestmark = pytest.mark.e2e
 
 GROUP = "{name: renders, poll: {default_eta: 3s, min_interval: 500ms, max_interval: 2s}, api_config: {}}"
 
-REQUESTS = 200
+REQUESTS_EACH = 35
+"""Of the clients, for each time that the exporter is killed."""
+
 IDS = 5
-KILLS = 6
 
 LONG, SHORT = 9_000, 1_000
 BATCHES = 20
@@ -75,22 +76,22 @@ def test_the_life_of_a_registered_task(tmp_path: Path, upstream: Upstream) -> No
         # it is to be open when it is looked for, however long the start took
         [task_id], [name] = upstream.submit(1, latency_seconds=4, out_task_id_prefix="render-")
         assert register(exporter.url, task_ids=[task_id]) == ["registered"]
-        target = httpx.get(f"{exporter.url}/sd").json()[0]
+        target = httpx.get(f"{exporter.url}/sd", timeout=30).json()[0]
         probe = f"http://{target['targets'][0]}/probe"
         params = {key.removeprefix("__param_"): value for key, value in target["labels"].items() if "__param" in key}
-        assert Scraped(httpx.get(probe, params=params).text).sum("probe_success") == 1
+        assert Scraped(httpx.get(probe, params=params, timeout=30).text).sum("probe_success") == 1
         shown = f"{exporter.url}/api/v1/tasks/{task_id}"
-        until(lambda: httpx.get(shown).json()["status"] == "completed", seconds=15)
-        task = httpx.get(f"{exporter.url}/api/v1/tasks/{name}").json()
+        until(lambda: httpx.get(shown, timeout=30).json()["status"] == "completed", seconds=30)
+        task = httpx.get(f"{exporter.url}/api/v1/tasks/{name}", timeout=30).json()
         assert task["credits_used"] == upstream.books()["credits_used"]
         assert task["history"][-1]["status"] == "completed"
-        assert httpx.get(f"{exporter.url}/sd").json() == []
-        assert httpx.delete(shown).status_code == 204
+        assert httpx.get(f"{exporter.url}/sd", timeout=30).json() == []
+        assert httpx.delete(shown, timeout=30).status_code == 204
         assert exporter.stop() == 0
     with start_exporter(config, log="again.log") as exporter:
         assert followed(exporter.url) == []
         assert register(exporter.url, out_task_ids=[name]) == ["registered"]
-        until(lambda: [task["status"] for task in followed(exporter.url)] == ["completed"], seconds=15)
+        until(lambda: [task["status"] for task in followed(exporter.url)] == ["completed"], seconds=30)
         assert Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") == 1
 
 
@@ -103,14 +104,14 @@ def test_a_token_is_needed_and_no_secret_is_logged(tmp_path: Path, upstream: Ups
     config = write_config(tmp_path, upstream.url, group, more="api: {token_file: token}\n")
     [task_id], _ = upstream.submit(1, latency_seconds=0)
     with start_exporter(config, "--log.level", "debug") as exporter:
-        assert httpx.get(f"{exporter.url}/api/v1/tasks").status_code == 401
+        assert httpx.get(f"{exporter.url}/api/v1/tasks", timeout=30).status_code == 401
         hook = f"{exporter.url}/api/v1/callbacks/renders/the-secret-of-the-hook"
         began = time.monotonic()
-        assert httpx.post(hook, json={"task_id": task_id}).status_code == 202
+        assert httpx.post(hook, json={"task_id": task_id}, timeout=30).status_code == 202
         assert time.monotonic() - began < 1
-        assert httpx.post(hook[:-1], json={"task_id": task_id}).status_code == 404
-        until(lambda: Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") == 1, seconds=15)
-        answer = httpx.get(f"{exporter.url}/sd", headers={"Authorization": "Bearer the-token-of-the-api"})
+        assert httpx.post(hook[:-1], json={"task_id": task_id}, timeout=30).status_code == 404
+        until(lambda: Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") == 1, seconds=30)
+        answer = httpx.get(f"{exporter.url}/sd", headers={"Authorization": "Bearer the-token-of-the-api"}, timeout=30)
         assert answer.status_code == 200
         exporter.stop()
         assert "the-token" not in exporter.output
@@ -120,10 +121,10 @@ def test_a_token_is_needed_and_no_secret_is_logged(tmp_path: Path, upstream: Ups
 class Registering:
     """Clients that register, one request after the other, whatever happens to the exporter."""
 
-    def __init__(self, exporter: RunningExporter) -> None:
+    def __init__(self, exporter: RunningExporter, *, requests: int) -> None:
         self.exporter = exporter
         self.promised: list[str] = []
-        self._numbers: Iterator[int] = iter(range(REQUESTS))
+        self._numbers: Iterator[int] = iter(range(requests))
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -148,13 +149,15 @@ class Registering:
         return True
 
 
-def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.long)])
+def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_path: Path, kills: int) -> None:
+    requests = kills * REQUESTS_EACH
     config = write_config(tmp_path, "http://127.0.0.1:9", GROUP)
-    chance, registering = random.Random(3), Registering(start_exporter(config))
+    chance, registering = random.Random(3), Registering(start_exporter(config), requests=requests)
     with ThreadPoolExecutor(4) as threads:
         clients = [threads.submit(registering.run) for _ in range(4)]
         try:
-            for kill in range(KILLS):
+            for kill in range(kills):
                 time.sleep(chance.uniform(0.05, 0.6))
                 registering.exporter.kill()
                 promised = list(registering.promised)
@@ -166,7 +169,7 @@ def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_pa
             registering.exporter.kill()
             registering.exporter = start_exporter(config, log="serve-last.log")
             ids = {task["task_id"] for task in followed(registering.exporter.url)}
-            assert len(registering.promised) == REQUESTS * IDS
+            assert len(registering.promised) == requests * IDS
             assert ids == set(registering.promised)
         finally:
             registering.exporter.kill()

@@ -63,7 +63,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExport
     config.write_text(f"{CONFIG}ledger: {{url: 'sqlite:///{directory}/ledger.db'}}\n")
     with start_exporter(config, env={"KEY": "sk-byts-fuzz"}) as running:
         yield running
-        assert httpx.get(f"{running.url}/-/healthy").status_code == 200
+        assert httpx.get(f"{running.url}/-/healthy", timeout=30).status_code == 200
         assert not [event for event in running.events() if event.get("level") in ("critical", "error")]
         assert "Traceback" not in running.output
         assert len(running.output.splitlines()) < MOST_LINES, "a line for each request would be thousands"

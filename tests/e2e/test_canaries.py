@@ -148,7 +148,7 @@ def test_no_secret_comes_out_wherever_it_goes_in(tmp_path: Path, canaries: dict[
 
 def answers(exporter: RunningExporter, canaries: dict[str, str]) -> Iterator[str]:
     """Everything that is answered to requests with a secret in each of their places."""
-    until(lambda: httpx.get(f"{exporter.url}/-/ready").status_code == 200)
+    until(lambda: httpx.get(f"{exporter.url}/-/ready", timeout=30).status_code == 200)
     with httpx.Client(base_url=exporter.url, headers={"Authorization": f"Bearer {canaries['token']}"}) as client:
         for path in (
             "/",

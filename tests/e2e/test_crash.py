@@ -14,9 +14,9 @@ from tests.support.scraped import Scraped
 
 pytestmark = pytest.mark.e2e
 
-TASKS = 500
-FINISH_WITHIN = 50.0
-ENDS = 10
+TASKS_EACH = 50
+SECONDS_EACH = 5.0
+"""So many tasks, and so long until the last has finished, for each time that the exporter ends."""
 
 
 class Sampler(threading.Thread):
@@ -58,40 +58,42 @@ class Sampler(threading.Thread):
         self.join()
 
 
-def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, upstream: Upstream) -> None:
+@pytest.mark.parametrize("often", [3, pytest.param(10, marks=pytest.mark.long)])
+def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, upstream: Upstream, often: int) -> None:
+    count = often * TASKS_EACH
     ids, out_ids = upstream.submit(
-        TASKS,
+        count,
         latency_seconds=2,
-        spread_seconds=FINISH_WITHIN,
+        spread_seconds=often * SECONDS_EACH,
         failure_ratio=0.15,
         error_code="too_hot",
         cancel_ratio=0.1,
         out_task_id_prefix="render-",
     )
-    both = 100  # so many are named by both their ids
+    both = count // 5  # so many are named by both their ids
     config = configuration(
         tmp_path,
         upstream,
-        task_ids=ids[: TASKS // 2 + both],
-        out_task_ids=out_ids[TASKS // 2 :],
+        task_ids=ids[: count // 2 + both],
+        out_task_ids=out_ids[count // 2 :],
         account='{"max_in_flight": 4, "max_requests_per_second": 300}',
     )
     chance, sampler, ends = random.Random(5), Sampler(), 0
     sampler.start()
     exporter = start_exporter(config)
     try:
-        while ends < ENDS:
+        while ends < often:
             sampler.url = exporter.url
-            time.sleep(chance.uniform(0.3, 2 * FINISH_WITHIN / ENDS - 2.0))
+            time.sleep(chance.uniform(0.3, 2 * SECONDS_EACH - 2.0))
             end(exporter, is_asked_to=ends % 2 == 0)
             ends += 1
             exporter = start_exporter(config, log=f"serve-{ends}.log")
         sampler.url = exporter.url
-        wait_until_all_are_counted(exporter)
+        wait_until_all_are_counted(exporter, count)
         time.sleep(1.0)  # should anything be counted again, it would be now
         page, books = Scraped.of(exporter.url), upstream.books()
         assert_books_are_equal(page, books)
-        assert page.sum("bytespike_tasks_followed_total") == TASKS
+        assert page.sum("bytespike_tasks_followed_total") == count
         assert page.sum("bytespike_tasks_output_video_seconds_total") == pytest.approx(books["output_video_seconds"])
     finally:
         sampler.stop()
@@ -100,7 +102,7 @@ def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, 
     assert sampler.went_down == []
     assert len(sampler.born) > 1
     assert set(sampler.born.values()) == {0.0}
-    assert sampler.scrapes > ENDS
+    assert sampler.scrapes > often
 
 
 def end(exporter: RunningExporter, *, is_asked_to: bool) -> None:
@@ -112,8 +114,8 @@ def end(exporter: RunningExporter, *, is_asked_to: bool) -> None:
         exporter.kill()
 
 
-def wait_until_all_are_counted(exporter: RunningExporter) -> None:
+def wait_until_all_are_counted(exporter: RunningExporter, count: int) -> None:
     deadline = time.monotonic() + 60
-    while Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") < TASKS:
+    while Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") < count:
         assert time.monotonic() < deadline, exporter.output[-2000:]
         time.sleep(0.2)

@@ -132,7 +132,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExport
     groups = {"renders": {"api_config": {}, "callback_config": callbacks}}
     with start_exporter(write_config(directory, "http://127.0.0.1:9", groups=groups)) as running:
         yield running
-        assert httpx.get(f"{running.url}/-/healthy").status_code == 200
+        assert httpx.get(f"{running.url}/-/healthy", timeout=30).status_code == 200
         assert running.stop() == 0
         _assert_quiet(running)
 

@@ -23,7 +23,7 @@ def test_a_thousand_due_tasks_never_make_a_third_request_at_once(tmp_path: Path,
         account='{"max_in_flight": 2, "max_requests_per_second": 1000}',
     )
     with start_exporter(config) as exporter:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while upstream.requests() < 500:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -72,7 +72,7 @@ def test_a_revoked_key_is_left_alone_and_a_new_one_tried_at_once(tmp_path: Path,
         assert Scraped.of(exporter.url).sum("bytespike_api_suspended", reason="invalid_api_key") == 1.0
 
         (tmp_path / "key").write_text("sk-byts-second\n")  # it knows none of the tasks, but it is valid
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not Scraped.of(exporter.url).sum("bytespike_up"):
             assert time.monotonic() < deadline, exporter.output[-2000:]
             time.sleep(0.1)

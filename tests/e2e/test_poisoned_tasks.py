@@ -130,8 +130,8 @@ def test_an_outage_meets_single_requests_and_is_left_soon_after_its_end(tmp_path
         until(lambda: all(len(api.asked()) > 2 * len(HEALTHY) for api in it.apis.values()), "all asked about twice")
         for kind, api in it.apis.items():
             api.override = always(OUTAGES[kind])
-        until(lambda: shown(url, "bytespike_api_suspended") == len(OUTAGES), "both accounts held back", seconds=5.0)
-        until(lambda: not any(api.in_flight for api in it.apis.values()), "nothing under way", seconds=2.0)
+        until(lambda: shown(url, "bytespike_api_suspended") == len(OUTAGES), "both accounts held back", seconds=20.0)
+        until(lambda: not any(api.in_flight for api in it.apis.values()), "nothing under way", seconds=20.0)
         began = time.monotonic()
         for api in it.apis.values():
             api.most_in_flight()

@@ -11,7 +11,8 @@ from cryptography import x509
 
 from tests.e2e.upstream import Upstream, configuration
 from tests.support.certificates import LOCALHOST, Certificate
-from tests.support.monitoring import Prometheus, free_port
+from tests.support.monitoring import Prometheus
+from tests.support.ports import free_port
 from tests.support.processes import start_exporter
 from tests.support.servers import INSTALLED
 

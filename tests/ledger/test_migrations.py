@@ -13,11 +13,15 @@ from msgspec import structs
 from sqlalchemy import create_engine
 
 from exporter.accounting.series import SHOWN, Series, labels_of
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.ledger import LedgerError
+from exporter.ledger.store import StoredLedger
 from exporter.ledger.tables import MIGRATIONS, metadata, migrate
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.observation import Status
+from tests.ledger.places import Place
+from tests.ledger.places import opened as opened_at
+from tests.ledger.test_sqlite import opened
 from tests.ledger.test_store import (
     FINISHED,
     FOLLOWED,
@@ -26,7 +30,6 @@ from tests.ledger.test_store import (
     begun,
     commit,
     ended,
-    opened,
     recall,
     seen,
 )
@@ -76,13 +79,14 @@ def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> No
         ledger.close()
 
 
-@pytest.mark.parametrize("statements", [1, 8, 15, 22, 29, 31])
+@pytest.mark.parametrize("statements", [1, 8, 15, 22, 29, 36, 43, 50])
 def test_a_migration_that_is_killed_half_way_begins_anew(path: Path, statements: int) -> None:
     make_0_1_0(path)
     dying = f"""
 import os
 from itertools import count
 from sqlalchemy import Engine, event
+from exporter.ledger.ledger import LedgerError
 from exporter.ledger.store import SqliteLedger
 numbers = count(1)
 event.listen(Engine, "after_cursor_execute", lambda *_: os._exit(9) if next(numbers) == {statements} else None)
@@ -120,17 +124,57 @@ VERSION_0_1_0 = (
 )
 
 
-def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: SqliteLedger, path: Path) -> None:
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(ledger: StoredLedger, place: Place) -> None:
+    with ledger.database.reading() as tx:
+        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+
+
+def test_sums_belong_to_the_account_that_their_labels_name(path: Path) -> None:
+    """A row that is damaged stays so, and stops no migration: whoever reads it is told."""
+    make_0_1_0(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO totals VALUES ('bytespike_tasks_f', '{', '', 1)")
+    connection.close()
+    with pytest.raises(LedgerError, match="row 4 of table totals is damaged"):
+        opened(path).books()
+    with sqlite3.connect(path) as connection:
+        found = set(
+            connection.execute(
+                "SELECT account, family, part FROM totals UNION SELECT account, family, part FROM meters"
+            )
+        )
+    connection.close()
+
+    assert found >= {
+        ("a", FINISHED.family, ""),
+        ("a", REQUESTS.family, ""),
+        ("", BOOM.family, ""),
+        ("", "bytespike_tasks_f", ""),
+    }
+
+
+@pytest.mark.parametrize(("min_reader", "is_taken"), [("0007", True), ("0008", False)])
+def test_a_ledger_of_a_newer_version_is_taken_where_that_has_kept_it_fit_for_this_one(
+    ledger: StoredLedger, place: Place, min_reader: str, *, is_taken: bool
+) -> None:
+    commit(ledger, ended(begun()))
     ledger.close()
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
+    place.run("UPDATE alembic_version SET version_num = '0009'")
+    place.run(f"UPDATE formats SET min_reader = '{min_reader}'")
+
+    if is_taken:
+        again = opened_at(place)
+        assert commit(again, ended(begun("t2")), ended(begun())) == {FINISHED: 1.0}
+        again.close()
+    else:
+        with pytest.raises(LedgerError, match="another version of this exporter"):
+            opened_at(place)
+    assert place.rows("SELECT version_num FROM alembic_version") == [("0009",)]
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_a_ledger_of_every_earlier_version_gets_the_indexes_of_a_new_one(
-    ledger: SqliteLedger, path: Path, tmp_path: Path, version: str
+    ledger: StoredLedger, path: Path, tmp_path: Path, version: str
 ) -> None:
     old = tmp_path / "old.db"
     engine = create_engine(f"sqlite:///{old}")

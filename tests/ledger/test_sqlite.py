@@ -10,14 +10,23 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from sqlalchemy import event
 
-from exporter.ledger.ledger import LedgerError
-from exporter.ledger.store import SqliteLedger
+from exporter.ledger.ledger import Entry, LedgerError
+from exporter.ledger.store import SqliteLedger, StoredLedger
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
-from tests.ledger.test_store import FINISHED, REQUESTS, T0, begun, commit, ended, opened, totals
+from tests.ledger.test_store import FINISHED, REQUESTS, T0, begun, commit, completed, ended, one, recall, totals
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.usefixtures("path")
+
+
+def opened(path: Path) -> SqliteLedger:
+    ledger = SqliteLedger(f"sqlite:///{path}")
+    ledger.open()
+    return ledger
 
 
 # ---- one process alone ---------------------------------------------------------------------------------------------
@@ -26,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 def open_elsewhere(path: Path) -> str:
     """Try to open a ledger in another process; what it is told."""
     code = f"""
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import Entry, LedgerError
 from exporter.ledger.store import SqliteLedger
 try:
     SqliteLedger("sqlite:///{path}").open()
@@ -69,7 +78,7 @@ def without_the_lock_file(path: Path) -> Path:
     "other", [by_its_path, by_a_symbolic_link, by_a_link_to_its_directory, by_a_hard_link, without_the_lock_file]
 )
 def test_a_second_exporter_is_refused_by_whatever_path(
-    ledger: SqliteLedger, path: Path, other: Callable[[Path], Path]
+    ledger: StoredLedger, path: Path, other: Callable[[Path], Path]
 ) -> None:
     elsewhere = other(path)
     assert "another exporter holds it" in open_elsewhere(elsewhere)
@@ -125,7 +134,7 @@ def turn_the_link(path: Path) -> None:
 
 @pytest.mark.parametrize("lose", [remove_everything, move_it_away, put_a_copy_in_its_place, turn_the_link])
 def test_nothing_is_written_once_the_file_is_not_the_one_that_was_opened(
-    ledger: SqliteLedger, path: Path, lose: Callable[[Path], None]
+    ledger: StoredLedger, path: Path, lose: Callable[[Path], None]
 ) -> None:
     commit(ledger, ended(begun("t1")))
     lose(path)
@@ -149,7 +158,7 @@ def test_nothing_is_written_once_the_file_is_not_the_one_that_was_opened(
     again.close()
 
 
-def test_it_goes_on_when_the_very_file_is_put_back(ledger: SqliteLedger, path: Path) -> None:
+def test_it_goes_on_when_the_very_file_is_put_back(ledger: StoredLedger, path: Path) -> None:
     move_it_away(path)
     with pytest.raises(LedgerError, match="removed or replaced"):
         commit(ledger, ended(begun()))
@@ -158,7 +167,7 @@ def test_it_goes_on_when_the_very_file_is_put_back(ledger: SqliteLedger, path: P
     assert commit(ledger, ended(begun())) == {FINISHED: 1.0}
 
 
-def test_the_log_beside_it_belongs_to_it(ledger: SqliteLedger, path: Path) -> None:
+def test_the_log_beside_it_belongs_to_it(ledger: StoredLedger, path: Path) -> None:
     """What the log holds is lost with the process, unless that is ended gently."""
     commit(ledger, ended(begun("t1")))
     path.with_name("ledger.db-wal").unlink()
@@ -172,7 +181,7 @@ def test_the_log_beside_it_belongs_to_it(ledger: SqliteLedger, path: Path) -> No
     again.close()
 
 
-def test_the_log_of_another_file_is_left_alone(ledger: SqliteLedger, path: Path) -> None:
+def test_the_log_of_another_file_is_left_alone(ledger: StoredLedger, path: Path) -> None:
     """Whoever put another ledger in its place may be using it by now."""
     commit(ledger, ended(begun("t1")))
     for each in list(path.parent.glob("ledger.db*")):
@@ -188,10 +197,10 @@ def test_the_log_of_another_file_is_left_alone(ledger: SqliteLedger, path: Path)
     again.close()
 
 
-def test_a_file_that_goes_while_it_is_written_is_not_believed(ledger: SqliteLedger, path: Path) -> None:
+def test_a_file_that_goes_while_it_is_written_is_not_believed(ledger: StoredLedger, path: Path) -> None:
     def write() -> None:
-        with ledger._file.writing() as tx:
-            tx.exec_driver_sql("UPDATE batches SET number = 5")
+        with ledger.database.writing() as tx:
+            tx.exec_driver_sql("UPDATE leases SET batch = 5")
             remove_everything(path)
 
     with pytest.raises(LedgerError, match="the file was removed"):
@@ -201,7 +210,7 @@ def test_a_file_that_goes_while_it_is_written_is_not_believed(ledger: SqliteLedg
 # ---- faults --------------------------------------------------------------------------------------------------------
 
 
-def test_a_ledger_locked_by_another_program_fails_and_recovers(ledger: SqliteLedger, path: Path) -> None:
+def test_a_ledger_locked_by_another_program_fails_and_recovers(ledger: StoredLedger, path: Path) -> None:
     commit(ledger, ended(begun("t1")))
     intruder = sqlite3.connect(path, isolation_level=None)
     intruder.execute("BEGIN EXCLUSIVE")
@@ -216,8 +225,8 @@ def test_a_ledger_locked_by_another_program_fails_and_recovers(ledger: SqliteLed
     assert totals(ledger) == {FINISHED: 2.0}
 
 
-def test_a_full_disk_fails_and_recovers(ledger: SqliteLedger) -> None:
-    with ledger._file.reading() as tx:
+def test_a_full_disk_fails_and_recovers(ledger: StoredLedger) -> None:
+    with ledger.database.reading() as tx:
         tx.exec_driver_sql("PRAGMA max_page_count = 1")
     entries = [ended(begun(f"t{i}")) for i in range(2000)]
 
@@ -225,7 +234,7 @@ def test_a_full_disk_fails_and_recovers(ledger: SqliteLedger) -> None:
         commit(ledger, *entries)
     assert totals(ledger) == {}, "a transaction that failed left nothing behind"
 
-    with ledger._file.reading() as tx:
+    with ledger.database.reading() as tx:
         tx.exec_driver_sql("PRAGMA max_page_count = 1000000")
     assert commit(ledger, *entries) == {FINISHED: 2000.0}
 
@@ -240,10 +249,11 @@ def test_a_damaged_file_is_a_clear_error(path: Path, content: bytes) -> None:
     assert path.read_bytes() == content, "what may be rescued was left alone"
 
 
-def test_a_ledger_of_a_newer_version_is_refused(ledger: SqliteLedger, path: Path) -> None:
+def test_a_ledger_of_a_newer_version_is_refused(ledger: StoredLedger, path: Path) -> None:
     ledger.close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE formats SET min_reader = '9999'")
     connection.close()
 
     with pytest.raises(LedgerError, match="another version of this exporter"):
@@ -257,15 +267,15 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
         opened(tmp_path / "file" / "ledger.db")
 
 
-def test_a_read_only_ledger_is_a_clear_error(ledger: SqliteLedger, path: Path) -> None:
-    ledger._file.connection.exec_driver_sql("PRAGMA query_only = 1")
-    ledger._file.connection.rollback()
+def test_a_read_only_ledger_is_a_clear_error(ledger: StoredLedger, path: Path) -> None:
+    with ledger.database.reading() as tx:
+        tx.exec_driver_sql("PRAGMA query_only = 1")
 
     with pytest.raises(LedgerError, match="it is read-only"):
         commit(ledger, ended(begun()))
 
 
-def test_a_closed_ledger_says_so(ledger: SqliteLedger) -> None:
+def test_a_closed_ledger_says_so(ledger: StoredLedger) -> None:
     ledger.close()
 
     with pytest.raises(LedgerError, match="is not open"):
@@ -279,3 +289,36 @@ def test_a_file_that_may_not_be_written_is_a_clear_error(path: Path) -> None:
 
     with pytest.raises(LedgerError, match=r"read-only|cannot be opened"):
         opened(path)
+
+
+# ---- what is read and written ---------------------------------------------------------------------------------------
+
+
+def test_a_restart_reads_no_history_through(ledger: StoredLedger, path: Path) -> None:
+    """Its time must not grow with what has ended: every look-up goes by an index."""
+    states = [completed(begun(f"t{i}", f"x{i}")) for i in range(50)]
+    commit(ledger, *(Entry(state, ended=one(FINISHED)) for state in states), Entry(begun("open")))
+    statements: list[tuple[str, object]] = []
+    with ledger.database.reading() as tx:
+        event.listen(tx.engine, "before_cursor_execute", lambda *seen: statements.append((seen[2], seen[3])))
+
+    ledger.books()
+    recall(ledger, *(state.ref for state in states))
+    ledger.aged(before=T0 + 5, except_accounts=(), limit=500)
+
+    asked = [(statement, bound) for statement, bound in statements if statement.startswith("SELECT")]
+    with ledger.database.reading() as tx:
+        raw = tx.connection.dbapi_connection
+        assert raw is not None
+        plans = [row[3] for statement, bound in asked for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", bound)]
+    assert len(asked) >= 8
+    scanned = [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith("SCAN asked VIRTUAL")]
+    assert scanned == ["SCAN totals", "SCAN meters"]
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+def test_a_commit_is_on_the_disk_before_it_is_believed(ledger: SqliteLedger, path: Path) -> None:
+    with ledger.database.reading() as tx:
+        pragmas = [tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+
+    assert pragmas == ["wal", 2], "2 is FULL"

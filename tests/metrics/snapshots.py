@@ -11,6 +11,7 @@ from exporter.ledger.ledger import LedgerView
 from exporter.metrics.events import (
     count_commit,
     count_failed_submission,
+    count_first_poll,
     count_followed,
     count_learnt,
     count_not_understood,
@@ -18,9 +19,13 @@ from exporter.metrics.events import (
     count_overflow,
     count_proxied,
     count_queue,
+    count_refused_client,
     count_request,
+    count_upstream_failure,
+    local_passages,
     local_poll_lags,
 )
+from exporter.metrics.families.proxy import Asker, Refused, UpstreamFault
 from exporter.metrics.families.tasks import FAILED
 from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot, SourceView
@@ -32,6 +37,7 @@ from exporter.tasks.state import Submission, TaskState
 
 NOW = 1_748_000_000.0
 BUILD = BuildView(version="0.1.0", revision="abc1234", python_version="3.11.9")
+SHA256 = "0123456789abcdef" * 4
 VIDEO = TaskLabels("default", "renders", "sora-2-pro", (("team", "video"),))
 IMAGE = TaskLabels("default", "stills", "seedream-v4", (("team", "print"),))
 NOTHING = Census(at=NOW, counts={}, outstanding_credits={}, overdue={}, oldest={})
@@ -70,7 +76,7 @@ def empty_start() -> Snapshot:
         known=(VIDEO,),
         accounts=(AccountView("default"),),
         sources=(SourceView("renders", "static"),),
-        config=ConfigView(last_reload_success_at=NOW),
+        config=ConfigView(last_reload_success_at=NOW, sha256=SHA256),
     )
 
 
@@ -88,7 +94,7 @@ def busy() -> Snapshot:
         accounts=(_busy_account(),),
         ledger=LedgerView(pending=2, last_commit_at=NOW - 1),
         sources=(SourceView("renders", "static", NOW - 300), SourceView("stills", "file", NOW - 12.5)),
-        config=ConfigView(last_reload_success_at=NOW - 300),
+        config=ConfigView(last_reload_success_at=NOW - 300, sha256=SHA256),
     )
 
 
@@ -147,8 +153,15 @@ def _busy_totals() -> Totals:
     lags.flush_into(late_by)
     counted.publish(late_by)
     counted.publish(count_commit(0.004))
+    passed, passages = Increments(), local_passages("default", "submit")
+    passages.observe(0.2)
+    passages.flush_into(passed)
     for events in (
-        count_proxied("default", "submit", "200", 0.2),
+        count_proxied("default", "submit", "200", 1),
+        passed,
+        count_upstream_failure("default", UpstreamFault.CERTIFICATE),
+        count_refused_client(Refused.LIMIT),
+        count_first_poll("default", Asker.APPLICATION, 2.0),
         count_failed_submission("default", "insufficient_balance"),
         count_learnt("default", "renders"),
         count_not_understood("query"),

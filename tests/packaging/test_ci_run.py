@@ -1,5 +1,7 @@
 """The script of continuous integration, among stand-ins for the system's commands that note how they are called."""
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,15 +10,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from exporter.cli.init import command as init
 
 PROJECT = Path(__file__).parents[2]
-SERVERS = {"make", "prometheus", "prometheus-alertmanager"}
+SERVERS = {"make", "chromium", "prometheus", "prometheus-alertmanager"}
 PYTHON = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'
 SUDO = '#!/bin/sh\nexec "$@"\n'
 BASH = shutil.which("bash") or "bash"
 
 UPDATE = "apt-get update -qq"
 INSTALL = "apt-get install -qq -y --no-install-recommends -o Acquire::Retries=3"
+CHECKS = ["make check"]
 # every stand-in notes its call; apt-get provides make, as the real one would
 RECORDER = """\
 #!/bin/sh
@@ -78,29 +84,29 @@ class Machine:
 def test_where_all_is_installed_only_the_checks_run(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {*SERVERS, "apt-get"})
     assert machine.run().returncode == 0
-    assert machine.calls() == ["make check"]
+    assert machine.calls() == CHECKS
 
 
 @pytest.mark.parametrize("absent", sorted(SERVERS))
 def test_what_is_missing_is_installed_first(tmp_path: Path, absent: str) -> None:
     machine = Machine(tmp_path, {*SERVERS, "apt-get"} - {absent})
     assert machine.run().returncode == 0
-    assert machine.calls() == [UPDATE, f"{INSTALL} {absent}", "make check"]
+    assert machine.calls() == [UPDATE, f"{INSTALL} {absent}", *CHECKS]
 
 
 def test_a_bare_machine_gets_everything(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"apt-get"}, python=False)
     assert machine.run().returncode == 0
-    packages = "make prometheus prometheus-alertmanager python3-venv"
-    assert machine.calls() == [UPDATE, f"{INSTALL} {packages}", "make check"]
+    packages = "make chromium prometheus prometheus-alertmanager python3-venv"
+    assert machine.calls() == [UPDATE, f"{INSTALL} {packages}", *CHECKS]
 
 
 def test_without_apt_the_checks_run_all_the_same(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {"make"})
     result = machine.run()
     assert result.returncode == 0
-    assert result.stdout == "Not installed, for there is no apt-get here: prometheus prometheus-alertmanager\n"
-    assert machine.calls() == ["make check"]
+    assert result.stdout == "Not installed, for there is no apt-get here: chromium prometheus prometheus-alertmanager\n"
+    assert machine.calls() == CHECKS
 
 
 def test_where_there_is_go_its_tools_are_installed_first(tmp_path: Path) -> None:
@@ -114,7 +120,7 @@ def test_where_there_is_go_its_tools_are_installed_first(tmp_path: Path) -> None
     limited = [call.split(" ", 2)[2] for call in machine.calls()[:-1]]
     assert {*limited[:-1]} == tools
     assert limited[-1] == "scripts/newest-servers"
-    assert machine.calls()[-1] == "make check"
+    assert machine.calls()[-1:] == CHECKS
 
 
 def test_newest_servers_that_cannot_be_built_are_told_of_and_all_else_is_checked(tmp_path: Path) -> None:
@@ -123,15 +129,17 @@ def test_newest_servers_that_cannot_be_built_are_told_of_and_all_else_is_checked
     result = machine.run(servers=1)
     assert result.returncode == 0
     assert result.stderr.endswith("could not be built (scripts/newest-servers).\n")
-    assert machine.calls()[-2:] == ["newest-servers ", "make check"]
+    assert machine.calls()[-2:] == ["newest-servers ", *CHECKS]
 
 
 def test_without_go_it_is_told_that_they_are_not_tested(tmp_path: Path) -> None:
     assert "there is no Go here" in Machine(tmp_path, SERVERS).run().stderr
 
 
-def test_failing_checks_fail_the_run(tmp_path: Path) -> None:
-    assert Machine(tmp_path, SERVERS).run(checks=2).returncode == 2
+def test_failing_checks_fail_the_run_and_the_rest_is_tried_all_the_same(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, SERVERS)
+    assert machine.run(checks=2).returncode == 2
+    assert machine.calls() == CHECKS
 
 
 def test_the_workflow_runs_the_script_on_every_supported_python() -> None:
@@ -140,3 +148,14 @@ def test_the_workflow_runs_the_script_on_every_supported_python() -> None:
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_workflow_builds_the_image_and_starts_what_init_writes() -> None:
+    job = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text())["jobs"]["image"]
+    runs = "\n".join(step["run"] for step in job["steps"] if "run" in step).replace("\\\n", " ")
+    [tag] = re.findall(r"docker build .*--tag (\S+) \.", runs)
+    [flags] = re.findall(rf"docker run .*{tag} +init /new (.+)", runs)
+    printed = CliRunner().invoke(init, [*shlex.split(flags), "--dry-run"])
+    assert printed.exit_code == 0, printed.output
+    assert f"image: {tag}\n" in printed.stdout
+    assert runs.count("docker compose up --detach --wait") == runs.count("docker compose down") == 2

@@ -14,6 +14,7 @@ NEEDED = ["Makefile", "pyproject.toml", "requirements/dev.lock", "scripts/find-p
 RECORDER = """\
 #!/bin/sh
 echo "$*" >>"$LOG"
+env >"$LOG.environment"
 case "$*" in
 "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
 "$FAIL"*) exit 1 ;;
@@ -39,12 +40,12 @@ class Tree:
         self.python.write_text(RECORDER)
         self.python.chmod(0o755)
 
-    def make(self, *arguments: str, fail: str = "nothing fails") -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, fail: str = "nothing fails", **environ: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
         return subprocess.run(
             ["make", "--no-print-directory", f"PYTHON={self.python}", *arguments],
             cwd=self.root,
-            env=kept | {"LOG": str(self.log), "FAIL": fail},
+            env=kept | environ | {"LOG": str(self.log), "FAIL": fail},
             capture_output=True,
             text=True,
             check=False,
@@ -109,6 +110,13 @@ def test_without_a_fit_python_set_up_says_what_is_needed(tree: Tree) -> None:
     assert tree.calls() == []
 
 
+def test_what_is_compiled_is_kept_whatever_the_environment_says(tree: Tree) -> None:
+    tree.make("setup", PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
+    environ = dict(line.split("=", 1) for line in (tree.root / "log.environment").read_text().splitlines())
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
+    assert "PYTHONUNBUFFERED" in environ
+
+
 def test_make_alone_lists_every_target(tree: Tree) -> None:
     listed = re.findall(r"^make (\w+) ", tree.make().stdout, re.MULTILINE)
     (phony,) = re.findall(r"^\.PHONY: (.+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
@@ -124,9 +132,11 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
             "check",
             [
                 *(".venv/bin/ruff check .", ".venv/bin/mypy"),
-                *(f"{PYTEST} --cov --cov-report=term --some", INSTALLED, NEWEST),
+                *(f"{PYTEST} --cov --cov-report=term --some", f"{PYTEST} -m long --some", INSTALLED, NEWEST),
             ],
         ),
+        ("long", [f"{PYTEST} -m long --some"]),
+        ("newcomer", [f"{PYTEST} -m long tests/packaging/test_newcomer.py --some"]),
         ("alerting", [f"{INSTALLED} --some", f"{NEWEST} --some"]),
         ("docs", [".venv/bin/python scripts/generated.py write"]),
         ("bench", [".venv/bin/python -m benchmarks.report --some"]),

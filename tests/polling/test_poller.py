@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.dispatcher.answer import Answer, Blame, DispatcherError, Reason
-from exporter.polling.poller import PROBE_PATIENCE
+from exporter.polling.poller import PROBE_PATIENCE, Miss, Outlook
 from exporter.settings.model import PollSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -118,6 +118,21 @@ async def test_a_tasks_own_failures_slow_it_until_it_answers(rig: Rig) -> None:
     await rig.clock.advance(40.0)
 
     assert rig.account.times() == [1.0, 11.0, 31.0, 36.0]
+
+
+async def test_how_the_polling_of_a_task_goes_on(rig: Rig) -> None:
+    rig.account.answers["t"] = [BAD, RUNNING]
+    rig.account.takes_usually = 2.0
+    assert rig.poller.outlook(0) == Outlook(None), "nobody follows it"
+    await rig.follow(by_id("t"))
+    assert rig.poller.outlook(0) == Outlook(due_in=1.0)
+    await rig.clock.advance(2.0)
+    assert rig.poller.outlook(0) == Outlook(None, is_asked=True)
+    await rig.clock.advance(1.0)
+    miss = Miss(rig.clock.wall(), str(BAD))
+    assert rig.poller.outlook(0) == Outlook(due_in=10.0, failures=1, last_miss=miss)
+    await rig.clock.advance(12.0)
+    assert rig.poller.outlook(0) == Outlook(due_in=5.0), "it was answered"
 
 
 @pytest.mark.parametrize("poll", [PollSettings(min_interval=0.1, max_interval=1.0, default_eta=1.0)], ids=["eager"])

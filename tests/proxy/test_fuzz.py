@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.proxy.exchange import Upstream
+from exporter.proxy.reaching import Upstream
 from exporter.proxy.sidecar import Sidecar
 from tests.proxy.test_passage import VIA, Seen, sidecar_before
 

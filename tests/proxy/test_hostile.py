@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import resource
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from exporter.metrics.families.proxy import Refused
 from exporter.proxy import passage
-from exporter.proxy.exchange import COPY_LIMIT, Copy, Room, Upstream
+from exporter.proxy.exchange import COPY_LIMIT, Copy, Room
 from exporter.proxy.head import VIA, HeadError, RequestHead
+from exporter.proxy.reaching import Upstream
 from exporter.proxy.reading import EVENT_LIMIT, Events
 from exporter.tasks.identity import TaskRef
 from tests.proxy.test_passage import GET, OK, PASSED_OK, POST, Seen, answer_each, sidecar_before
@@ -40,7 +44,7 @@ class TestTheAnswerIsThere:
         async with sidecar_before(OK, holds=asyncio.sleep(0)) as rig, answering_early(rig.seen, OK):
             reader, writer = await rig.connect()
             writer.write(EXPECTING)
-            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 2) == PASSED_OK
+            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 20) == PASSED_OK
             writer.write(b"hello")
             await until(lambda: bool(rig.seen.exchanges))
             assert [one.is_cut for one in rig.seen.exchanges] == [False]
@@ -55,7 +59,7 @@ class TestTheAnswerIsThere:
                 for _ in range(8):
                     writer.write(bytes(100_000))
                     await asyncio.sleep(0.02)
-            assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\r\n\r\nbig")
+            assert (await asyncio.wait_for(reader.read(), 20)).endswith(b"\r\n\r\nbig")
             assert [(one.code, one.is_cut) for one in rig.seen.exchanges] == [(413, False)]
             writer.close()
 
@@ -145,7 +149,7 @@ class TestBounds:
             reader, writer = await rig.connect()
             writer.write(GET)
             with contextlib.suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 5)
+                await asyncio.wait_for(reader.read(), 20)
             writer.close()
 
     async def test_an_upstream_that_is_the_sidecar_itself_is_told(self) -> None:
@@ -158,11 +162,30 @@ class TestBounds:
             rig.sidecar._clients = lambda: 2
             first, second = await rig.connect(), await rig.connect()
             reader, writer = await rig.connect()
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+            assert rig.refused == [Refused.LIMIT]
             first[1].write(GET)
             assert await first[0].readexactly(len(PASSED_OK)) == PASSED_OK
             for each in (first[1], second[1], writer):
                 each.close()
+
+    async def test_a_client_waits_while_there_is_no_descriptor_for_it(self) -> None:
+        async with sidecar_before(answer_each) as rig:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            client = socket.socket()
+            client.setblocking(False)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, hard))
+            try:
+                await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", rig.port))
+                await until(lambda: bool(rig.refused))
+                await asyncio.sleep(0.2)  # it is tried again several times
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert rig.refused == [Refused.DESCRIPTORS]
+            reader, writer = await asyncio.open_connection(sock=client)
+            writer.write(GET)
+            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 20) == PASSED_OK
+            writer.close()
 
 
 def test_the_key_is_in_no_repr() -> None:
@@ -213,7 +236,7 @@ class _Early(asyncio.Protocol):
 
 
 async def until(look: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(2_000):
         if look():
             return
         await asyncio.sleep(0.01)

@@ -4,23 +4,33 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from exporter.clock import SystemClock
-from exporter.proxy.exchange import Copy, Exchange, Room, Route, Upstream
+from exporter.metrics.families.proxy import Refused, UpstreamFault
+from exporter.proxy import sidecar
+from exporter.proxy.answering import HOLD_LIMIT
+from exporter.proxy.exchange import Copy, Exchange, Room, Route
 from exporter.proxy.head import HEAD_LIMIT, RequestHead
-from exporter.proxy.passage import WAITING_LIMIT
+from exporter.proxy.reaching import Upstream
 from exporter.proxy.sidecar import Sidecar
+from tests.support.certificates import Certificate
 from tests.support.raw_server import Handler, raw_server, read_request
 
 VIA = b"Via: 1.1 bytespike-exporter\r\n"
 GET = b"GET /v1/models HTTP/1.1\r\nHost: sidecar\r\n\r\n"
 POST = b"POST /v1/tasks/query HTTP/1.1\r\nHost: sidecar\r\nContent-Length: 5\r\n\r\nhello"
+PATIENCE = 20.0
+"""Seconds; whatever a test waits for comes sooner."""
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PASSED_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + VIA + b"\r\nok"
 
@@ -42,6 +52,10 @@ class Seen:
         self.exchanges.append(exchange)
         return self.holds
 
+    @property
+    def faults(self) -> list[UpstreamFault]:
+        return [exchange.fault for exchange in self.exchanges if exchange.fault is not None]
+
     def copies(self) -> list[tuple[bytes, bytes]]:
         found = []
         for exchange in self.exchanges:
@@ -58,6 +72,7 @@ class Rig:
     seen: Seen
     port: int
     asked: list[bytes]
+    refused: list[Refused]
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -78,26 +93,30 @@ class Rig:
 async def until_quiet(reader: asyncio.StreamReader) -> bytes:
     got = b""
     with contextlib.suppress(TimeoutError, ConnectionError):
-        while piece := await asyncio.wait_for(reader.read(1 << 16), 0.5):
+        # what comes first may come late on a busy machine
+        while piece := await asyncio.wait_for(reader.read(1 << 16), 0.5 if got else PATIENCE):
             got += piece
     return got
 
 
 @asynccontextmanager
 async def sidecar_before(
-    answer: bytes | Handler, *, holds: Coroutine[Any, Any, None] | None = None, upstream_timeout: float = 5.0
+    answer: bytes | Handler, *, holds: Coroutine[Any, Any, None] | None = None, upstream_timeout: float = PATIENCE
 ) -> AsyncIterator[Rig]:
     async with raw_server(answer) as server:
         seen = Seen(Upstream("127.0.0.1", server.port, None, b"llm.bytespike.ai"), holds)
         listener = socket.create_server(("127.0.0.1", 0))
-        sidecar = Sidecar(listener, seen, upstream_timeout=lambda: upstream_timeout, clock=SystemClock())
-        sidecar.start()
-        sweeping = asyncio.create_task(sidecar.run())
+        refused: list[Refused] = []
+        running = Sidecar(
+            listener, seen, upstream_timeout=lambda: upstream_timeout, clock=SystemClock(), refused=refused.append
+        )
+        running.start()
+        sweeping = asyncio.create_task(running.run())
         try:
-            yield Rig(sidecar, seen, listener.getsockname()[1], server.requests)
+            yield Rig(running, seen, listener.getsockname()[1], server.requests, refused)
         finally:
             sweeping.cancel()
-            await sidecar.stop(deadline=0.5)
+            await running.stop(deadline=0.5)
 
 
 async def answer_each(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -195,6 +214,25 @@ class TestBytes:
             assert await rig.say(GET) == PASSED_OK
             assert rig.asked[0].startswith(b"GET /gateway/v1/models HTTP/1.1\r\n")
 
+    @pytest.mark.parametrize("name", ["llm.bytespike.ai", "LLM.bytespike.ai", "127.0.0.1:{port}", "localhost:{port}"])
+    @pytest.mark.parametrize(
+        ("path", "asked_for"),
+        [("/v1/models?a=b", "/v1/models?a=b"), ("", "/"), ("?a", "/?a")],
+    )
+    async def test_a_server_named_in_the_target_is_taken_for_this_one(
+        self, name: str, path: str, asked_for: str
+    ) -> None:
+        async with sidecar_before(answer_each) as rig:
+            target = f"http://{name.format(port=rig.port)}{path}"
+            assert await rig.say(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) == PASSED_OK
+            assert rig.asked[0].startswith(f"GET {asked_for} HTTP/1.1\r\nHost: llm.bytespike.ai\r\n".encode())
+
+    async def test_the_server_as_a_whole_is_asked_as_a_whole(self) -> None:
+        async with sidecar_before(answer_each) as rig:
+            rig.seen.upstream = replace(rig.seen.upstream, prefix=b"/gateway", more=((b"X-More", b"1"),))
+            assert await rig.say(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n") == PASSED_OK
+            assert rig.asked == [b"OPTIONS * HTTP/1.1\r\nHost: llm.bytespike.ai\r\nX-More: 1\r\n" + VIA + b"\r\n"]
+
 
 class TestFaults:
     async def test_an_answer_cut_in_the_middle_is_cut_for_the_client(self) -> None:
@@ -204,6 +242,7 @@ class TestFaults:
             assert (await reader.read()).endswith(b"\r\n\r\nhalf")
             writer.close()
             assert [(one.code, one.is_cut) for one in rig.seen.exchanges] == [(200, True)]
+            assert rig.seen.faults == [UpstreamFault.CUT]
 
     async def test_half_a_head_is_passed_on_before_the_end(self) -> None:
         async with sidecar_before(b"HTTP/1.1 200 OK\r\nContent-") as rig:
@@ -224,6 +263,21 @@ class TestFaults:
             assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
             assert json.loads(body)["error"]["code"] == "upstream_unreachable"
             assert [(one.code, one.is_ours) for one in rig.seen.exchanges] == [(502, True)]
+            assert rig.seen.faults == [UpstreamFault.UNREACHABLE]
+
+    async def test_a_certificate_that_is_not_accepted_is_told(self, tmp_path: Path) -> None:
+        mine = Certificate.make(tmp_path, "localhost", names=[x509.DNSName("localhost")])
+        presenting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        presenting.load_cert_chain(mine.cert, mine.key)
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=presenting)
+        async with server, sidecar_before(OK) as rig:
+            port = server.sockets[0].getsockname()[1]
+            rig.seen.upstream = Upstream("localhost", port, ssl.create_default_context(), b"h")
+            _, _, body = (await rig.say(GET)).partition(b"\r\n\r\n")
+            error = json.loads(body)["error"]
+            assert error["code"] == "upstream_certificate"
+            assert "self-signed certificate" in error["message"]
+            assert rig.seen.faults == [UpstreamFault.CERTIFICATE]
 
     async def test_an_upstream_that_does_not_answer_in_time_is_given_up(self) -> None:
         async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -234,11 +288,16 @@ class TestFaults:
             writer.write(GET)
             assert (await reader.read()).startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
             writer.close()
+            assert rig.seen.faults == [UpstreamFault.TIMEOUT]
 
     @pytest.mark.parametrize(
         ("said", "status"),
         [
             (b"nonsense\r\n\r\n", b"400 Bad Request"),
+            (b"GET models HTTP/1.1\r\n\r\n", b"400 Bad Request"),
+            (b"GET ftp://llm.bytespike.ai/ HTTP/1.1\r\n\r\n", b"400 Bad Request"),
+            (b"GET http://other.example/ HTTP/1.1\r\nHost: other.example\r\n\r\n", b"421 Misdirected Request"),
+            (b"GET http://me@llm.bytespike.ai/ HTTP/1.1\r\n\r\n", b"421 Misdirected Request"),
             (b"GET / HTTP/1.1\r\n Folded: x\r\n\r\n", b"400 Bad Request"),
             (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", b"400 Bad Request"),
             (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", b"405 Method Not Allowed"),
@@ -251,9 +310,10 @@ class TestFaults:
             assert (await rig.say(said)).startswith(b"HTTP/1.1 " + status + b"\r\n")
 
     async def test_a_client_that_leaves_takes_its_request_along(self) -> None:
-        left = asyncio.Event()
+        came, left = asyncio.Event(), asyncio.Event()
 
         async def wait_for_the_end(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            came.set()
             with contextlib.suppress(ConnectionError):
                 await reader.read()
             left.set()
@@ -261,17 +321,19 @@ class TestFaults:
         async with sidecar_before(wait_for_the_end) as rig:
             _reader, writer = await rig.connect()
             writer.write(GET)
-            await asyncio.sleep(0.05)
-            writer.transport.abort()
-            await asyncio.wait_for(left.wait(), 5)
+            async with asyncio.timeout(20):
+                await came.wait()
+                writer.transport.abort()
+                await left.wait()
             assert [one.is_cut for one in rig.seen.exchanges] == [True]
+            assert rig.seen.faults == []  # it was the client's own
 
     async def test_a_resting_connection_that_the_upstream_closes_is_closed_for_the_client(self) -> None:
         async with sidecar_before(OK) as rig:
             reader, writer = await rig.connect()
             writer.write(GET)
             assert await reader.readexactly(len(PASSED_OK)) == PASSED_OK
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 20) == b""
             writer.close()
 
 
@@ -336,11 +398,11 @@ class TestHolding:
         async with sidecar_before(answer_each, holds=asyncio.sleep(30)) as rig:
             reader, writer = await rig.connect()
             writer.write(POST)
-            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 5) == PASSED_OK
+            assert await asyncio.wait_for(reader.readexactly(len(PASSED_OK)), 20) == PASSED_OK
             writer.close()
 
     async def test_a_long_answer_is_not_held(self) -> None:
-        size = 2 * WAITING_LIMIT
+        size = 2 * HOLD_LIMIT
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
 
         async with sidecar_before(answer, holds=asyncio.sleep(0)) as rig:
@@ -364,3 +426,29 @@ class TestTheEnd:
             writer.close()
             with pytest.raises(ConnectionError):
                 await rig.connect()
+
+    @pytest.mark.parametrize("deadline", [0.0, 2.0])
+    async def test_what_was_learnt_is_durable_first(self, deadline: float) -> None:
+        durable = asyncio.Event()
+
+        async def commit() -> None:
+            await asyncio.sleep(0.6)  # longer than an answer is held
+            durable.set()
+
+        async with sidecar_before(answer_each, holds=commit()) as rig:
+            reader, writer = await rig.connect()
+            writer.write(POST)
+            assert await reader.readexactly(len(PASSED_OK)) == PASSED_OK
+            assert not durable.is_set()
+            assert await rig.sidecar.stop(deadline=deadline) == 0
+            assert durable.is_set()
+            writer.close()
+
+    async def test_what_cannot_become_durable_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sidecar, "LEARNING_SECONDS", 0.1)
+        async with sidecar_before(answer_each, holds=asyncio.sleep(20)) as rig:
+            reader, writer = await rig.connect()
+            writer.write(POST)
+            assert await reader.readexactly(len(PASSED_OK)) == PASSED_OK
+            assert await rig.sidecar.stop(deadline=0) == 1
+            writer.close()

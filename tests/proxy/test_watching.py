@@ -10,9 +10,11 @@ import structlog
 
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.errors import ExporterError
-from exporter.proxy.exchange import Copy, Exchange, Upstream
+from exporter.metrics.families.proxy import UpstreamFault
+from exporter.proxy.exchange import Copy, Exchange
 from exporter.proxy.framing import Counted
 from exporter.proxy.head import RequestHead, ResponseHead
+from exporter.proxy.reaching import Upstream
 from exporter.proxy.watching import TrafficWatcher, key_of
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
@@ -32,6 +34,7 @@ class Exporter:
     followed: set[TaskRef] = field(default_factory=set)
     registered: list[Registration] = field(default_factory=list)
     answers: list[tuple[TaskRef, Answer, bool]] = field(default_factory=list)
+    submissions: list[TaskRef] = field(default_factory=list)
     gave_way: list[str] = field(default_factory=list)
     counted: list[tuple[object, ...]] = field(default_factory=list)
 
@@ -60,6 +63,12 @@ class Exporter:
 
     def proxied(self, account: str, endpoint: str, code: str, *, seconds: float) -> None:
         self.counted.append(("proxied", account, str(endpoint), code))
+
+    def submitted(self, ref: TaskRef) -> None:
+        self.submissions.append(ref)
+
+    def upstream_failed(self, account: str, fault: UpstreamFault) -> None:
+        self.counted.append(("upstream_failed", account, str(fault)))
 
     def submission_failed(self, account: str, error_code: str) -> None:
         self.counted.append(("submission_failed", account, error_code))

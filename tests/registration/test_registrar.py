@@ -104,7 +104,7 @@ async def test_nothing_leaves_before_its_outcome_is_durable(tmp_path: Path, monk
 
 
 async def until(rig: Rig, followed: list[str]) -> None:
-    for _ in range(200):
+    for _ in range(2_000):
         await rig.clock.advance(10)
         await asyncio.sleep(0.01)
         if await rig.followed() == followed:

@@ -1,9 +1,9 @@
 import pytest
 
-from tests.support.servers import EACH, Servers
+from tests.support.servers import PARAMETERS, Servers
 
 
-@pytest.fixture(params=EACH, ids=str)
+@pytest.fixture(params=PARAMETERS, ids=str)
 def servers(request: pytest.FixtureRequest) -> Servers:
     """Each version that there is."""
     servers: Servers = request.param

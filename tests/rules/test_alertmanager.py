@@ -90,9 +90,13 @@ def inhibited(source: dict[str, str], target: dict[str, str]) -> bool:
             "ByteSpikeExporterDown",
             {name for name, labels in LABELS.items() if "instance" in labels} - {"ByteSpikeExporterDown"},
         ),
-        ("ByteSpikeAPIKeyRejected", NOT_SEEN),
-        ("ByteSpikeAccountSuspended", NOT_SEEN),
-        ("ByteSpikeUpstreamDown", NOT_SEEN | {"ByteSpikeUpstreamSlow"}),
+        ("ByteSpikeAPIKeyRejected", NOT_SEEN | {"ByteSpikeSubmissionsFailing"}),
+        ("ByteSpikeAccountSuspended", NOT_SEEN | {"ByteSpikeSubmissionsFailing"}),
+        (
+            "ByteSpikeUpstreamDown",
+            NOT_SEEN | {"ByteSpikeUpstreamSlow", "ByteSpikeSubmissionsFailing", "ByteSpikeProxyUpstreamFailing"},
+        ),
+        ("ByteSpikeProxyUpstreamFailing", set()),
         ("ByteSpikeLedgerStalled", {"ByteSpikeLedgerFailing", "ByteSpikeDiscoveryFailing"}),
         (
             "ByteSpikeSuccessBudgetBurningFast",

@@ -1,8 +1,10 @@
 """Each alert fires, stays quiet and clears as the tables in cases/ say, for the real promtool."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from monitoring.alerting import alerts
 from tests.rules import promtool
@@ -13,9 +15,18 @@ from tests.support.servers import Servers
 ALWAYS = "ByteSpikeWatchdog"
 """The one alert that is meant to fire for ever: it has nothing to be quiet about."""
 
-QUIET = [(case.alert, quiet) for case in CASES for quiet in case.quiet]
+DAY = 1440
+"""Minutes; promtool evaluates each of them."""
 
 
+def quiet_of(case: Case) -> Iterator[ParameterSet]:
+    """Each reason to stay quiet; what takes more than a day is for the long run."""
+    for quiet in case.quiet:
+        marks = [pytest.mark.long] if quiet.minutes > DAY else []
+        yield pytest.param(case.alert, quiet, marks=marks, id=f"{case.alert}: {quiet.why}")
+
+
+QUIET = [quiet for case in CASES for quiet in quiet_of(case)]
 FIRES = [(case.alert, fires) for case in CASES for fires in (case.fires, *case.also)]
 
 
@@ -26,7 +37,7 @@ def test_it_fires_at_the_minute_with_exactly_these_labels_and_annotations(
     promtool.check(tmp_path, promtool.needed(alert), [promtool.fires(alert, fires)], servers=servers)
 
 
-@pytest.mark.parametrize(("alert", "quiet"), QUIET, ids=[f"{alert}: {quiet.why}" for alert, quiet in QUIET])
+@pytest.mark.parametrize(("alert", "quiet"), QUIET)
 def test_it_stays_quiet_although_something_similar_happens(
     servers: Servers, alert: str, quiet: Quiet, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rules import promtool
 from tests.rules.cases.money import WALLET, each_night
 from tests.rules.cases.outcomes import outcomes
@@ -38,6 +40,7 @@ def checked(series_: Series, *tests: dict[str, Any]) -> dict[str, Any]:
     return {"interval": "1m", "input_series": inputs, "promql_expr_test": list(tests)}
 
 
+@pytest.mark.long
 def test_a_nightly_batch_is_no_news(servers: Servers, tmp_path: Path) -> None:
     batch = together(
         raw("up", steady((NIGHTS + 1, 1))),

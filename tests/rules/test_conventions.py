@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from starlette.datastructures import QueryParams
 
+from exporter.web.task_pages.query import TasksQuery
 from monitoring import alerting, page, recording
 from monitoring.document import tree
 from monitoring.durations import seconds
-from monitoring.rule import RUNBOOKS, Alert, Record, Severity
+from monitoring.rule import RUNBOOKS, Alert, Board, Record, Severity, Sites
 from monitoring.thresholds import JOB
 from tests.rules.promtool import ROOT
 from tests.rules.recorded import RECORDS, labels_of, vocabulary
@@ -123,11 +125,24 @@ def test_the_table_links_every_alert() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_an_alert_leads_to_a_dashboard_and_chooses_only_what_that_has(alert: Alert) -> None:
-    path, _, chosen = alert.annotations("https://grafana.example/")["dashboard_url"].partition("?")
+    path, _, chosen = alert.annotations(Sites("https://grafana.example/"))["dashboard_url"].partition("?")
     board = BOARDS[path.removeprefix("https://grafana.example/d/")]
     variables = {variable["name"] for variable in board["templating"]["list"]}
     assert set(re.findall(r"var-(\w+)=", chosen)) <= variables
     assert set(re.findall(r"\$labels\.(\w+)", chosen)) <= check(EXPRESSIONS[alert.name], vocabulary())
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_leads_to_the_tasks_it_speaks_of_where_the_exporter_can_be_reached(alert: Alert) -> None:
+    assert "tasks_url" not in alert.annotations()
+    link = alert.annotations(Sites(exporter="https://exporter.example/x/")).get("tasks_url")
+    if link is None:
+        assert alert.board is not Board.OVERVIEW or alert.name == "ByteSpikeWatchdog", "it speaks of tasks"
+        return
+    assert set(re.findall(r"\$labels\.(\w+)", link)) <= check(EXPRESSIONS[alert.name], vocabulary())
+    address, _, query = re.sub("{{.*?}}", "x", link).partition("?")
+    assert address == "https://exporter.example/x/tasks"
+    assert str(TasksQuery.of(QueryParams(query))), "the page understands it, and shows fewer than all"
 
 
 def test_the_gauges_of_tasks_are_added_up_and_those_of_accounts_taken_once() -> None:

@@ -37,6 +37,8 @@ EVERYTHING_IS_WELL = together(
     series("bytespike_api_schema_drift_total", steady((MINUTES + 1, 0)), kind="legacy_shape"),
     series("bytespike_exporter_ledger_failures_total", steady((MINUTES + 1, 0))),
     series("bytespike_exporter_config_last_reload_successful", steady((MINUTES + 1, 1))),
+    series("bytespike_exporter_config_info", steady((MINUTES + 1, 1)), sha256="0123456789abcdef" * 4),
+    series("bytespike_exporter_account_owned", steady((MINUTES + 1, 1))),
     series("bytespike_exporter_task_series_dropped", steady((MINUTES + 1, 0))),
     series("bytespike_exporter_label_values_overflowed_total", steady((MINUTES + 1, 0)), limit="label_values"),
     series("bytespike_exporter_label_values_overflowed_total", steady((MINUTES + 1, 0)), limit="label_sets"),

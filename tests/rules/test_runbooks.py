@@ -63,6 +63,11 @@ def test_a_query_parses_and_asks_only_for_what_there_is(page: str, query: str) -
     check(query, vocabulary())
 
 
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
+def test_a_page_lists_the_tasks_that_its_alert_links_to(alert: Alert) -> None:
+    assert re.findall(r"`/tasks\?(.*?)`", text(alert)) == ([alert.tasks] if alert.tasks else [])
+
+
 @pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
 def test_names_and_links_lead_somewhere(path: Path) -> None:
     words = path.read_text()

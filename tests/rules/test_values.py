@@ -10,11 +10,12 @@ import yaml
 
 from monitoring import alerting, kubernetes
 from monitoring.document import document
+from monitoring.rule import Sites
 from monitoring.thresholds import DEFAULTS, Thresholds
 from monitoring.values import ValuesError, read, taken
 from tests.rules.promtool import ROOT, run
 
-OTHER = "objective: 0.99\nstuck: 6h\nstandstill: 1h\njob: shop\ngrafana: https://grafana.example/\n"
+OTHER = "objective: 0.99\nstuck: 6h\nstandstill: 1h\njob: shop\ngrafana: https://grafana.example/\nexporter: https://exporter.example\n"
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_named_is_another_and_all_else_as_ever(file: Path) -> None:
-    grafana = "https://grafana.example/"
-    assert read(file) == replace(DEFAULTS, objective=0.99, stuck="6h", standstill="1h", job="shop", grafana=grafana)
+    named = replace(DEFAULTS, objective=0.99, stuck="6h", standstill="1h", job="shop")
+    assert read(file) == replace(named, grafana="https://grafana.example/", exporter="https://exporter.example")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n"])
@@ -39,7 +40,7 @@ def test_an_empty_file_is_no_change(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "fault"),
     [
-        ({"OBJECTIVE": 0.9}, "there is no OBJECTIVE: it may be job, grafana, objective, "),
+        ({"OBJECTIVE": 0.9}, "there is no OBJECTIVE: it may be job, grafana, exporter, objective, "),
         ({"objective": 99}, "objective: 99 is not a number such as 0.95"),
         ({"objective": "0.9"}, "objective: '0.9' is not a number"),
         ({"spike_floor": True}, "spike_floor: True is not a number"),
@@ -87,13 +88,16 @@ def printed(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_rules_with_other_thresholds_are_rules(file: Path, tmp_path: Path) -> None:
     done = printed("monitoring.alerting", "--values", str(file))
     assert done.stdout == document(
-        alerting.groups(read(file)), header=alerting.HEADER, grafana="https://grafana.example/"
+        alerting.groups(read(file)),
+        header=alerting.HEADER,
+        sites=Sites("https://grafana.example/", "https://exporter.example"),
     )
     (tmp_path / "alerts.yml").write_text(done.stdout)
     assert run("check", "rules", "--lint-fatal", tmp_path / "alerts.yml").returncode == 0
     assert 'up{job="shop"} == 0' in done.stdout
     assert "the objective allows 1%." in done.stdout
     assert "dashboard_url: https://grafana.example/d/bytespike-" in done.stdout
+    assert "tasks_url: https://exporter.example/tasks?account={{ $labels.account | urlquery }}" in done.stdout
 
 
 def test_the_kubernetes_object_has_them_too(file: Path) -> None:
@@ -112,7 +116,9 @@ def test_a_fault_ends_the_command_and_prints_no_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Thresholds)])
 def test_each_threshold_is_in_the_rules(name: str) -> None:
     usual = getattr(DEFAULTS, name)
-    other = {"job": "shop", "grafana": "https://grafana.example", "objective": 0.97}.get(name)
+    other = {"job": "shop", "grafana": "https://a.example", "exporter": "https://b.example", "objective": 0.97}.get(
+        name
+    )
     if other is None:
         other = "17m" if isinstance(usual, str) else usual * 0.77
     assert kubernetes.manifest(taken({name: other})) != kubernetes.manifest()

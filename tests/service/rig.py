@@ -92,7 +92,7 @@ class Rig:
             for _ in range(3):
                 await asyncio.sleep(0.001)
                 if self.exporter:
-                    await asyncio.to_thread(self.ledger.is_idle.wait, 5.0)
+                    await asyncio.to_thread(self.ledger.is_idle.wait, 20.0)
 
     @property
     def requests(self) -> int:

@@ -36,7 +36,7 @@ class Sampled:
 
     async def settled(self) -> None:
         """Until the thread has read, and the loop sleeps again."""
-        for _ in range(5000):
+        for _ in range(20_000):
             if self.clock.sleeping:
                 return
             await asyncio.sleep(0.001)

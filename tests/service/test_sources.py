@@ -68,7 +68,7 @@ def shown(labels: TaskLabels) -> str:
 
 
 async def until(look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + 20.0
     while not look():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)

@@ -56,7 +56,7 @@ class Body(httpx.AsyncByteStream):
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not is_so():  # noqa: ASYNC110 - the parts under test have no event for it
             await asyncio.sleep(0.01)
 

@@ -96,6 +96,7 @@ api: {}
 ledger:
   url: sqlite:///data/ledger.db
   retention: 30d
+  lease: 15s
 """
     )
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from exporter.accounting.series import Series
 from exporter.clock import Clock
 from exporter.dispatcher.account import Account
+from exporter.intake.answers import LastAnswer
 from exporter.logs import Secrets
 from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import BuildView, Snapshot
+from exporter.polling.poller import Outlook
 from exporter.registration.registrar import Result
 from exporter.service.keyring import Keyring
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
@@ -106,11 +108,17 @@ class FakeRegistrations:
         self.hints.append(ref)
 
 
+@dataclass
 class FakeAccounts:
-    """No account at all."""
+    """No account at all; ``outlooks`` are the tasks' by their numbers."""
+
+    outlooks: dict[int, Outlook] = field(default_factory=dict)
 
     def account(self, name: str) -> Account:
         raise KeyError(name)
+
+    def outlook(self, account: str, number: int) -> Outlook | None:
+        return self.outlooks.get(number)
 
 
 @dataclass
@@ -130,6 +138,7 @@ class FakeExporter:
     clock: Clock = field(default_factory=FakeClock)
     tasks: FakeTasks = field(default_factory=FakeTasks)
     registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
+    answers: dict[int, LastAnswer] = field(default_factory=dict)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     recent: Recent = field(default_factory=Recent)
     secrets: Keyring = field(default_factory=lambda: Keyring(Secrets(), {}))

@@ -56,6 +56,12 @@ class FaultyLedger:
         with self._call():
             self.real.close()
 
+    def renew(self) -> None:
+        with self._call():
+            if self.fault is Fault.BEFORE:
+                raise self.error
+            self.real.renew()
+
     def books(self) -> Books:
         with self._call():
             if self.fault is Fault.SUMS:

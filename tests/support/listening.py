@@ -18,7 +18,7 @@ from exporter.discovery.source import Source, SourceDependencies
 from exporter.ledger.ledger import LedgerError
 from exporter.tasks.item import Item
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 LOOK = 0.01
 
 

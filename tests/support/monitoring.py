@@ -1,7 +1,6 @@
 """The real Prometheus and Alertmanager with the shipped files, as much faster as a test needs them."""
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,14 +13,15 @@ import yaml
 from monitoring import alerting, recording
 from monitoring.document import document
 from monitoring.durations import faster
+from tests.support.ports import free_port
 from tests.support.processes import PROJECT
 from tests.support.servers import INSTALLED, Servers
 
 PROMETHEUS_FILE = PROJECT / "config" / "prometheus" / "prometheus.yml"
 ALERTMANAGER_FILE = PROJECT / "config" / "alertmanager.yml"
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
 LOOK_SECONDS = 0.05
 
 PACE = ("scrape_interval", "evaluation_interval", "group_wait", "group_interval", "repeat_interval", "resolve_timeout")
@@ -189,13 +189,6 @@ def alertmanager_config(*, webhook: str, speed: float) -> dict[str, Any]:
     for receiver in config["receivers"]:
         receiver["webhook_configs"] = [{"url": f"{webhook}/{receiver['name']}"}]
     return config
-
-
-def free_port() -> int:
-    """A port that nothing listens on; it is taken for one that stays so until the server has started."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _paced(tree: Any, speed: float) -> Any:

@@ -19,7 +19,7 @@ class Scraped:
     @classmethod
     def of(cls, url: str) -> Self:
         """Scrape a running exporter."""
-        response = httpx.get(f"{url}/metrics", timeout=10)
+        response = httpx.get(f"{url}/metrics", timeout=30)
         response.raise_for_status()
         return cls(response.text)
 

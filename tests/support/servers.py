@@ -43,6 +43,9 @@ NEWEST = Servers("newest", directory=str(PROJECT / ".venv-go" / "newest"))
 
 EACH = (INSTALLED, NEWEST)
 
+PARAMETERS = (INSTALLED, pytest.param(NEWEST, marks=pytest.mark.long))
+"""The installed one in every run, the newest in the long one: so a test is not all told twice."""
+
 
 def chosen(environ: Mapping[str, str] = os.environ) -> Servers:
     """The set that the environment asks for, the installed one where it asks for none."""

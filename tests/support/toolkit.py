@@ -17,6 +17,9 @@ SOURCE = Path(__file__).parent / "go_exporter"
 DIRECTORY = PROJECT / ".venv-go" / "toolkit"
 MODULE = "github.com/prometheus/exporter-toolkit@v0.20.0"
 
+ENVIRON = {**os.environ}
+"""As it was before any test began: the module proxy is a real server, whom only real authorities vouch for."""
+
 NO_GO = "Go is not installed: the exporter-toolkit's own examples and a Go exporter to compare with come with it"
 
 
@@ -76,7 +79,7 @@ def _copy() -> Path:
 
 
 def _go(*arguments: str, cwd: Path) -> str:
-    env = {**os.environ, "GOPATH": str(DIRECTORY / "gopath"), "GOFLAGS": "-modcacherw"}
+    env = {**ENVIRON, "GOPATH": str(DIRECTORY / "gopath"), "GOFLAGS": "-modcacherw"}
     told = subprocess.run(["go", *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if told.returncode:
         pytest.skip(f"the Go module proxy did not give what is needed: {told.stderr.strip()[-300:]}")

@@ -10,7 +10,7 @@ from tests.support.scraped import Scraped
 LOOK_SECONDS = 0.2
 
 
-def until_sum(url: str, name: str, is_enough: Callable[[float], bool], *, seconds: float = 15.0) -> Scraped:
+def until_sum(url: str, name: str, is_enough: Callable[[float], bool], *, seconds: float = 30.0) -> Scraped:
     """The whole page, once the sum of one family is enough; only that family is asked for till then."""
     deadline = time.monotonic() + seconds
     while not is_enough(shown := _sum(url, name)):
@@ -20,5 +20,5 @@ def until_sum(url: str, name: str, is_enough: Callable[[float], bool], *, second
 
 
 def _sum(url: str, name: str) -> float:
-    response = httpx.get(f"{url}/metrics", params={"name[]": name}, timeout=10)
+    response = httpx.get(f"{url}/metrics", params={"name[]": name}, timeout=30)
     return Scraped(response.raise_for_status().text).sum(name)

@@ -94,7 +94,7 @@ async def test_who_goes_on_drop_by_drop_is_not_waited_for_longer(traffic: Traffi
     async with serving(APP, deadlines=deadlines(**{short: 0.3}), traffic=traffic) as web:
         reader, writer = await web.connect(sent)
         answering = asyncio.create_task(rest(reader))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not answering.done():
                 writer.write(b"x")
                 await asyncio.sleep(0.02)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from html import unescape
 from typing import Any
 
 import pytest
@@ -41,12 +42,17 @@ async def test_a_page_loads_nothing_and_runs_nothing(browse: Browse, path: str) 
 
 
 async def test_the_links_of_a_page_lead_somewhere_also_behind_a_prefix(browse: Browse) -> None:
-    async with browse(FakeExporter()) as client:
+    counts = {(TaskLabels("default", "renders"), Status.RUNNING): 2}
+    async with browse(FakeExporter(shown=lambda: snapshot(census=census(counts=counts)))) as client:
         page = await client.get("/")
-        links = re.findall(r'href="([^"]*)"', page.text)
+        links = list(map(unescape, re.findall(r'href="([^"]*)"', page.text)))
         assert not [link for link in links if link.startswith("/")]
         assert {link: (await client.get(f"/{link}")).status_code for link in links} == dict.fromkeys(
-            [".", "metrics", "config", "-/healthy", "-/ready"], 200
+            [
+                *(".", "tasks", "metrics", "config", "-/healthy", "-/ready"),
+                *("tasks?group=renders", "tasks?status=running&group=renders"),
+            ],
+            200,
         )
 
 
@@ -59,6 +65,7 @@ async def test_the_overview_says_states_in_words(browse: Browse) -> None:
         '<span class="state bad">in trouble: 1 place below</span>',
         '<span class="state good">up</span>',
         '<span class="state bad">suspended: invalid_api_key</span>',
+        ">Account bad is suspended: invalid_api_key</a></li>",
         "<li>account bad has not been polled yet</li>",
         "version 1.2.3, revision abc123, Python 3.13.1",
     ):
@@ -130,9 +137,9 @@ def test_a_group_adds_up_its_models_and_leaves_out_other_groups() -> None:
     shown = page(census=census(counts=counts), known=(labels("seedream"), labels("x", "other"), labels("")))
     [row] = shown.groups
     assert row.models == "seedream, sora-2, veo-3.1"
-    assert {status: count for status, count in zip(shown.statuses, row.counts, strict=True) if count} == {
-        "running": 5,
-        "failed": 1,
+    assert {status: count for status, count in zip(shown.statuses, row.counts, strict=True) if count[0]} == {
+        "running": (5, "tasks?status=running&group=renders"),
+        "failed": (1, "tasks?status=failed&group=renders"),
     }
 
 

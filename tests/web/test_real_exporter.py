@@ -1,7 +1,11 @@
 """The app before a real exporter that polls a simulator in the same process."""
 
+import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from html import unescape
 from pathlib import Path
 from random import Random
 
@@ -86,10 +90,11 @@ def running(clock: FakeClock, simulator: Simulator, config: WriteConfig) -> Run:
 
 async def until(clock: FakeClock, condition: Callable[[], Awaitable[bool]]) -> None:
     """Let time pass until something holds; the ledger's thread takes a moment of real time."""
-    for _ in range(500):
+    for _ in range(5_000):
         if await condition():
             return
         await clock.advance(0.1)
+        await asyncio.sleep(0.001)
     raise AssertionError("it never came to hold")
 
 
@@ -107,7 +112,25 @@ async def test_outcomes_arrive_on_every_page(running: Run, browse: Browse, clock
         assert (await client.get("/-/healthy")).text == "Healthy\n"
         page = (await client.get("/")).text
         assert '<span class="state good">healthy and ready</span>' in page
-        assert '<th scope="row">renders</th><td>main</td><td class="models">sora-2</td>' in page
+        assert (
+            '<th scope="row"><a href="tasks?group=renders">renders</a></th><td>main</td><td class="models">sora-2</td>'
+            in page
+        )
+
+
+async def test_the_page_of_a_task_shows_its_answer_as_it_came(running: Run, browse: Browse, clock: FakeClock) -> None:
+    async with running() as exporter, browse(exporter) as client:
+        assert "No answer has told of it yet." in (await client.get("/tasks/done-0")).text
+
+        async def has_ended() -> bool:
+            return ">completed</span>" in (await client.get("/tasks/done-0")).text
+
+        await until(clock, has_ended)
+        page = (await client.get("/tasks/done-0")).text
+        answer = json.loads(unescape(re.findall(r"<pre.*?>(.*?)</pre>", page, re.DOTALL)[0]))
+        assert (answer["status"], answer["out_task_id"]) == ("completed", "done-0")
+        assert answer["output"][0]["type"] == "video"
+        assert KEY not in page
 
 
 async def test_a_reload_follows_what_is_new_and_a_bad_one_changes_nothing(

@@ -136,7 +136,7 @@ async def test_the_loop_goes_on_while_a_page_is_made_and_a_storm_is_turned_away(
         """A snapshot that takes its time, in whichever thread reads it."""
 
         def __getattr__(self, name: str) -> object:
-            assert released.wait(10)
+            assert released.wait(20)
             return object.__getattribute__(with_account(), name)
 
     async with browse(
@@ -451,11 +451,11 @@ async def test_a_page_of_a_scrape_makes_room_for_the_next_one(monkeypatch: pytes
             await reads_nothing(message)
 
         reading = asyncio.create_task(app(GET_METRICS, partial(_forever, {}), send))
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 20)
         return reading
 
     first, second = await idle_reader(), await idle_reader()
-    await asyncio.wait_for(first, 10)
+    await asyncio.wait_for(first, 20)
     assert not second.done()
     second.cancel()
 

@@ -170,6 +170,14 @@ HTTP_CONNECTIONS_CLOSED = Counter(
     help="Connections that the exporter closed on their other end, by reason; counted by the exporter.",
 )
 
+LOG_LINES_DROPPED = Counter(
+    "bytespike_exporter_log_lines_dropped_total",
+    scope=Scope.EXPORTER,
+    unit="lines",
+    starts=((),),
+    help="Lines of the log that were dropped, for whoever reads them is too slow; counted by the exporter.",
+)
+
 CLOCK_STEPS = Counter(
     "bytespike_exporter_clock_steps_total",
     scope=Scope.EXPORTER,
@@ -188,6 +196,19 @@ RELOAD_SUCCESS = Gauge(
     scope=Scope.EXPORTER,
     unit="seconds",
     help="Unix seconds of the last good load of the configuration; by the exporter's clock.",
+)
+
+CONFIG_INFO = Info(
+    "bytespike_exporter_config_info",
+    scope=Scope.EXPORTER,
+    labels=("sha256",),
+    help="Always 1: a hash of the configuration in force without secrets, the same on all replicas; from the file.",
+)
+
+ACCOUNT_OWNED = Gauge(
+    "bytespike_exporter_account_owned",
+    scope=Scope.ACCOUNT,
+    help="1 where this exporter is the one that asks about the account's tasks, else 0; from the lease.",
 )
 
 BUILD_INFO = Info(

@@ -1,5 +1,7 @@
 """The sidecar: ``bytespike_proxy_…``. ``account`` is empty for a key that is not configured."""
 
+from enum import StrEnum
+
 from exporter.dispatcher.answer import Reason
 from exporter.dispatcher.taxonomy import KNOWN_CODES
 from exporter.metrics.families.api import LATENCY_BUCKETS
@@ -10,6 +12,35 @@ ENDPOINTS = ("submit", "query", "cancel", "stream", "other")
 
 UNANSWERED = "none"
 """The ``code`` of a request that got no answer at all."""
+
+
+class UpstreamFault(StrEnum):
+    """Why the upstream gave no answer, or not all of it: the closed set of ``reason``."""
+
+    UNREACHABLE = "unreachable"
+    CERTIFICATE = "certificate"
+    TLS = "tls"
+    PROXY = "proxy"
+    DESCRIPTORS = "descriptors"
+    TIMEOUT = "timeout"
+    CUT = "cut"
+
+
+class Refused(StrEnum):
+    """Why a client was not taken: the closed set of ``reason``."""
+
+    LIMIT = "limit"
+    DESCRIPTORS = "descriptors"
+
+
+class Asker(StrEnum):
+    """Who asked about a submitted task first: the closed set of ``by``."""
+
+    APPLICATION = "application"
+    EXPORTER = "exporter"
+
+
+FIRST_POLL_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 _FAILING = ("502", "503", "504", UNANSWERED)
 
@@ -47,6 +78,37 @@ REQUEST_DURATION = Histogram(
     buckets=LATENCY_BUCKETS,
     stability=Stability.EXPERIMENTAL,
     help="Seconds from the head of a request to the end of its answer; measured by the sidecar.",
+)
+
+UPSTREAM_FAILURES = Counter(
+    "bytespike_proxy_upstream_failures_total",
+    scope=Scope.PROXIED,
+    labels=("reason",),
+    unit="requests",
+    starts=each(UpstreamFault),
+    stability=Stability.EXPERIMENTAL,
+    help="Requests that the upstream did not answer, or not to the end, by reason; counted by the sidecar.",
+)
+
+CLIENTS_REFUSED = Counter(
+    "bytespike_proxy_clients_refused_total",
+    scope=Scope.EXPORTER,
+    labels=("reason",),
+    unit="connections",
+    starts=each(Refused),
+    stability=Stability.EXPERIMENTAL,
+    help="Clients that the sidecar closed at once for there were too many, or had no descriptor for; by the sidecar.",
+)
+
+FIRST_POLL = Histogram(
+    "bytespike_proxy_time_to_first_poll_seconds",
+    scope=Scope.PROXIED,
+    labels=("by",),
+    later=each(Asker),
+    unit="seconds",
+    buckets=FIRST_POLL_BUCKETS,
+    stability=Stability.EXPERIMENTAL,
+    help="Seconds from a submission's answer to the first answer on its task, by who asked; measured by the sidecar.",
 )
 
 IN_FLIGHT = Gauge(

@@ -55,17 +55,20 @@ class Access:
         self._log = log
         self._origin = origin
 
-    async def check(self, request: Request) -> None:
-        """Raise a Refusal for anybody who may neither administer, nor register or see tasks."""
+    async def check(self, request: Request, *, is_for_reading: bool = False) -> None:
+        """Raise a Refusal for anybody who may neither administer, nor register or see tasks.
+
+        What is only read, and changes nothing, may be come to by a link on a page of another site.
+        """
         if user_of(request) is not None:
-            self._refuse_cross_site(request)  # browsers send a password along, whoever has them ask
+            self._refuse_cross_site(request, may_be_led=is_for_reading)  # browsers send a password along, whoever asks
             return
         token_file = self._exporter.settings.api.token_file
         if token_file is not None:
             await self._check_token(request, token_file)
         else:
             _refuse_strangers(request)
-            self._refuse_cross_site(request)
+            self._refuse_cross_site(request, may_be_led=is_for_reading)
 
     async def check_if_guarded(self, request: Request) -> None:
         """Raise a Refusal for whoever lacks the token, where there is one; pages of other sites are always refused."""
@@ -74,12 +77,16 @@ class Access:
         if token_file is not None and user_of(request) is None:
             await self._check_token(request, token_file)
 
-    def _refuse_cross_site(self, request: Request) -> None:
-        """A browser must not be made to ask by a page of another site.
+    def _refuse_cross_site(self, request: Request, *, may_be_led: bool = False) -> None:
+        """A browser must not be made to ask by a page of another site, but for a person who follows a link.
+
+        Such a page sees nothing of what it leads to: that is a window of its own, and in nobody's frame.
 
         Browsers send ``Sec-Fetch-Site`` only over TLS and to loopback; ``Origin`` comes with every POST. A proxy may
         have put another ``Host`` in place of the one that the browser asked.
         """
+        if may_be_led and _is_followed_link(request):
+            return
         site = request.headers.get("sec-fetch-site", "none")
         origin, host = request.headers.get("origin"), request.headers.get("host")
         ours = (None, f"http://{host}", f"https://{host}", self._origin)
@@ -118,6 +125,13 @@ def _refuse_strangers(request: Request) -> None:
     if not is_loopback(hostname(request.headers.get("host", ""))):
         # a page of any site may have its own name resolved to this machine
         raise refusal(403, "without api.token_file the Host has to be localhost or a loopback address")
+
+
+def _is_followed_link(request: Request) -> bool:
+    """Whether a browser says that somebody has followed a link here, in a window of its own."""
+    said = {name: request.headers.get(f"sec-fetch-{name}") for name in ("mode", "dest")}
+    is_led = said == {"mode": "navigate", "dest": "document"} and "origin" not in request.headers
+    return is_led and request.method in ("GET", "HEAD")
 
 
 def _is_from_here(request: Request) -> bool:

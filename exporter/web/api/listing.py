@@ -1,7 +1,7 @@
 """Pages of followed tasks: in the order in which they came, whatever comes and goes between two pages or within one."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -82,10 +82,17 @@ class TaskWalk:
             count += len(still_open)
         return found, count - len(found)
 
-    async def _slice(self, after: int) -> Sequence[TaskView]:
+    async def slices(self, *, size: int) -> AsyncIterator[Sequence[TaskView]]:
+        """All tasks, so many at a time, for whoever looks at each of a slice before the next one is asked for."""
+        after = -1
+        while views := await self._slice(after, size):
+            after = views[-1].number
+            yield views
+
+    async def _slice(self, after: int, size: int | None = None) -> Sequence[TaskView]:
         async with self._slicing:
             await asyncio.sleep(0)
-            return self._tasks.views(after=after, limit=SLICE)
+            return self._tasks.views(after=after, limit=size or SLICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ class PageQuery:
     @classmethod
     def of(cls, params: QueryParams, cursors: Cursors) -> Self:
         """What is asked for; a Refusal names every fault in it."""
-        faults = _Faults()
+        faults = Faults()
         faults.refuse_unknown(params, {"group", "status", "account", "limit", "cursor"})
         status, limit, after = params.get("status"), params.get("limit", str(DEFAULT_LIMIT)), -1
         if status is not None and status not in set(Status):
@@ -133,7 +140,9 @@ class PageQuery:
         return cls(Filters.of(params), int(limit), after)
 
 
-class _Faults:
+class Faults:
+    """Collects what is wrong with a query string."""
+
     def __init__(self) -> None:
         self._errors: list[dict[str, object]] = []
 

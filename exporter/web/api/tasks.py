@@ -1,7 +1,7 @@
 """``/api/v1/tasks``: register, list, show, and stop following. Times are RFC 3339 in UTC; what is not known is null."""
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,8 +15,9 @@ from exporter.tasks.view import TaskView
 from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.api.bodies import Bodies
+from exporter.web.api.finding import accounts_of, found, refs_of
 from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
-from exporter.web.api.parsing import is_task_id, read_registrations
+from exporter.web.api.parsing import read_registrations
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import RenderSlots, as_json, as_json_list, in_pieces
@@ -67,13 +68,13 @@ class Tasks:
     async def show(self, request: Request) -> Response:
         """One task with its history."""
         await self._access.check(request)
-        return as_json(_whole_task(_one_of(self._found(self._refs(request)))))
+        return as_json(_whole_task(_one_of(found(self._exporter.tasks, self._refs(request)))))
 
     async def remove(self, request: Request) -> Response:
         """Stop following what was registered; upstream nothing is cancelled."""
         await self._access.check(request)
-        refs = list(self._refs(request))
-        tasks = self._found(refs)
+        refs = self._refs(request)
+        tasks = found(self._exporter.tasks, refs)
         registrations = self._registrations(refs, tasks)
         _refuse_ambiguous({registration.ref.account for registration in registrations})
         if not registrations:
@@ -82,19 +83,9 @@ class Tasks:
         await self._exporter.registrations.unregister(registrations)
         return Response(status_code=204)
 
-    def _refs(self, request: Request) -> Iterator[TaskRef]:
-        """Whatever the id in the path may mean."""
-        name, wanted = request.path_params["id"], request.query_params.get("account")
-        if not is_task_id(name):
-            raise refusal(404, "no such task is followed")
-        for account in self._exporter.settings.accounts:
-            if wanted in (None, account.name):
-                yield TaskRef(account.name, task_id=name)
-                yield TaskRef(account.name, out_task_id=name)
-
-    def _found(self, refs: Iterable[TaskRef]) -> list[TaskView]:
-        found = (task for ref in refs if (task := self._exporter.tasks.find(ref)))
-        return list({task.number: task for task in found}.values())
+    def _refs(self, request: Request) -> Sequence[TaskRef]:
+        name, account = request.path_params["id"], request.query_params.get("account")
+        return refs_of(name, accounts=self._exporter.settings.accounts, account=account)
 
     def _registrations(self, refs: Sequence[TaskRef], tasks: Sequence[TaskView]) -> Sequence[Registration]:
         """Those by this id, and those under which the same task was registered by its other id."""
@@ -117,10 +108,10 @@ def _names(task: TaskView) -> Iterator[TaskRef]:
 
 
 def _one_of(tasks: Sequence[TaskView]) -> TaskView:
-    """The task that is meant. Within one account what the API calls so comes before what the caller calls so."""
+    """The task that is meant."""
     if not tasks:
         raise refusal(404, "no such task is followed")
-    _refuse_ambiguous({task.labels.account for task in tasks})
+    _refuse_ambiguous(accounts_of(tasks))
     return tasks[0]
 
 

@@ -30,9 +30,12 @@ SHOWS_WHAT_IS_RARE = {
     "Connections closed a minute, by reason": "nobody is slow, hostile or one too many",
     "Wrong credentials a minute": "nobody guesses",
     "Steps of the clock": "it does not step",
+    "Lines of the log dropped a minute": "somebody reads the log",
     "Submissions a minute, by status": "these exporters have no sidecar",
     "Refused submissions a minute, by code": "likewise",
     "Duration of what passes": "likewise",
+    "Unanswered by the upstream a minute, by reason": "likewise",
+    "Time to first poll": "likewise",
     "Passing, learnt, not understood": "likewise",
 }
 """Panels that may be without a line in a healthy run."""

@@ -52,10 +52,10 @@ def spoilt(config: Path, exporter: RunningExporter) -> Iterator[None]:
     """A configuration that cannot be loaded, and the good one again."""
     good = config.read_text()
     config.write_text("accounts: [")
-    assert httpx.post(f"{exporter.url}/-/reload").status_code >= 400
+    assert httpx.post(f"{exporter.url}/-/reload", timeout=30).status_code >= 400
     yield
     config.write_text(good)
-    httpx.post(f"{exporter.url}/-/reload").raise_for_status()
+    httpx.post(f"{exporter.url}/-/reload", timeout=30).raise_for_status()
 
 
 @contextmanager

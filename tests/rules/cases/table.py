@@ -1,5 +1,6 @@
 """Every case there is."""
 
-from tests.rules.cases import api, exporter, money, outcomes, progress
+from tests.rules.cases import api, exporter, money, outcomes, progress, replicas, sidecar
 
-CASES = (*outcomes.CASES, *progress.CASES, *money.CASES, *api.CASES, *exporter.CASES)
+ENDINGS = (*outcomes.CASES, *progress.CASES, *money.CASES)
+CASES = (*ENDINGS, *api.CASES, *sidecar.CASES, *exporter.CASES, *replicas.CASES)

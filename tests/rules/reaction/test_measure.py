@@ -7,7 +7,7 @@ from monitoring.reaction.measure import Reaction, measured
 from monitoring.reaction.record import Record
 from monitoring.reaction.situations import Situation, lived
 from monitoring.reaction.tasks import MINUTE, RENDERS, healthy, steady
-from tests.support.servers import EACH, Servers
+from tests.support.servers import PARAMETERS, Servers
 
 DOWN = ((10 * MINUTE, 20 * MINUTE), (30 * MINUTE, 36 * MINUTE))
 FAILS = Situation(
@@ -30,7 +30,7 @@ def record() -> Record:
     return lived(FAILS, frozenset({"up"}))
 
 
-@pytest.mark.parametrize("servers", EACH, ids=str)
+@pytest.mark.parametrize("servers", PARAMETERS, ids=str)
 @pytest.mark.parametrize(
     ("wait", "reaction"),
     [
@@ -46,13 +46,13 @@ def test_the_first_minute_how_often_and_until_when(
     assert found == ({"Down": reaction} if reaction else {})
 
 
-@pytest.mark.parametrize("servers", EACH, ids=str)
+@pytest.mark.parametrize("servers", PARAMETERS, ids=str)
 def test_what_goes_on_has_no_end(record: Record, servers: Servers) -> None:
     found = measured(servers.need("promtool"), FAILS, record, groups("up >= 0", wait="15m"))
     assert found["Down"].until is None
 
 
-@pytest.mark.parametrize("servers", EACH, ids=str)
+@pytest.mark.parametrize("servers", PARAMETERS, ids=str)
 def test_rules_that_promtool_cannot_read_are_an_error(record: Record, servers: Servers) -> None:
     with pytest.raises(RuntimeError, match="promtool cannot measure"):
         measured(servers.need("promtool"), FAILS, record, groups("up ==", wait="1m"))

@@ -11,7 +11,7 @@ from monitoring.reaction.measure import Reaction, measured
 from monitoring.reaction.record import Record
 from monitoring.reaction.situations import lived, situations
 from tests.rules.reaction.expectations import EXPECTED
-from tests.support.servers import EACH, Servers
+from tests.support.servers import PARAMETERS, Servers
 
 SITUATIONS = {situation.name: situation for situation in situations()}
 FIGURES = load()
@@ -24,7 +24,7 @@ def life(name: str) -> Record:
     return lived(SITUATIONS[name], rules.read(SHIPPED))
 
 
-@pytest.mark.parametrize("servers", EACH, ids=str)
+@pytest.mark.parametrize("servers", PARAMETERS, ids=str)
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_what_the_situation_is_there_for(name: str, servers: Servers) -> None:
     expected = EXPECTED[name]
@@ -34,7 +34,7 @@ def test_what_the_situation_is_there_for(name: str, servers: Servers) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("servers", EACH, ids=str)
+@pytest.mark.parametrize("servers", PARAMETERS, ids=str)
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_every_figure(name: str, servers: Servers) -> None:
     found = measured(servers.need("promtool"), SITUATIONS[name], life(name), SHIPPED)

@@ -221,7 +221,7 @@ async def test_a_token_on_a_share_that_hangs_takes_one_thread(
 
         def __init__(self, *, file: Path, hide: object) -> None:
             reading[0] += 1
-            assert answers.wait(10)
+            assert answers.wait(20)
 
         def reveal(self) -> str:
             return "s3cret"

@@ -26,7 +26,7 @@ class Checks:
     def __call__(self, password: bytes, hashed: str) -> bool:
         self.asked.append((password, hashed))
         self.threads.add(threading.current_thread().name)
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(20)
         return password == self._right
 
 

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from exporter.ledger.columns import NUMBER, TEXT
+
 revision = "0001"
 down_revision = None
 
@@ -11,14 +13,14 @@ def upgrade() -> None:
     """Create open_tasks, outcomes and totals."""
     op.create_table(
         "open_tasks",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("account", sa.String, nullable=False),
-        sa.Column("task_id", sa.String),
-        sa.Column("out_task_id", sa.String),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("account", TEXT, nullable=False),
+        sa.Column("task_id", TEXT),
+        sa.Column("out_task_id", TEXT),
         sa.Column("first_seen_at", sa.Float, nullable=False),
         sa.Column("submitted_at", sa.Float, nullable=False),
         sa.Column("submission", sa.Integer, nullable=False),
-        sa.Column("status", sa.String, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
         sa.Column("observed_at", sa.Float),
         sa.Column("open_at", sa.Float),
         sa.Column("running_at", sa.Float),
@@ -30,11 +32,11 @@ def upgrade() -> None:
     op.create_index("open_tasks_out_task_id", "open_tasks", ["account", "out_task_id"])
     op.create_table(
         "outcomes",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("account", sa.String, nullable=False),
-        sa.Column("task_id", sa.String),
-        sa.Column("out_task_id", sa.String),
-        sa.Column("status", sa.String, nullable=False),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("account", TEXT, nullable=False),
+        sa.Column("task_id", TEXT),
+        sa.Column("out_task_id", TEXT),
+        sa.Column("status", TEXT, nullable=False),
         sa.Column("first_seen_at", sa.Float, nullable=False),
         sa.Column("submitted_at", sa.Float, nullable=False),
         sa.Column("submission", sa.Integer, nullable=False),
@@ -43,16 +45,16 @@ def upgrade() -> None:
         sa.Column("eta_seconds", sa.Float),
         sa.Column("credits_estimated", sa.Float),
         sa.Column("credits_used", sa.Float),
-        sa.Column("error_code", sa.String),
+        sa.Column("error_code", TEXT),
         sa.UniqueConstraint("account", "task_id", name="outcomes_task_id"),
     )
     op.create_index("outcomes_out_task_id", "outcomes", ["account", "out_task_id"])
     op.create_index("outcomes_finished_at", "outcomes", ["finished_at"])
     op.create_table(
         "totals",
-        sa.Column("family", sa.String, nullable=False),
-        sa.Column("labels", sa.String, nullable=False),
-        sa.Column("part", sa.String, nullable=False),
+        sa.Column("family", TEXT, nullable=False),
+        sa.Column("labels", TEXT, nullable=False),
+        sa.Column("part", TEXT, nullable=False),
         sa.Column("value", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("family", "labels", "part"),
     )

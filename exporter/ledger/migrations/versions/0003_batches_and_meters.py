@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from exporter.ledger.columns import NUMBER, TEXT
+
 revision = "0003"
 down_revision = "0002"
 
@@ -11,9 +13,9 @@ def upgrade() -> None:
     """Create batches and meters, move the meters, and date the rows."""
     op.create_table(
         "batches",
-        sa.Column("writer", sa.String, primary_key=True),
-        sa.Column("owner", sa.String, nullable=False),
-        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("writer", TEXT, primary_key=True),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("number", NUMBER, nullable=False),
     )
     op.execute("INSERT INTO batches (writer, owner, number) VALUES ('', '', 0)")
     _move_meters()
@@ -23,9 +25,9 @@ def upgrade() -> None:
 def _move_meters() -> None:
     op.create_table(
         "meters",
-        sa.Column("family", sa.String, nullable=False),
-        sa.Column("labels", sa.String, nullable=False),
-        sa.Column("part", sa.String, nullable=False),
+        sa.Column("family", TEXT, nullable=False),
+        sa.Column("labels", TEXT, nullable=False),
+        sa.Column("part", TEXT, nullable=False),
         sa.Column("value", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("family", "labels", "part"),
     )

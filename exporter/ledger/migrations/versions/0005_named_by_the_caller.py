@@ -9,7 +9,8 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Make both indexes of out_task_id anew, of the rows that have one."""
+    named = sa.text("out_task_id IS NOT NULL")
     for table in ("outcomes", "open_tasks"):
         name = f"{table}_out_task_id"
         op.drop_index(name, table)
-        op.create_index(name, table, ["account", "out_task_id"], sqlite_where=sa.text("out_task_id IS NOT NULL"))
+        op.create_index(name, table, ["account", "out_task_id"], sqlite_where=named, postgresql_where=named)

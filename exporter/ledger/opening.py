@@ -1,0 +1,51 @@
+"""The ledger that a URL names: in a file, or on a server."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from exporter.accounting.series import Series
+from exporter.ledger.database import Database
+from exporter.ledger.postgres import PostgresServer
+from exporter.ledger.rows import SUM_COLUMNS, numbers_of
+from exporter.ledger.sqlite import SqliteFile, reading_beside
+from exporter.ledger.statements import Statements
+from exporter.ledger.store import StoredLedger
+
+POSTGRESQL = "postgresql:"
+
+
+def database_at(url: str) -> Database:
+    """The database that a URL names, not open yet."""
+    return PostgresServer(url) if url.startswith(POSTGRESQL) else SqliteFile(url)
+
+
+def ledger_at(url: str, *, waiting: Callable[[float], None] = lambda _seconds: None) -> StoredLedger:
+    """The ledger that a URL names, not open yet; see StoredLedger."""
+    return StoredLedger(database_at(url), waiting=waiting)
+
+
+class Beside(NamedTuple):
+    """A transaction that only reads, and how its database is spoken to."""
+
+    tx: Connection
+    statements: Statements
+
+
+@contextmanager
+def beside(url: str) -> Iterator[Beside]:
+    """Read a ledger that an exporter may have open, as it is at one instant, whatever version wrote it."""
+    if url.startswith(POSTGRESQL):
+        with PostgresServer(url).beside() as tx:
+            yield Beside(tx, PostgresServer.statements)
+    else:
+        with reading_beside(url) as tx:
+            yield Beside(tx, SqliteFile.statements)
+
+
+def totals_beside(url: str) -> dict[Series, float]:
+    """The totals of tasks in a ledger that another process may have open."""
+    with beside(url) as (tx, statements):
+        return numbers_of("totals", statements.rows(tx, "totals", SUM_COLUMNS))

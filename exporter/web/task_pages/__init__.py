@@ -1,0 +1,1 @@
+"""``/tasks`` and ``/tasks/{id}``: the followed tasks for people."""
