@@ -26,7 +26,8 @@ def obj(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 VALUES: dict[str, Any] = {
-    "replicas": {"type": "integer", "minimum": 0, "maximum": 100},
+    # that there is one at most, the templates say: in a sentence
+    "replicas": {"type": "integer", "minimum": 0},
     "image": obj(
         {
             "repository": {"type": "string", "pattern": "^[^\\s@]+$"},
@@ -85,7 +86,6 @@ VALUES: dict[str, Any] = {
         },
         **{"if": {"properties": {"enabled": {"const": True}}}, "then": {"properties": {"host": {"minLength": 1}}}},
     ),
-    "podDisruptionBudget": obj({"maxUnavailable": {"type": "integer", "minimum": 1}}),
     "serviceAccount": obj({"create": YES_OR_NO, "name": NAME, "annotations": ANNOTATIONS}),
     "fullnameOverride": {"type": "string", "maxLength": 52, "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$"},
     "labels": LABELS,
@@ -103,14 +103,13 @@ VALUES: dict[str, Any] = {
     "nodeSelector": LABELS,
     "tolerations": LIST_AS_IN_KUBERNETES,
     "affinity": AS_IN_KUBERNETES,
-    "topologySpreadConstraints": LIST_AS_IN_KUBERNETES,
     # what helm itself puts in, where the chart is part of another
     "global": AS_IN_KUBERNETES,
 }
 
 NEVER_NULL = (
     *("image", "config", "secrets", "persistence", "service", "serviceMonitor", "prometheusRule", "dashboards"),
-    *("networkPolicy", "ingress", "podDisruptionBudget", "serviceAccount", "labels", "podLabels", "podAnnotations"),
+    *("networkPolicy", "ingress", "serviceAccount", "labels", "podLabels", "podAnnotations"),
 )
 """To helm null takes a value away: of these something has to be left."""
 

@@ -31,9 +31,9 @@ labels:
 {{- dig "ledger" "url" "sqlite:///data/ledger.db" .Values.config -}}
 {{- end -}}
 
-{{/* Not empty where the ledger is PostgreSQL's, which several exporters may share. */}}
-{{- define "isShared" -}}
-{{- if include "ledgerUrl" . | hasPrefix "postgres" }}yes{{ end -}}
+{{/* Not empty where the ledger is on PostgreSQL, and so on no volume. */}}
+{{- define "onPostgresql" -}}
+{{- if include "ledgerUrl" . | hasPrefix "postgresql://" }}yes{{ end -}}
 {{- end -}}
 
 {{- define "image" -}}

@@ -89,7 +89,7 @@ spec:
         {{- if .Values.secrets.database.name }}
         - {name: passfile, mountPath: /run/postgresql, readOnly: true}
         {{- end }}
-        {{- if not (include "isShared" .) }}
+        {{- if not (include "onPostgresql" .) }}
         - {name: ledger, mountPath: /data}
         {{- end }}
         {{- with .Values.extraVolumeMounts }}
@@ -119,7 +119,7 @@ spec:
       emptyDir: {medium: Memory, sizeLimit: 1Mi}
     {{- end }}
     {{- end }}
-    {{- if not (include "isShared" .) }}
+    {{- if not (include "onPostgresql" .) }}
     - name: ledger
       persistentVolumeClaim: {claimName: {{ .Values.persistence.existingClaim | default (include "name" .) | quote }}}
     {{- end }}
@@ -140,17 +140,5 @@ spec:
   {{- with .Values.affinity }}
   affinity:
     {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- if .Values.topologySpreadConstraints }}
-  topologySpreadConstraints:
-    {{- toYaml .Values.topologySpreadConstraints | nindent 4 }}
-  {{- else if gt (int .Values.replicas) 1 }}
-  topologySpreadConstraints:  # what takes one node away leaves a replica
-    - topologyKey: kubernetes.io/hostname
-      maxSkew: 1
-      whenUnsatisfiable: ScheduleAnyway
-      labelSelector:
-        matchLabels:
-          {{- include "selector" . | nindent 10 }}
   {{- end }}
 {{- end -}}
