@@ -226,7 +226,8 @@ def prometheus_3(config: Path) -> Path:
         done = subprocess.run([path, "check", "config", str(config)], capture_output=True, text=True, check=False)
         if "not found in type" not in done.stdout + done.stderr:
             assert done.returncode == 0, done.stderr
-            return Path(path).with_name("prometheus")
+            if (server := Path(path).with_name("prometheus")).exists():  # it may be that promtool alone could be built
+                return server
     pytest.skip("there is no Prometheus 3")
 
 
