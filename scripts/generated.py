@@ -8,10 +8,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+CHART = "config/helm/bytespike-exporter"
+"""A chart takes nothing from outside its folder: rules and dashboards are there a second time."""
+
 # each file, and the module that prints it
 GENERATED: Mapping[str, str] = {
     "README.md": "scripts.readme",
     "config/exporter.schema.json": "exporter.settings.schema_json",
+    f"{CHART}/values.schema.json": "scripts.chart_schema",
+    f"{CHART}/files/dashboards/credits.json": "dashboards.credits",
+    f"{CHART}/files/dashboards/exporter_and_api.json": "dashboards.exporter_and_api",
+    f"{CHART}/files/dashboards/group_and_model.json": "dashboards.group_and_model",
+    f"{CHART}/files/dashboards/overview.json": "dashboards.overview",
+    f"{CHART}/files/dashboards/task_explorer.json": "dashboards.task_explorer",
+    f"{CHART}/files/rules/alerts.yml": "monitoring.alerting",
+    f"{CHART}/files/rules/recording.yml": "monitoring.recording",
     "config/kubernetes/prometheus-rule.yaml": "monitoring.kubernetes",
     "config/prometheus/rules/alerts.yml": "monitoring.alerting",
     "config/prometheus/rules/recording.yml": "monitoring.recording",
@@ -23,6 +34,7 @@ GENERATED: Mapping[str, str] = {
     "docs/alerts.md": "monitoring.page",
     "docs/images/performance.svg": "benchmarks.charts.performance",
     "docs/images/soak.svg": "benchmarks.charts.soak",
+    "docs/kubernetes.md": "scripts.chart_values",
     "docs/metrics.md": "exporter.metrics.docs",
     "docs/openapi.json": "exporter.web.api.openapi",
     "docs/performance.md": "benchmarks.page",

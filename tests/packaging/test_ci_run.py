@@ -112,12 +112,16 @@ def test_without_apt_the_checks_run_all_the_same(tmp_path: Path) -> None:
     assert machine.calls() == CHECKS
 
 
-def test_where_there_is_go_the_linters_are_installed_first(tmp_path: Path) -> None:
+def test_where_there_is_go_its_tools_are_installed_first(tmp_path: Path) -> None:
     machine = Machine(tmp_path, {*SERVERS, "go", "timeout"})
     assert machine.run().returncode == 0
-    linters = {"go -C requirements/pint install tool", "go install github.com/grafana/dashboard-linter@v0.1.1"}
+    tools = {
+        "go -C requirements/pint install tool",
+        "go install github.com/grafana/dashboard-linter@v0.1.1",
+        "go -C requirements/helm install tool",
+    }
     limited = [call.split(" ", 2)[2] for call in machine.calls()[:-1]]
-    assert {*limited[:-1]} == linters
+    assert {*limited[:-1]} == tools
     assert limited[-1] == "scripts/newest-servers"
     assert machine.calls()[-1:] == CHECKS
 

@@ -95,6 +95,7 @@ def test_the_update_bot_renews_all_that_is_pinned() -> None:
         ("docker-compose", "/"),
         ("pip", "/"),
         ("gomod", "/requirements/pint"),
+        ("gomod", "/requirements/helm"),
     }
 
 
