@@ -176,8 +176,16 @@ def test_a_terminal_that_can_do_less(
         assert terminal.wait() == 0
 
 
+HEEDS_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "exporter", *sys.argv[1:]])
+"""
+"""Where the tests run in the background of a shell, it would ignore them."""
+
+
 def test_a_pipe_has_a_line_for_each_change(exporter: Exporter, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "exporter", "watch", "--url", exporter.url, "--interval", "500ms"]
+    command = [sys.executable, "-c", HEEDS_INTERRUPTS, "watch", "--url", exporter.url, "--interval", "500ms"]
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path) as watching:
         assert watching.stdout

@@ -27,6 +27,8 @@ AS_A_SHELL = """
 import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 if (child := os.fork()) == 0:
     os.setpgid(0, 0)
     os.tcsetpgrp(0, os.getpid())
@@ -34,7 +36,8 @@ if (child := os.fork()) == 0:
     os.execv(sys.executable, [sys.executable, "-m", "exporter", *sys.argv[1:]])
 os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) % 256)
 """
-"""The command is in the foreground, below somebody who could make it go on: else Ctrl-Z does nothing."""
+"""The command is in the foreground, below somebody who could make it go on: else Ctrl-Z does nothing. What ends it is
+not ignored, even where the tests run in the background of a shell."""
 
 LEFT_SCREEN = b"\x1b[?1049l"
 SHOWN_CURSOR = b"\x1b[?25h"
