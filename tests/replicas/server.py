@@ -107,8 +107,8 @@ def running() -> Iterator[Server]:
                 connection.execute(TABLES)
             yield server
         finally:
-            for child in reversed(children):
-                child.send_signal(signal.SIGQUIT)
+            for child, at_once in reversed(list(zip(children, (signal.SIGQUIT, signal.SIGTERM), strict=False))):
+                child.send_signal(at_once)
                 child.wait(DEADLINE)
 
 
