@@ -18,6 +18,7 @@ from exporter.proxy.sidecar import CONNECTIONS, Sidecar
 from exporter.proxy.watching import TrafficWatcher
 from exporter.service.exporter import Exporter
 from exporter.settings.model import ProxySettings, Settings
+from exporter.summed import SummedLog
 from exporter.threads import in_thread
 from exporter.web.listening import address_of
 from exporter.web.places import ELSEWHERE
@@ -66,7 +67,8 @@ async def _running(
 ) -> AsyncIterator[None]:
     outbound, tls = await in_thread(partial(_way_out, os.environ))
     following = ExporterFollowing(exporter, outbound=outbound, tls=tls)
-    watcher = TrafficWatcher(following, exporter.accounting, clock=exporter.clock, log=log)
+    summed = SummedLog(log, exporter.clock)  # applications cause its lines, as often as they ask
+    watcher = TrafficWatcher(following, exporter.accounting, clock=exporter.clock, log=summed)
     running = Sidecar(
         listener,
         watcher,
@@ -87,6 +89,7 @@ async def _running(
             await sweeping
         if left := await running.stop(deadline=DRAIN_SECONDS):
             log.warning("proxy_learning_abandoned", left=left)
+        summed.close()
 
 
 def _way_out(environ: Mapping[str, str]) -> tuple[Outbound, ssl.SSLContext]:

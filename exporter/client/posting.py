@@ -105,6 +105,8 @@ class Exporter:
         try:
             connection.request("POST", self._path, body, self._headers())
             answer = connection.getresponse()
+            if answer.status == http.client.OK and answer.headers.get_content_type() != "application/json":
+                return Answer(Outcome.LATER, "what answers there is no exporter: a page came, and no JSON")
             return _understood(answer.status, answer.read(MOST_ANSWERED), answer.getheader("Retry-After", ""))
         finally:
             connection.close()

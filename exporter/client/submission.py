@@ -6,7 +6,7 @@ import msgspec
 
 SUBMIT = "/v1/tasks/submit"
 
-LONGEST_ID = 100
+LONGEST_ID = 200
 LONGEST_MODEL = 200
 """Characters, as the exporter takes them."""
 
@@ -57,7 +57,7 @@ def told(task_id: object, model: object = None) -> Submission | None:
     """The submission of a task by its id, None where it can be no id. A model that can be none is left out."""
     if not isinstance(task_id, str) or not 0 < len(task_id) <= LONGEST_ID:
         return None
-    is_model = isinstance(model, str) and 0 < len(model) <= LONGEST_MODEL
+    is_model = isinstance(model, str) and 0 < len(model) <= LONGEST_MODEL and model.isprintable()
     return Submission(task_id, model if is_model else None)  # type: ignore[arg-type] # it is text, then
 
 

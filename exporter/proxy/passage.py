@@ -38,6 +38,9 @@ SILENT_SECONDS = 900.0
 HOLD_SECONDS = 0.25
 """So long an answer waits at most for what it says to be durable."""
 
+GIVEN_UP_SECONDS = 1.0
+"""A client that leaves after so long without an answer has given the upstream up; sooner, it has changed its mind."""
+
 WAITING_LIMIT = 64 * 1024
 """Bytes of the next request that are read while this one is not over."""
 
@@ -115,6 +118,13 @@ class Passage(asyncio.Protocol):
         waits_since = exchange.sent_at if exchange.answer is None else None
         return waits_since is not None and now - waits_since > self._doors.upstream_timeout
 
+    def _is_given_up(self, exchange: Exchange) -> bool:
+        """Whether the client that leaves now has waited in vain: most have less patience than ``upstream_timeout``."""
+        waits_since = exchange.sent_at if self._upstream else exchange.began_at
+        if waits_since is None or exchange.answer is not None or self._is_ending:
+            return False
+        return self._loop.time() - waits_since >= GIVEN_UP_SECONDS
+
     # ---- what the client's transport calls --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,6 +147,8 @@ class Passage(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._standing.discard(self)
+        if self._exchange and self._is_given_up(self._exchange):
+            self._exchange.fault = UpstreamFault.GIVEN_UP
         if self._opening:
             self._opening.cancel()
         if self._upstream:

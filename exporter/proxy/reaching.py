@@ -5,6 +5,7 @@ import errno
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import httpx
 
@@ -12,7 +13,7 @@ from exporter.connecting import connect
 from exporter.errors import ExporterError
 from exporter.metrics.families.proxy import UpstreamFault
 from exporter.proxy.head import Field
-from exporter.proxy.tunnel import Tunnel, TunnelError
+from exporter.proxy.tunnel import NO_PROXY_THERE, Tunnel, TunnelError
 
 OUT_OF_SPACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -29,8 +30,8 @@ class UpstreamError(ExporterError):
 class Upstream:
     """A server behind the sidecar. ``authority`` is what requests call it, ``prefix`` what their paths begin with.
 
-    ``host`` and ``port`` are where to connect: through ``tunnel`` where there is one. ``more`` are fields that each
-    request gets: a proxy that takes requests in clear text wants its credentials there.
+    ``host`` and ``port`` are where to connect: through ``tunnel`` where there is one. ``is_forwarded``: there is a
+    proxy, which takes requests in clear text; ``more`` are fields that each gets: it wants its credentials there.
     """
 
     host: str
@@ -39,6 +40,7 @@ class Upstream:
     authority: bytes
     prefix: bytes = b""
     tunnel: Tunnel | None = None
+    is_forwarded: bool = False
     more: tuple[Field, ...] = field(default=(), repr=False)
 
 
@@ -71,6 +73,7 @@ def _forwarded(upstream: Upstream, proxy: Tunnel) -> Upstream:
         proxy.tls,
         upstream.authority,
         b"http://" + upstream.authority + upstream.prefix,
+        is_forwarded=True,
         more=credentials,
     )
 
@@ -83,8 +86,12 @@ async def reach(upstream: Upstream, protocol: Callable[[], asyncio.Protocol]) ->
         else:
             await upstream.tunnel.connect(protocol, host=upstream.host, port=upstream.port, tls=upstream.tls)
     except TunnelError as error:
+        if _is_shortage(error.__cause__):
+            raise _named(error.__cause__) from error
         raise UpstreamError(UpstreamFault.PROXY, str(error)) from None
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
+        if upstream.is_forwarded and not _is_shortage(error):
+            raise UpstreamError(UpstreamFault.PROXY, NO_PROXY_THERE) from error
         raise _named(error) from error
 
 
@@ -95,6 +102,10 @@ def _named(error: OSError | UnicodeError) -> UpstreamError:
         )
     if isinstance(error, ssl.SSLError):
         return UpstreamError(UpstreamFault.TLS, "no secure connection to the upstream: it does not speak TLS as we do")
-    if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+    if _is_shortage(error):
         return UpstreamError(UpstreamFault.DESCRIPTORS, "no file descriptor is left for the upstream: see ulimit -n")
     return UpstreamError(UpstreamFault.UNREACHABLE, "no connection to the upstream")
+
+
+def _is_shortage(error: BaseException | None) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and error.errno in OUT_OF_SPACE

@@ -25,6 +25,8 @@ from socksio.socks5 import (
 from exporter.connecting import connect
 from exporter.proxy.head import HEAD_END, HEAD_LIMIT, ResponseHead
 
+NO_PROXY_THERE = "no connection to the proxy that the environment names"
+
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 _ADDRESS_SIZES = {1: 4, 4: 16}
@@ -69,7 +71,7 @@ class Tunnel:
         try:
             talk = await connect(_Talk, host=self.host, port=self.port, tls=self.tls)
         except (OSError, UnicodeError) as error:
-            raise TunnelError("no connection to the proxy that the environment names") from error
+            raise TunnelError(NO_PROXY_THERE) from error
         try:
             await self._ask(talk, host, port)
             await _take_over(talk.transport, protocol(), host=host, tls=tls)

@@ -9,8 +9,6 @@ from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from structlog.typing import FilteringBoundLogger
-
 from exporter.clock import Clock
 from exporter.dispatcher.answer import Answer, DispatcherError, Reason
 from exporter.dispatcher.payload import conceal, unpack
@@ -30,6 +28,7 @@ from exporter.proxy.reading import (
     read_answer,
     read_submission,
 )
+from exporter.summed import SummedLog
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.observation import Status
@@ -84,7 +83,7 @@ class _Watched(Route):
 class TrafficWatcher:
     """Watches every exchange of a sidecar. All methods belong to the event loop."""
 
-    def __init__(self, following: Following, counting: Counting, *, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(self, following: Following, counting: Counting, *, clock: Clock, log: SummedLog) -> None:
         self._following = following
         self._counting = counting
         self._clock = clock
@@ -128,9 +127,9 @@ class TrafficWatcher:
             return self._learn(exchange, route)
         except NotUnderstoodError:
             self._counting.not_understood(endpoint)
-        except Exception:  # noqa: BLE001 - whatever it is, the traffic goes on
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the traffic goes on
             self._counting.not_understood(endpoint)
-            self._log.exception("proxy_learning_failed", endpoint=str(endpoint))
+            self._log.error("proxy_learning_failed", str(endpoint), exc_info=fault)
         finally:
             for copy in (route.asked, route.told):
                 if isinstance(copy, Copy):
@@ -217,7 +216,7 @@ class TrafficWatcher:
                 Registration(group, name, self._clock.wall(), model, submitted_at=submitted_at)
             )
         except ExporterError as error:
-            self._log.warning("proxy_task_not_followed", account=ref.account, group=group, reason=str(error))
+            self._log.warning("proxy_task_not_followed", group, account=ref.account, reason=str(error))
             return False
         finally:
             self._waiting -= 1

@@ -80,6 +80,10 @@ def later(text: str, *, after: float = 0.0) -> Answer:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
+        (
+            (200, {"Content-Type": "text/html; charset=utf-8"}, "<html>"),
+            later("what answers there is no exporter: a page came, and no JSON"),
+        ),
         ((422, {}, FAULTS), refused("answered 422: is needed", 0, 1)),
         ((422, {}, {"errors": [7, {"index": "1", "message": None}]}), refused("answered 422")),
         ((400, {}, {}), refused("answered 400")),

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client.submission import LONGEST_ID, MOST_ANSWERED, MOST_ASKED, Submission, may_submit, read, told
+from exporter.client.submission import (
+    LONGEST_ID,
+    LONGEST_MODEL,
+    MOST_ANSWERED,
+    MOST_ASKED,
+    Submission,
+    may_submit,
+    read,
+    told,
+)
+from exporter.settings.fields import MAX_VALUE
 
 JSON = "application/json"
 SUBMIT = "/v1/tasks/submit"
@@ -50,6 +60,7 @@ def test_the_head_tells_whether_to_look(head: tuple[str, str, int, str, str], is
         (b'{"model": 3}', None),
         (b'{"model": ""}', None),
         (json.dumps({"model": "m" * 300}), None),
+        (json.dumps({"model": "sora\n2"}), None),
         (json.dumps({"model": "sora-2", "params": "x" * MOST_ASKED}), None),
     ],
 )
@@ -67,6 +78,10 @@ def test_the_model_is_the_one_that_was_asked_for_where_that_is_known(asked: obje
 )
 def test_an_answer_without_a_task_tells_of_none(answered: bytes) -> None:
     assert read(b'{"model": "sora-2"}', answered) is None
+
+
+def test_what_is_taken_is_what_the_exporter_takes() -> None:
+    assert (LONGEST_ID, LONGEST_MODEL) == (MAX_VALUE, MAX_VALUE)
 
 
 @pytest.mark.parametrize("task_id", [None, 7, b"task_1", "", "t" * (LONGEST_ID + 1)])

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from exporter.clock import SystemClock
 from exporter.metrics.families.proxy import Refused, UpstreamFault
-from exporter.proxy import sidecar
+from exporter.proxy import passage, sidecar
 from exporter.proxy.answering import HOLD_LIMIT
 from exporter.proxy.exchange import Copy, Exchange, Room, Route
 from exporter.proxy.head import HEAD_LIMIT, RequestHead
@@ -309,7 +309,18 @@ class TestFaults:
         async with sidecar_before(answer_each) as rig:
             assert (await rig.say(said)).startswith(b"HTTP/1.1 " + status + b"\r\n")
 
-    async def test_a_client_that_leaves_takes_its_request_along(self) -> None:
+    @pytest.mark.parametrize(
+        ("said", "patience", "faults"),
+        [
+            (GET, 60.0, []),  # it changed its mind
+            (GET, 0.0, [UpstreamFault.GIVEN_UP]),  # its own timeout is shorter than the sidecar's
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 0.0, []),  # it had not asked all of it yet
+        ],
+    )
+    async def test_a_client_that_leaves_takes_its_request_along(
+        self, said: bytes, patience: float, faults: list[UpstreamFault], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(passage, "GIVEN_UP_SECONDS", patience)
         came, left = asyncio.Event(), asyncio.Event()
 
         async def wait_for_the_end(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -320,13 +331,37 @@ class TestFaults:
 
         async with sidecar_before(wait_for_the_end) as rig:
             _reader, writer = await rig.connect()
-            writer.write(GET)
+            writer.write(said)
             async with asyncio.timeout(20):
                 await came.wait()
                 writer.transport.abort()
                 await left.wait()
             assert [one.is_cut for one in rig.seen.exchanges] == [True]
-            assert rig.seen.faults == []  # it was the client's own
+            assert rig.seen.faults == faults
+
+    @pytest.mark.parametrize("said", [GET, POST[:-1]])
+    async def test_a_client_that_leaves_while_no_connection_comes_about_has_given_the_upstream_up(
+        self, said: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(passage, "GIVEN_UP_SECONDS", 0.0)
+        tried, left = asyncio.Event(), asyncio.Event()
+
+        async def never(*_: object) -> None:
+            tried.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                left.set()
+
+        monkeypatch.setattr(sidecar, "reach", never)
+        async with sidecar_before(OK) as rig:
+            _reader, writer = await rig.connect()
+            writer.write(said)
+            async with asyncio.timeout(20):
+                await tried.wait()
+                writer.transport.abort()
+                await left.wait()
+            assert rig.seen.faults == [UpstreamFault.GIVEN_UP]
 
     async def test_a_resting_connection_that_the_upstream_closes_is_closed_for_the_client(self) -> None:
         async with sidecar_before(OK) as rig:

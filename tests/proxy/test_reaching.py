@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from exporter.metrics.families.proxy import UpstreamFault
-from exporter.proxy import reaching
+from exporter.proxy import reaching, tunnel
 from exporter.proxy.reaching import Upstream, UpstreamError, reach, upstream_of
 from tests.support.certificates import Certificate
 
@@ -242,11 +242,12 @@ class TestProxies:
         assert says in text
         assert "hunter" not in text
 
-    async def test_one_that_is_not_there_is_named(self, trusting: ssl.SSLContext) -> None:
+    @pytest.mark.parametrize("server", ["https", "http"])
+    async def test_one_that_is_not_there_is_named(self, server: str, trusting: ssl.SSLContext) -> None:
         async with listening(echo) as port:
             pass
         way = httpx.Proxy(f"http://127.0.0.1:{port}")
-        fault, text = await fault_of(upstream_of(f"https://{SERVER}", tls=trusting, proxy=way))
+        fault, text = await fault_of(upstream_of(f"{server}://{SERVER}", tls=trusting, proxy=way))
         assert (fault, text) == (UpstreamFault.PROXY, "no connection to the proxy that the environment names")
 
 
@@ -282,12 +283,18 @@ class TestFaults:
             fault, _ = await fault_of(upstream_of(f"https://localhost:{port}", tls=trusting))
         assert fault is UpstreamFault.TLS
 
-    async def test_a_want_of_descriptors_is_not_the_upstreams_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("base_url", ["http://localhost:1", "https://localhost:1"])
+    @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1", "socks5://127.0.0.1:1"])
+    async def test_a_want_of_descriptors_is_nobody_elses_fault(
+        self, base_url: str, proxy: str | None, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         async def connect(*_args: object, **_more: object) -> None:
             raise OSError(errno.EMFILE, "Too many open files")
 
         monkeypatch.setattr(reaching, "connect", connect)
-        fault, text = await fault_of(Upstream("localhost", 1, None, b"h"))
+        monkeypatch.setattr(tunnel, "connect", connect)
+        way = httpx.Proxy(proxy) if proxy else None
+        fault, text = await fault_of(upstream_of(base_url, tls=trusting, proxy=way))
         assert fault is UpstreamFault.DESCRIPTORS
         assert "ulimit -n" in text
 

@@ -1,12 +1,13 @@
 """What the sidecar makes of each exchange: whose it is, what is learnt, what is counted."""
 
 import json
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from exporter.dispatcher.answer import Answer, DispatcherError
 from exporter.errors import ExporterError
@@ -16,6 +17,7 @@ from exporter.proxy.framing import Counted
 from exporter.proxy.head import RequestHead, ResponseHead
 from exporter.proxy.reaching import Upstream
 from exporter.proxy.watching import TrafficWatcher, key_of
+from exporter.summed import SummedLog
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from tests.support.fake_clock import FakeClock
@@ -126,9 +128,11 @@ def exporter() -> Exporter:
 
 
 @pytest.fixture
-def traffic(exporter: Exporter) -> Traffic:
+async def traffic(exporter: Exporter) -> AsyncIterator[Traffic]:
     clock = FakeClock()
-    return Traffic(exporter, TrafficWatcher(exporter, exporter, clock=clock, log=structlog.get_logger()))
+    log = SummedLog(structlog.get_logger(), clock)
+    yield Traffic(exporter, TrafficWatcher(exporter, exporter, clock=clock, log=log))
+    log.close()
 
 
 class TestSubmissions:
@@ -159,6 +163,17 @@ class TestSubmissions:
         await traffic.passes("/v1/tasks/submit", {"model": "sora-2"}, PENDING)
 
         assert (exporter.answers, exporter.news) == ([], [])
+
+    async def test_a_group_that_stays_full_does_not_fill_the_log(self, traffic: Traffic, exporter: Exporter) -> None:
+        exporter.fault = ExporterError("full")
+        with capture_logs() as lines:
+            for number in range(100):
+                await traffic.passes("/v1/tasks/submit", {"model": "sora-2"}, PENDING | {"task_id": f"task_{number}"})
+                await traffic.passes("/v1/tasks/query", {"task_id": "task_0"}, PENDING | {"task_id": "task_0"})
+
+        assert [(line["event"], line["kind"], line["reason"]) for line in lines] == [
+            ("proxy_task_not_followed", "renders", "full")
+        ]
 
     @pytest.mark.parametrize(
         ("status", "body", "error_code"),

@@ -41,7 +41,7 @@ def registering(answer: Callable[[Items], Said] = lambda _: TAKEN) -> Iterator[R
             status, headers, said = answer(items)
             body = json.dumps(said).encode()
             self.send_response(status)
-            for name, value in headers.items():
+            for name, value in ({"Content-Type": "application/json"} | dict(headers)).items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -23,6 +23,8 @@ class UpstreamFault(StrEnum):
     PROXY = "proxy"
     DESCRIPTORS = "descriptors"
     TIMEOUT = "timeout"
+    GIVEN_UP = "given_up"
+    """The client went before an answer came."""
     CUT = "cut"
 
 
