@@ -9,9 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from exporter.doctor.finding import Finding, fault, ok, skipped, warning
+from exporter.doctor.finding import Finding, fault, ok, warning
+from exporter.doctor.server import ANOTHER_VERSION, server
 from exporter.ledger.ledger import LedgerError
-from exporter.ledger.opening import totals_beside
+from exporter.ledger.opening import beside, totals_beside
+from exporter.ledger.tables import Fitness, fitness_of
+from exporter.settings.postgres import is_postgres
 
 LEDGER = "ledger"
 DESCRIPTORS = "descriptors"
@@ -28,10 +31,9 @@ LAYER = ("overlay", "aufs")
 
 def ledger(url: str) -> Sequence[Finding]:
     """Whether the ledger can be written, or read where there is one, and whether it will last where it is."""
-    found = make_url(url)
-    if found.get_backend_name() != "sqlite":
-        return [skipped(LEDGER, "it is no file; the exporter says at its start whether it can be used")]
-    path = Path(os.fsdecode((found.database or "").encode())).absolute()
+    if is_postgres(url):
+        return server(url, LEDGER)
+    path = Path(os.fsdecode((make_url(url).database or "").encode())).absolute()
     directory = next(above for above in path.parents if above.is_dir())
     return [_file(url, path, directory), *_file_system(directory)]
 
@@ -49,8 +51,12 @@ def _file(url: str, path: Path, directory: Path) -> Finding:
         return fault(LEDGER, f"{path} cannot be written to", "let the exporter's user own it: chown, chmod u+rw")
     try:
         totals_beside(url)
+        with beside(url) as (tx, _):
+            fitness = fitness_of(tx)
     except LedgerError as error:
         return fault(LEDGER, str(error), "restore a copy, or move it away to begin again from 0 (docs/operations.md)")
+    if fitness is Fitness.NEWER:
+        return fault(LEDGER, f"{path} was written by a newer version of this exporter", ANOTHER_VERSION)
     return ok(LEDGER, f"{path} can be read")
 
 

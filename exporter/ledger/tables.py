@@ -14,6 +14,7 @@ are for several exporters on one ledger. ``formats`` names the oldest version of
 them, and ``copies`` what is being copied into this ledger, if anything is.
 """
 
+from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import (
@@ -165,6 +166,15 @@ copies = Table("copies", metadata, Column("source", TEXT, primary_key=True))
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class Fitness(StrEnum):
+    """What this version can do with the tables that it finds."""
+
+    MISSING = "missing"
+    OLDER = "older"
+    USABLE = "usable"
+    NEWER = "newer"
+
+
 class AnotherVersionError(LedgerError):
     """The ledger has tables that this version does not know."""
 
@@ -178,7 +188,7 @@ def migrate(connection: Connection, *, to: str = "head") -> None:
     Nearly every start finds that it lacks none, and does not load what runs them: that takes longer than to read the
     ledger of a thousand tasks.
     """
-    if to == "head" and _is_readable(connection, latest=_latest_revision()):
+    if to == "head" and fitness_of(connection) is Fitness.USABLE:
         return
     from alembic import command
     from alembic.config import Config
@@ -194,12 +204,16 @@ def migrate(connection: Connection, *, to: str = "head") -> None:
         raise AnotherVersionError(str(error)) from error
 
 
-def _is_readable(connection: Connection, *, latest: str) -> bool:
-    """Whether the tables are those of this version, or of a newer one that has kept them fit for this one."""
-    found = _only(connection, "alembic_version", "version_num") or ""
-    if found <= latest:
-        return found == latest
-    return (_only(connection, "formats", "min_reader") or found) <= latest
+def fitness_of(connection: Connection) -> Fitness:
+    """Usable are the tables of this version, and those of a newer one that has kept them fit for this one."""
+    latest = _latest_revision()
+    found = _only(connection, "alembic_version", "version_num")
+    if found is None:
+        return Fitness.MISSING
+    if found < latest:
+        return Fitness.OLDER
+    is_usable = found == latest or (_only(connection, "formats", "min_reader") or found) <= latest
+    return Fitness.USABLE if is_usable else Fitness.NEWER
 
 
 def _only(connection: Connection, table: str, column: str) -> str | None:

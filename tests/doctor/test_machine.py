@@ -1,6 +1,8 @@
 """What the machine gives: a real directory, real descriptors."""
 
 import resource
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,14 +37,20 @@ def test_a_ledger_that_is_none(tmp_path: Path) -> None:
     assert Verdict.FAULT in verdicts(path)
 
 
+def test_a_ledger_of_a_newer_version(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    written = SqliteLedger(f"sqlite:///{path}")
+    written.open()
+    written.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE formats SET min_reader = '9999'")
+    assert Verdict.FAULT in verdicts(path)
+
+
 def test_a_directory_that_takes_nothing() -> None:
     """Nobody makes files there, not even root."""
     assert Verdict.FAULT in verdicts(Path("/proc/ledger.db"))
-
-
-def test_another_database_is_not_looked_at() -> None:
-    [found] = ledger("postgresql://user@host/db")
-    assert found.verdict is Verdict.SKIPPED
 
 
 MOUNTS = """\

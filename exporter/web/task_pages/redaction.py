@@ -11,8 +11,12 @@ from exporter.suspects import MASK, masked
 
 _URL = re.compile(r"""[a-zA-Z][a-zA-Z0-9+.-]{1,30}:/?/[^\s"<>]*""")
 
+_PARAMETERS = re.compile(r"([?&#;]|%3[Ff]|%26)\w[\w.\-%\[\]]{0,64}(=|%3[Dd])\S*")
+"""What signs a URL that does not look like one: without its scheme, encoded, or with a blank in its path."""
+
 _SECRET_NAME = re.compile(
-    r"(?i)(secret|token|passw|signature|credential|authorization|api_?-?key|cookie|private_?-?key|session)"
+    r"(?i)(secret|token|passw|signature|credential|authorization|(api|access|private)_?-?key|cookie|session)"
+    r"|(^|[_-])(sig|key|pwd|auth)$"
 )
 """Names of fields whose text is never shown."""
 
@@ -63,7 +67,8 @@ def _field(name: str, value: object, mask: Callable[[str], str], depth: int) -> 
 
 
 def _text(text: str, mask: Callable[[str], str]) -> str:
-    return masked(_URL.sub(lambda url: _unsigned(url[0]), mask(text)))
+    unsigned = _URL.sub(lambda url: _unsigned(url[0]), mask(text))
+    return masked(_PARAMETERS.sub(lambda found: f"{found[1]}{MASK}", unsigned))
 
 
 def _unsigned(url: str) -> str:
