@@ -36,6 +36,17 @@ def bucket(le: float) -> str:
     return f"le:{le:g}"
 
 
+def is_part(text: str) -> bool:
+    """Whether a part of any series has this name."""
+    if text in {VALUE, SUM, SHOWN}:
+        return True
+    kind, _, bound = text.partition(":")
+    try:
+        return kind == "le" and float(bound) >= 0
+    except ValueError:
+        return False
+
+
 class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """One number that only grows: a family, its labels and the part of it.
 

@@ -1,12 +1,11 @@
 """The sidecar within ``serve``: made where the configuration asks for one, and ended before everything else."""
 
-import asyncio
 import os
 import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 from structlog.typing import FilteringBoundLogger
@@ -25,6 +24,9 @@ from exporter.web.places import ELSEWHERE
 
 DRAIN_SECONDS = 2.0
 """How long requests may take to pass once it stops."""
+
+LOOP = "proxy"
+"""Should it die, the exporter is unhealthy."""
 
 FEWEST = 4
 """So many clients are tried even where there are no descriptors for them."""
@@ -80,13 +82,11 @@ async def _running(
     exporter.count_proxied(lambda: watcher.in_flight)
     running.start()
     log.info("proxy_listening", address=address_of(listener))
-    sweeping = asyncio.create_task(running.run())
+    exporter.loops.start(LOOP, running.run())
     try:
         yield
     finally:
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
+        await exporter.loops.stop(LOOP)
         if left := await running.stop(deadline=DRAIN_SECONDS):
             log.warning("proxy_learning_abandoned", left=left)
         summed.close()

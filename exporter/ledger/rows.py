@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from exporter.accounting.series import Increments, Labels, Series
+from exporter.accounting.series import Increments, Labels, Series, is_part
 from exporter.ledger.ledger import Learnt, LedgerError
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
@@ -278,14 +278,23 @@ class NumberReader:
 
     def __init__(self) -> None:
         self._read: dict[str, Labels] = {}
+        self._parts: set[str] = set()
 
     def __call__(self, row: Row) -> tuple[Series, float]:
         """The series of a row and what it has added up to; ValueError, which names it, where a row says none."""
         _, family, labels, part, value = row
         try:
-            return Series(_text("family", family), self._labels(labels), _text("part", part)), _amount(value)
+            return Series(_text("family", family), self._labels(labels), self._part(part)), _amount(value)
         except ValueError as error:
             raise ValueError(f"{family}{labels} {part}".rstrip() + f": {error}") from None
+
+    def _part(self, value: object) -> str:
+        part = _text("part", value)
+        if part not in self._parts:
+            if not is_part(part):
+                raise ValueError(f"part is {part!r}, of no counter and no histogram")
+            self._parts.add(part)
+        return part
 
     def _labels(self, text: object) -> Labels:
         key = _text("labels", text)

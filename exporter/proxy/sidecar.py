@@ -59,9 +59,11 @@ class Sidecar:
         self._accepting = asyncio.create_task(self._accept())
 
     async def run(self) -> None:
-        """Give up what takes too long, for ever."""
+        """Give up what takes too long, for ever; raises what has ended the taking of clients, should anything."""
         while True:
             await self._clock.sleep(SWEEP_SECONDS)
+            if self._accepting is not None and self._accepting.done():
+                self._accepting.result()
             now = asyncio.get_running_loop().time()
             for passage in list(self._standing):
                 passage.sweep(now)

@@ -59,7 +59,8 @@ class Exporter:
     """One running exporter. All methods belong to the event loop.
 
     ``clock``, ``tasks``, ``answers``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts
-    that others may ask; a web server tells ``traffic`` of its connections. ``ledger`` stands in for the one that the
+    that others may ask; a web server tells ``traffic`` of its connections, and whoever has a loop of his own lets
+    ``loops`` run it. ``ledger`` stands in for the one that the
     settings name.
     """
 
@@ -96,14 +97,14 @@ class Exporter:
         self._meters.flush_from(self.accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self.accounting, log=log)
-        self._loops = Loops(log)
+        self.loops = Loops(log)
         self._learning = Learning()
         self.accounts = Accounts(
             tracker=self.tasks,
             intake=self._intake,
             accounting=self.accounting,
             learning=self._learning,
-            loops=self._loops,
+            loops=self.loops,
             dependencies=dependencies,
             log=log,
         )
@@ -113,7 +114,7 @@ class Exporter:
         self._sources = Sources(
             intake=self._intake,
             accounting=self.accounting,
-            loops=self._loops,
+            loops=self.loops,
             dependencies=dependencies,
             secrets=self.secrets,
             log=log,
@@ -170,7 +171,7 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError or ConfigError, with all closed again, where that cannot be."""
         await self._writer.open()
-        self._loops.start("lease", self._writer.keep())
+        self.loops.start("lease", self._writer.keep())
         try:
             self._limits.restore(self._totals.view())
             await self._remembering.recall()
@@ -179,14 +180,14 @@ class Exporter:
         except Exception:
             await self.stop(deadline=0.0)
             raise
-        self._loops.start("ledger", self._writer.run())
-        self._loops.start("registrations", self.registrations.run())
-        self._loops.start("retirement", self._retirement.run())
-        self._loops.start("clock steps", self._steps.run())
-        self._loops.start("heartbeat", self._beat())
-        self._loops.start("prune", self._pruning.run())
-        self._loops.start("learnt", self._remembering.run())
-        self._loops.start("sampling", self._sampling.run())
+        self.loops.start("ledger", self._writer.run())
+        self.loops.start("registrations", self.registrations.run())
+        self.loops.start("retirement", self._retirement.run())
+        self.loops.start("clock steps", self._steps.run())
+        self.loops.start("heartbeat", self._beat())
+        self.loops.start("prune", self._pruning.run())
+        self.loops.start("learnt", self._remembering.run())
+        self.loops.start("sampling", self._sampling.run())
 
     def _waits_for_the_ledger(self, seconds: float) -> None:
         self._log.info("ledger_held", waiting=f"{seconds:g}s, to see whether the exporter that had it is gone")
@@ -195,7 +196,7 @@ class Exporter:
         """Let requests under way come back, commit what is known, close everything; about that many seconds at most."""
         ends_at = self.clock.monotonic() + deadline
         await self.accounts.drain(deadline=deadline / 2)
-        await self._loops.stop()
+        await self.loops.stop()
         await self._writer.close(deadline=max(0.0, ends_at - self.clock.monotonic()))
         await self.accounts.close()
 
@@ -285,7 +286,7 @@ class Exporter:
     @property
     def faults(self) -> tuple[str, ...]:
         """Why the exporter does not live as it should; empty where it does."""
-        dead = tuple(f"the {name} loop has died" for name in sorted(self._loops.dead))
+        dead = tuple(f"the {name} loop has died" for name in sorted(self.loops.dead))
         late = self.clock.monotonic() - self._beat_at
         return (*dead, f"the event loop is {late:.0f} s late") if late > HEARTBEAT_LATE else dead
 

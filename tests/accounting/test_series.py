@@ -1,6 +1,8 @@
 """Series, and the increments that events make of them."""
 
-from exporter.accounting.series import SHARED, SUM, Increments, Series, labels_of, shared
+import pytest
+
+from exporter.accounting.series import SHARED, SHOWN, SUM, Increments, Series, is_part, labels_of, shared
 
 LABELS = labels_of(group="g", account="a")
 
@@ -32,3 +34,13 @@ def test_more_series_than_are_remembered_count_all_the_same() -> None:
     assert len(increments) == SHARED + 10
     assert set(increments.values()) == {2.0}
     shared.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["", SUM, SHOWN, "le:0.5", "le:30", "le:inf"])
+def test_what_is_a_part(text: str) -> None:
+    assert is_part(text)
+
+
+@pytest.mark.parametrize("text", ["le:", "le:abc", "le:nan", "le:-1", "30", "count"])
+def test_what_is_no_part(text: str) -> None:
+    assert not is_part(text)

@@ -17,8 +17,8 @@ from tests.rules.cases.table import CASES
 
 pytestmark = pytest.mark.long
 
-CLAUSE = re.compile(r"\n( *)(?:and|or|unless) (?:.*\((?:\n.+)*?\n\1\).*|.*)")
-"""One ``and``, ``or`` or ``unless`` with its right side, on one line or up to its closing parenthesis."""
+CLAUSE = re.compile(r"\n( *)(?:and|or|unless) (?:.*\((?:\n.+)*?\n\1\).*|.*(?:\n\1 +.*)*)")
+"""One ``and``, ``or`` or ``unless`` with its right side: up to its closing parenthesis, or all that is further in."""
 
 COMPARISON = re.compile(r"(?<= )(>=|<=|==|>|<)(?= )")
 OPPOSITE = {">=": "<", ">": "<=", "<=": ">", "<": ">=", "==": "!="}
