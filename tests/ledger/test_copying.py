@@ -31,7 +31,7 @@ def filled(place: Place, *, tasks: int = 12) -> None:
     ledger = opened(place)
     commit(ledger, *(seen(begun(f"t{at}", f"x{at}")) for at in range(tasks)), meters={REQUESTS: 2.5})
     commit(ledger, *(ended(begun(f"t{at}", f"x{at}")) for at in range(0, tasks, 2)), started(begun("t1")))
-    ledger.commit(Batch(3, marks=Increments({Series("f", labels_of(account="b", x='"\\'), "p"): 1.0})), now=T0)
+    ledger.commit(Batch(3, marks=Increments({Series("f", labels_of(account="b", x='"\\'), "sum"): 1.0})), now=T0)
     ledger.register(REGISTERED, [], now=T0)
     ledger.keep_learnt([Learnt("a", "g", "veo", "{}")], now=T0, limit=9)
     ledger.close()

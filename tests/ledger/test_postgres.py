@@ -273,7 +273,7 @@ HOSTILE = [
 def test_every_text_of_python_is_kept_as_it_is(ledger: StoredLedger) -> None:
     """PostgreSQL refuses U+0000 and halves of surrogate pairs: one of them would keep a whole batch out for ever."""
     commit(ledger, *(seen(begun(name, f"out {name}")) for name in HOSTILE))
-    series = [Series("f", labels_of(account="a", model=name), name) for name in HOSTILE]
+    series = [Series("f", labels_of(account="a", model=name)) for name in HOSTILE]
     commit(ledger, *(ended(begun(name)) for name in HOSTILE[::2]), meters=dict.fromkeys(series, 1.0))
     ledger.register([Registration("g", TaskRef("a", name), T0, name) for name in HOSTILE], [], now=T0)
 
