@@ -14,7 +14,7 @@ from exporter.replicas.lease import PATIENCE, Fence, Lease, Passage, patience_wi
 from exporter.replicas.replica import Replica
 from exporter.replicas.sightings import Sightings
 from exporter.replicas.steps import Answer, Renewed, Step
-from tests.replicas.model_store import Database, ModelStore, Row
+from tests.replicas.model_store import Database, ModelStore
 from tests.replicas.protocol import Protocol
 
 # ---- what a process believes -----------------------------------------------------------------------------------------
@@ -102,22 +102,6 @@ def shows_for_ever(self: Holding, scrape_timeout: float, *, now: float) -> bool:
     return now >= self.acquired_at + PATIENCE * scrape_timeout
 
 
-def numbers_the_next_at_once(self: Replica, account: str) -> Fence | None:
-    """A commit of which nothing is heard is taken for one that was made."""
-    holding = self._held.get(account)
-    if holding is None:
-        return None
-    holding.batch += 1
-    return replace(holding.fence, batch=holding.batch - 1)
-
-
-# ---- what the database is asked --------------------------------------------------------------------------------------
-
-
-def whatever_the_beat(self: ModelStore, row: Row, lease: Lease) -> bool:
-    return (row.owner, row.epoch) == (lease.owner, lease.epoch)
-
-
 def whoever_holds_it(self: ModelStore, account: str, owner: str, epoch: int) -> bool:
     return account in self.database.rows
 
@@ -150,13 +134,11 @@ MUTANTS: tuple[tuple[type, str, Callable[..., object]], ...] = (
     (Replica, "_renewed", believes_that_all_was_renewed),
     (Replica, "_leave", releases_before_it_ends),
     (Replica, "_lose", goes_on_after_release),
-    (Replica, "fence", numbers_the_next_at_once),
     (Holding, "may_send", sends_without_time),
     (Holding, "may_send", sends_for_ever),
     (Holding, "may_show", shows_at_once),
     (Holding, "may_show", shows_by_its_own_clock),
     (Holding, "may_show", shows_for_ever),
-    (ModelStore, "is_as_seen", whatever_the_beat),
     (ModelStore, "is_held", whoever_holds_it),
     (Database, "passage", open_to_everybody),
     (Database, "passage", open_to_its_owner),
