@@ -3,10 +3,11 @@
 import logging
 import os
 import queue
+import select
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from logging.handlers import QueueHandler
 
 LINES = 4000
@@ -47,8 +48,7 @@ class BackgroundHandler(QueueHandler):
         try:
             self._lines.put_nowait(record)
         except queue.Full:
-            with self._counting:
-                self._dropped += 1
+            self._drop()
 
     def flush(self) -> None:
         """Wait until everything is written, for a little while."""
@@ -77,6 +77,15 @@ class BackgroundHandler(QueueHandler):
                 self._lines.task_done()
 
     def _write(self, line: bytes) -> None:
-        with suppress(OSError):  # nobody reads it any more
-            while line:
+        while line:
+            try:
                 line = line[os.write(self._descriptor, line) :]
+            except BlockingIOError:  # whoever shares it has made it so that nobody waits
+                select.select([], [self._descriptor], [])
+            except OSError:  # nobody reads it any more
+                self._drop()
+                return
+
+    def _drop(self) -> None:
+        with self._counting:
+            self._dropped += 1

@@ -75,6 +75,19 @@ def test_nobody_waits_for_a_reader_that_has_stopped(pipe: tuple[int, int], monke
     assert "number=0 " in written
 
 
+def test_a_pipe_that_does_not_block_loses_nothing(pipe: tuple[int, int]) -> None:
+    os.set_blocking(pipe[1], False)
+    lines = BackgroundHandler(pipe[1])
+    configure(handler=lines)
+    for number in range(200):
+        structlog.get_logger().info("many", number=number, filler=ABOVE_A_PIPE)
+    written = ""
+    while written.count("\n") < 200:
+        written += read(pipe[0])
+    assert all(f" number={number} " in written for number in range(200))
+    assert lines.take_dropped() == 0
+
+
 def test_nobody_reads_it_any_more() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -82,6 +95,7 @@ def test_nobody_reads_it_any_more() -> None:
     configure(handler=lines)
     structlog.get_logger().info("into the void")
     lines.flush()
+    assert lines.take_dropped() == 1
     os.close(writing)
 
 

@@ -55,7 +55,10 @@ STOP_SECONDS = 10
 """How long stopping may take in all."""
 
 DRAIN_SECONDS = 6.0
-"""Of these, what the exporter has: the web server takes up to 2, and ending the process the rest."""
+"""Of these, what the exporter has at most: the web server takes up to 2, and a sidecar up to 5."""
+
+END_SECONDS = 1.0
+"""Of these, what ending the process has."""
 
 
 class ServerDied(click.ClickException):
@@ -154,7 +157,7 @@ async def _serve(
             with web.watched() if web else nullcontext():
                 await _run(exporter, server, signals, Supervisor.of(os.environ, log), log)
     finally:
-        await exporter.stop(deadline=DRAIN_SECONDS)
+        await exporter.stop(deadline=max(0.0, min(DRAIN_SECONDS, signals.left - END_SECONDS)))
         log.info("stopped")
     return True
 

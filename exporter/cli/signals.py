@@ -23,6 +23,7 @@ class Signals:
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
         self._deadline = deadline
+        self._ends_at: float | None = None
 
     def install(self) -> None:
         """Handle signals from now on, the SIGHUP that has come before included. Must run within the event loop."""
@@ -38,9 +39,15 @@ class Signals:
         signal.signal(signal.SIGHUP, asked_to_reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
+    @property
+    def left(self) -> float:
+        """Seconds that stopping may still take; where nobody has asked for it, all of them."""
+        return self._deadline if self._ends_at is None else self._ends_at - asyncio.get_running_loop().time()
+
     def _asked_to_stop(self, number: signal.Signals) -> None:
         if self.stop.is_set():
             end_by(number)
+        self._ends_at = asyncio.get_running_loop().time() + self._deadline
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(self._deadline)
         if os.getpid() == FIRST_OF_ALL:

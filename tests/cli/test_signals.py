@@ -33,8 +33,10 @@ async def test_the_first_asks_to_stop_within_the_deadline_and_the_second_ends_it
 ) -> None:
     signals = Signals(deadline=60)
     signals.install()
+    assert signals.left == 60
     os.kill(os.getpid(), number)
     await asyncio.wait_for(signals.stop.wait(), 20)
+    assert 0 < signals.left < 60
     assert 50 < signal.alarm(0) <= 60
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
