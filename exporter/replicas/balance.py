@@ -7,12 +7,21 @@ from exporter.replicas.lease import Lease, patience_with
 from exporter.replicas.membership import Membership
 from exporter.replicas.sightings import Sightings
 
+OFFERED = 2 / 3
+"""So many leases an account that was given away waits for another replica; then whoever gave it may have it back."""
+
+REFUSED = 12
+"""So many leases nothing is given away any more after nobody has taken what was, unless other replicas come.
+
+Why nobody did is not known and need not last: one that lives, and hears no answers, takes nothing until it does again.
+"""
+
 
 class Balance:
     """Decides after each look at the store.
 
     An account is given away only to have it taken by another: one at a time, once the replicas have been the same for
-    long, and never again among replicas of which none took the last one.
+    long, and seldom among replicas of which none took the last one.
     """
 
     def __init__(self, owner: str, members: Membership, *, lease: float, random: Random) -> None:
@@ -21,21 +30,21 @@ class Balance:
         self._lease = lease
         self._random = random
         self._given: str | None = None
-        self._is_refused = False
+        self._refused_until = float("-inf")
 
     def members_changed(self) -> None:
         """Other replicas may take what those before did not."""
-        self._is_refused = False
+        self._refused_until = float("-inf")
 
-    def gained(self, account: str) -> None:
+    def gained(self, account: str, *, now: float) -> None:
         """What was given away and comes back was wanted by nobody."""
         if account == self._given:
-            self._given, self._is_refused = None, True
+            self._given, self._refused_until = None, now + REFUSED * self._lease
 
     def to_take(self, leases: Sightings[str, Lease], *, owned: int, now: float) -> list[Lease]:
         """The leases to take now, in any order: two replicas that take at once should not take the same.
 
-        What nobody takes for twice the time is taken though it is beyond the share: the others cannot, it seems.
+        What nobody takes for long is taken though it is beyond the share: the others cannot, it seems.
         """
         takable = [lease for lease in leases.values().values() if self._is_takable(lease, leases, now)]
         self._random.shuffle(takable)
@@ -45,7 +54,7 @@ class Balance:
 
     def to_give(self, leases: Sightings[str, Lease], *, owned: Collection[str], now: float) -> str | None:
         """The account to give away now."""
-        if self._is_given(leases) or self._is_refused or not self._members.is_settled(now=now):
+        if self._is_given(leases) or now < self._refused_until or not self._members.is_settled(now=now):
             return None
         if len(owned) <= self._members.share(len(leases)):
             return None
@@ -60,7 +69,9 @@ class Balance:
         return lease.owner is None or leases.unchanged_for(lease.account, now=now) >= patience
 
     def _is_spare(self, lease: Lease, leases: Sightings[str, Lease], now: float) -> bool:
-        return leases.unchanged_for(lease.account, now=now) >= 2 * patience_with(lease.owner, lease=self._lease)
+        is_mine = lease.account == self._given
+        waits = OFFERED * self._lease if is_mine else 2 * patience_with(lease.owner, lease=self._lease)
+        return leases.unchanged_for(lease.account, now=now) >= waits
 
     def _is_given(self, leases: Sightings[str, Lease]) -> bool:
         """Whether the account that was given away last still waits for somebody."""

@@ -226,7 +226,7 @@ class Replica:
             return
         until = self._asked_at + self._lease
         self._held[account] = Holding(account, self.owner, tenure.epoch, tenure.batch, acquired_at=now, deadline=until)
-        self._balance.gained(account)
+        self._balance.gained(account, now=now)
         self._listener.gained(account)
 
     def _saw(self, look: Look, standing: Standing, now: float) -> None:

@@ -5,6 +5,7 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from exporter.replicas.balance import REFUSED
 from exporter.replicas.replica import Replica
 from tests.replicas.model_store import Database, ModelStore
 from tests.replicas.world import LEASE, Way, World
@@ -18,7 +19,7 @@ SLOWEST, FASTEST = 11 / 12, 13 / 12
 HEAD_START = 45.0
 """So many seconds nothing goes wrong at first: otherwise hardly anything would be owned."""
 
-SETTLING = 8 * LEASE
+SETTLING = (REFUSED + 8) * LEASE
 """So many seconds after the last fault everything is owned, and in its place."""
 
 processes = st.integers(0, PROCESSES - 1)

@@ -4,11 +4,12 @@ from random import Random
 
 import pytest
 
+from exporter.replicas.balance import OFFERED, REFUSED
 from exporter.replicas.lease import PATIENCE, LeaseError, patience_with
 from exporter.replicas.replica import Replica
 from exporter.replicas.steps import Renew, Renewed, Take, Taken
 from tests.replicas.model_store import Database, ModelStore
-from tests.replicas.world import LEASE, SCRAPE_TIMEOUT, Process, World
+from tests.replicas.world import LEASE, SCRAPE_TIMEOUT, Process, Way, World
 
 SIX = tuple(f"account-{number}" for number in range(6))
 
@@ -127,6 +128,22 @@ def test_what_the_others_cannot_take_is_taken_beyond_the_share() -> None:
     changes = world.changes
     world.run(6 * LEASE)
     assert world.changes <= changes + 4, "what nobody takes must not be offered again and again"
+
+
+def test_what_nobody_takes_comes_back_soon_and_is_offered_again_later() -> None:
+    """One of two lives, and hears no answer for a while: it takes nothing, and can again afterwards."""
+    world = settled(accounts=("blue", "green"), processes=1)
+    world.processes.append(Process(world, 1, 1.0, way=Way.MUTE))
+
+    unowned = 0.0
+    for _ in range(round(REFUSED * LEASE)):
+        world.run(1.0)
+        unowned += len(owners(world)) < 2
+    assert unowned <= (OFFERED + 0.2) * LEASE
+
+    world.processes[1].way = Way.GOOD
+    world.run((REFUSED + 4) * LEASE)
+    assert sorted(owners(world).values()) == [0, 1]
 
 
 # ---- one alone -------------------------------------------------------------------------------------------------------
