@@ -57,7 +57,7 @@ class Grouped:
     """The exporter's ledger, which takes outcomes in groups."""
 
     def __init__(self, url: str) -> None:
-        self._ledger = ledger_at(url)
+        self._ledger = ledger_at(url, alone=True)
         self._ledger.open()
         self._batches = count(1)
         self._entries = map(entry, count())

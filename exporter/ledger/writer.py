@@ -192,7 +192,8 @@ class LedgerWriter:
 
     async def unregister(self, gone: Sequence[Registration]) -> None:
         """Make it durable that these are registered no more."""
-        await self._call(lambda: self._ledger.unregister(gone))
+        now = self._clock.wall()
+        await self._call(lambda: self._ledger.unregister(gone, now=now))
 
     async def aged(
         self, *, retention: float, except_accounts: Collection[str], stepped: float = 0.0, limit: int = AT_ONCE

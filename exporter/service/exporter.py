@@ -86,7 +86,7 @@ class Exporter:
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
         self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
-            ledger or ledger_at(settings.ledger.url, waiting=self._waits_for_the_ledger),
+            ledger or ledger_at(settings.ledger.url, alone=True, waiting=self._waits_for_the_ledger),
             totals=self._totals,
             meters=self._meters,
             clock=clock,
