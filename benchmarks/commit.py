@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from benchmarks._figures import Figure, Goal
 from benchmarks._rounds import ROUNDS, taken
+from exporter.ledger.lane import BATCH
 from exporter.ledger.ledger import Batch, Count, Entry
 from exporter.ledger.opening import ledger_at
-from exporter.ledger.writer import BATCH
 from exporter.metrics.events import count_outcome
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels

@@ -9,7 +9,6 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from exporter.accounting.series import Series
-from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.answers import LastAnswers
@@ -84,17 +83,14 @@ class Exporter:
         self.answers = LastAnswers()
         self.traffic = Traffic()
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
-        self._totals, self._meters = Totals(), Meters()
         self._writer = LedgerWriter(
             ledger or ledger_at(settings.ledger.url, alone=True, waiting=self._waits_for_the_ledger),
-            totals=self._totals,
-            meters=self._meters,
             clock=clock,
             log=log,
             metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
         )
         self.accounting = ExporterAccounting(self._writer.meter)
-        self._meters.flush_from(self.accounting.flush_into)
+        self._writer.flush_from(self.accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self.accounting, log=log)
         self.loops = Loops(log)
@@ -173,7 +169,7 @@ class Exporter:
         await self._writer.open()
         self.loops.start("lease", self._writer.keep())
         try:
-            self._limits.restore(self._totals.view())
+            self._limits.restore(self._writer.shown())
             await self._remembering.recall()
             self._registry.add(await self._writer.registrations())
             await self._put_in_force(self._settings.value, running=None)
@@ -311,8 +307,8 @@ class Exporter:
             build=self._build,
             label_names=self.settings.globals.labels,
             known=self._known,
-            totals=Joined(self._totals.view(), self._meters.view(live=ledger.failing)),
-            exemplars=self._totals.exemplars(),
+            totals=self._writer.shown(),
+            exemplars=self._writer.exemplars(),
             accounts=tuple(self.accounts.views()),
             ledger=ledger,
             sources=(*self._sources.views(), *self.registrations.views()),
