@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from exporter.replicas.lease import Fence, LeaseError, Passage
+from exporter.replicas.lease import Fence, LeaseError
 from exporter.replicas.replica import Replica
 from exporter.replicas.steps import Answer, Step
-from tests.replicas.model_store import Database, ModelStore
+from tests.replicas.model_store import Database, ModelStore, Passage
 
 LEASE = 15.0
 LEASES = (LEASE, LEASE, 12.0)
