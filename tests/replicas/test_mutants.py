@@ -72,7 +72,8 @@ def believes_that_all_was_renewed(self: Replica, answer: Renewed) -> None:
 def releases_before_it_ends(self: Replica, holding: Holding) -> None:
     """It lets go of an account as soon as it wants to leave it."""
     holding.is_leaving = True
-    self._listener.leaving(holding.account)
+    for listener in self._listeners:
+        listener.leaving(holding.account)
     self._drop(holding)
 
 

@@ -142,14 +142,15 @@ class World:
         self.processes = [Process(self, number, rate) for number, rate in enumerate(self.rates)]
 
     def replica(self, process: Process) -> Replica:
-        return self.replica_type(
+        replica = self.replica_type(
             f"replica-{process.number}",
             url="",
             accounts=self.accounts,
-            listener=process,
             random=self.random,
             lease=LEASES[process.number],
         )
+        replica.subscribe(process)
+        return replica
 
     @property
     def alive(self) -> list[Process]:
