@@ -67,7 +67,9 @@ def copy(source_url: str, target_url: str, *, anew: bool = False) -> Generator[C
     source = ledger_at(source_url, alone=True)
     source.open()  # nobody writes it meanwhile
     try:
-        yield from _copy(source.database, database_at(target_url), anew=anew)
+        for copied in _copy(source.database, database_at(target_url), anew=anew):
+            source.renew()  # else an exporter that is started meanwhile would take it over
+            yield copied
     finally:
         source.close()
 

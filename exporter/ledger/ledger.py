@@ -156,9 +156,6 @@ class Ledger(Protocol):
     def close(self) -> None:
         """Give the ledger up. What is closed may be closed again, and opened."""
 
-    def renew(self) -> None:
-        """Say that this process is still there: otherwise another may take the ledger over, where both reach it."""
-
     def books(self, account: str | None = None) -> Books:
         """What has been added up so far, of one account or of all; its size is that of /metrics, not of history."""
         ...

@@ -139,6 +139,7 @@ class StoredLedger:
         self.database.close()
 
     def renew(self) -> None:
+        """Say that this process is still there, where it has a ledger alone that others reach, too."""
         if not self._is_shared and not self.database.is_alone:
             with self.database.writing() as tx:
                 self._claim.renew(tx)

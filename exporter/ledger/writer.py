@@ -45,9 +45,6 @@ LONGEST_GATHER_SECONDS = 1.0
 METERS_SECONDS = 0.5
 """How long the exporter's own counters may wait where no task has news."""
 
-RENEW_SECONDS = 5.0
-"""How often a ledger that others reach, too, is told that this process is there: thrice in the time of a lease."""
-
 RETRY_SECONDS = (1.0, 10.0)
 """The first and the longest wait after a failed commit."""
 
@@ -404,16 +401,6 @@ class LedgerWriter:
             if not await self._commit(lane):
                 first, longest = RETRY_SECONDS
                 await self._clock.sleep(min(longest, first * 2 ** min(max(lane.failures, 1) - 1, 10)))
-
-    async def keep(self) -> None:
-        """Let no other process take the ledger over while this one lives; it never raises."""
-        while True:
-            await self._clock.sleep(RENEW_SECONDS)
-            try:
-                await self._call(self._ledger.renew)
-            except Exception as error:  # noqa: BLE001 - likewise
-                for lane in self._all():
-                    self._failed(lane, error)  # a commit would be refused, too: the next one finds out whether it is
 
     def _gather_seconds(self, lane: Lane) -> float:
         """How long to wait for company, which a full batch has: while a list is looked up, commits take half of the

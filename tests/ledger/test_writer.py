@@ -19,7 +19,7 @@ from exporter.ledger import writer as module
 from exporter.ledger.lane import BATCH
 from exporter.ledger.ledger import Count, Entry, LedgerError
 from exporter.ledger.store import SqliteLedger
-from exporter.ledger.writer import RENEW_SECONDS, LedgerWriter, Metering
+from exporter.ledger.writer import LedgerWriter, Metering
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels
 from exporter.tasks.observation import Observation, Status
@@ -608,21 +608,3 @@ AnySequence.TestCase.settings = settings(
     max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAnySequence = AnySequence.TestCase
-
-
-# ---- the lease -----------------------------------------------------------------------------------------------------
-
-
-async def test_an_exporter_with_nothing_to_commit_finds_out_that_its_ledger_is_lost_and_that_it_is_back(
-    rig: Rig,
-) -> None:
-    keeping = asyncio.create_task(rig.writer.keep())
-    rig.ledger.fault = Fault.BEFORE
-    await rig.pass_time(RENEW_SECONDS + 1.0)
-    without = rig.writer.view.failing
-
-    rig.ledger.fault = None
-    await rig.pass_time(2 * RENEW_SECONDS + 10.0)
-    assert (without, rig.writer.view.failing, keeping.done()) == (True, False, False)
-    keeping.cancel()
-    await asyncio.gather(keeping, return_exceptions=True)

@@ -57,12 +57,6 @@ class FaultyLedger:
         with self._call():
             self.real.close()
 
-    def renew(self) -> None:
-        with self._call():
-            if self.fault is Fault.BEFORE:
-                raise self.error
-            self.real.renew()
-
     def books(self, account: str | None = None) -> Books:
         with self._call():
             if self.fault is Fault.SUMS:
