@@ -12,7 +12,7 @@ from benchmarks.chaos import prometheus
 from benchmarks.chaos.plan import Plan
 from benchmarks.chaos.process import Process
 from benchmarks.chaos.rounds import Rounds
-from benchmarks.chaos.upstream import Upstream, key_of, write_accounts
+from benchmarks.chaos.upstream import MODEL, Upstream, key_of, write_accounts
 from benchmarks.chaos.way import Way
 from benchmarks.chaos.witness import Witness
 from tests.support.pgbouncer import running_pgbouncer
@@ -113,6 +113,7 @@ class Stage:
                 {
                     "name": f"tasks-of-{name}",
                     "account": name,
+                    "model": MODEL,  # so each of its series is there from the start, at 0
                     "file_sd_configs": [
                         {"files": [str(self._directory / "tasks" / f"{name}.json")], "refresh_interval": "5s"}
                     ],
