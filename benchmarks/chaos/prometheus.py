@@ -1,8 +1,8 @@
 """A real Prometheus that scrapes all replicas once a second, as the shipped ``replicas.yml`` says."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ ONE = "bytespike-exporter"
 """The instance of whatever belongs to an account."""
 
 ENDS, CREDITS = "bytespike_tasks_finished_total", "bytespike_tasks_credits_used_total"
+
+ROUNDING = 1e-6
+"""So little may be missing of a sum of fractions that was added up in another order."""
 
 REFUSED = (
     "prometheus_target_scrapes_sample_duplicate_timestamp_total",
@@ -85,17 +88,15 @@ class Seen:
             instances=frozenset(series["metric"]["instance"] for series in ends),
         )
 
-    def drops(self) -> Mapping[str, float]:
-        """How often each family of an account's numbers that only grow went down."""
+    def drops(self) -> Sequence[str]:
+        """Where a number of an account that only grows went down: as resets() finds it, and which, when, how far."""
         grows = f'{{instance="{ONE}", __name__=~"bytespike_.+_(total|count|sum|bucket)"}}'
-        # as resets() does, which takes the name away: of several families it can be asked about one alone
-        drops: dict[str, float] = {}
-        for series in self._prometheus.instant(f"{grows}{self._window}"):
-            values = [float(value) for _, value in series["values"]]
-            drops[series["metric"]["__name__"]] = drops.get(series["metric"]["__name__"], 0.0) + sum(
-                after < before - 1e-6 for before, after in itertools.pairwise(values)
-            )
-        return {name: count for name, count in drops.items() if count}
+        return [
+            f"{_named(series['metric'])}: {before[1]} to {after[1]} at {float(after[0]):.1f}"
+            for series in self._prometheus.instant(f"{grows}{self._window}")
+            for before, after in pairwise(series["values"])
+            if float(after[1]) < float(before[1]) - ROUNDING
+        ]
 
     def refused(self) -> float:
         """Samples that came for an instant that had one, or for one before the last."""
@@ -116,6 +117,12 @@ class Seen:
         window = f"{1000 * (last - first):.0f}ms"
         found = self._prometheus.instant(f'sum(increase({family}{{account="{account}"}}[{window}]))', last)
         return float(found[0]["value"][1]) if found else 0.0
+
+
+def _named(labels: Mapping[str, str]) -> str:
+    """A series as PromQL has it, without what is the same for all."""
+    told = (f'{name}="{value}"' for name, value in labels.items() if name not in ("__name__", "instance", "job"))
+    return f"{labels['__name__']}{{{', '.join(told)}}}"
 
 
 def _runs(times: Sequence[float], step: float) -> Iterator[float]:

@@ -99,7 +99,10 @@ class Stage:
         }
         url = f"postgresql://{USER}@127.0.0.1:{self.ways[number].port}/{DATABASE}?application_name={self.name(number)}"
         return {
-            "global": {"poll": {"min_interval": POLL, "max_interval": POLL}, "task_series": {"limit": 0}},
+            "global": {
+                "poll": {"strategy": "eta", "min_interval": POLL, "max_interval": POLL},
+                "task_series": {"limit": 0},
+            },
             "accounts": [
                 {
                     "name": name,

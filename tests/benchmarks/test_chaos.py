@@ -162,17 +162,15 @@ def test_an_account_may_be_owned_twice_for_a_moment_alone() -> None:
     assert not judge.owned_once([once], longest=9.0).is_good
 
 
-def of_prometheus(
-    grown: Grown = GROWN, *, drops: Mapping[str, float] | None = None, refused: float = 0.0
-) -> Mapping[str, bool]:
-    found = judge.seen_by_prometheus({"blue": grown}, BOOKS, drops=drops or {}, refused=refused)
+def of_prometheus(grown: Grown = GROWN, *, drops: Sequence[str] = (), refused: float = 0.0) -> Mapping[str, bool]:
+    found = judge.seen_by_prometheus({"blue": grown}, BOOKS, drops=drops, refused=refused)
     return {each.name: each.is_good for each in found}
 
 
 def test_what_prometheus_sees_is_one_series_that_only_grows() -> None:
     assert all(of_prometheus().values())
     assert not of_prometheus(replace(GROWN, instances=frozenset({ONE, "other"})))["an account has one instance"]
-    assert not of_prometheus(drops={"bytespike_tasks_finished_total": 1.0})["no counter drops"]
+    assert not of_prometheus(drops=["bytespike_tasks_finished_total{}: 2 to 1"])["no counter drops"]
     assert not of_prometheus(refused=1.0)["no sample is refused"]
     assert not of_prometheus(replace(GROWN, ends=10.1))["increase() over hand-overs"]
     assert not of_prometheus(replace(GROWN, credits=4.9))["increase() over hand-overs"]
