@@ -136,6 +136,7 @@ class Chaos:
         """No replica ended by itself, but at a start without a database; and none had anything to be ashamed of."""
         self._look()
         wrong = [fault for replica in self._stage.replicas for fault in replica.faults]
+        wrong += [f"refused: {text}" for text in self._stage.applications.refusals]
         wrong += [f"exit code {code} at SIGTERM" for code in self._troubles.exits if code not in (0, None)]
         return Verdict("no replica fails", not wrong, "; ".join(wrong[:3]) or "none", "none")
 

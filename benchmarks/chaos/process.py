@@ -26,9 +26,9 @@ class Pause:
 class Process:
     """A replica's process, one after the other, always at the same address."""
 
-    def __init__(self, config: Path, *, name: str, port: int, flags: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, config: Path, *, name: str, address: str, flags: Sequence[str], env: Mapping[str, str]) -> None:
         self.name = name
-        self.address = f"127.0.0.1:{port}"
+        self._address = address
         self._config = config
         self._flags = flags
         self._env = env
@@ -65,7 +65,7 @@ class Process:
         if self._is_wanted and self._running is None and now >= self._start_at:
             self._starts += 1
             self._running = launch_exporter(
-                self._config, *self._flags, address=self.address, env=self._env, log=f"serve-{self._starts}.log"
+                self._config, *self._flags, address=self._address, env=self._env, log=f"serve-{self._starts}.log"
             )
 
     # ---- what is done to it ------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.chaos import prometheus
+from benchmarks.chaos.applications import Applications
 from benchmarks.chaos.plan import Plan
 from benchmarks.chaos.process import Process
 from benchmarks.chaos.rounds import Rounds
-from benchmarks.chaos.upstream import MODEL, Upstream, key_of, write_accounts
+from benchmarks.chaos.upstream import MODEL, Upstream, group_of, key_of, write_accounts
 from benchmarks.chaos.way import Way
 from benchmarks.chaos.witness import Witness
 from tests.support.pgbouncer import running_pgbouncer
@@ -37,9 +38,10 @@ class Stage:
         folders = [self.postgres.folder, *[pooler] * (plan.replicas - 1)]
         sockets = [folder / f".s.PGSQL.{PORT}" for folder in folders]
         self.ways = [stack.enter_context(closing(Way(socket, Random(plan.seed)))) for socket in sockets]
+        addresses = _addresses(plan.replicas)
+        self.applications = stack.enter_context(Applications(addresses, Random(plan.seed)))
         self.upstream, self.witness = self._simulated(stack)
-        self.replicas = [stack.enter_context(closing(self._replica(number))) for number in range(plan.replicas)]
-        addresses = [replica.address for replica in self.replicas]
+        self.replicas = [stack.enter_context(closing(self._replica(*each))) for each in enumerate(addresses)]
         self.prometheus = stack.enter_context(prometheus.started(directory / "prometheus", addresses))
         self.rounds = stack.enter_context(Rounds(addresses))
 
@@ -78,16 +80,17 @@ class Stage:
         accounts = ("--accounts.file", str(self._directory / "accounts.yml"))
         latency = ("--response-latency", f"{1000 * plan.answer_after:.0f}ms")
         simulator = stack.enter_context(start_simulator(self._directory, "--seed", str(plan.seed), *accounts, *latency))
-        upstream = stack.enter_context(closing(Upstream(simulator.url, self._directory / "tasks", plan)))
+        lists, register = self._directory / "tasks", self.applications.register
+        upstream = stack.enter_context(closing(Upstream(simulator.url, lists, plan, register=register)))
         keys = {key_of(name): name for name in plan.names}
         return upstream, stack.enter_context(Witness(simulator.url, replicas=plan.replicas, accounts=keys))
 
-    def _replica(self, number: int) -> Process:
+    def _replica(self, number: int, address: str) -> Process:
         self.config(number).parent.mkdir()
         self.config(number).write_text(json.dumps(self._settings(number)))
         env = {name.upper().replace("-", "_"): key_of(name) for name in self._plan.names}
         flags = ("--replica.id", self.name(number)) if self._plan.replicas > 1 else ()
-        return Process(self.config(number), name=self.name(number), port=free_port(), flags=flags, env=env)
+        return Process(self.config(number), name=self.name(number), address=address, flags=flags, env=env)
 
     def _settings(self, number: int) -> dict[str, object]:
         """The same for all, but for the ways to the API and to the database."""
@@ -114,9 +117,10 @@ class Stage:
             ],
             "task_groups": [
                 {
-                    "name": f"tasks-of-{name}",
+                    "name": group_of(name),
                     "account": name,
                     "model": MODEL,  # so each of its series is there from the start, at 0
+                    "api_config": {},
                     "file_sd_configs": [
                         {"files": [str(self._directory / "tasks" / f"{name}.json")], "refresh_interval": "5s"}
                     ],
@@ -125,3 +129,11 @@ class Stage:
             ],
             "ledger": {"url": url, "lease": f"{1000 * plan.lease:.0f}ms"},
         }
+
+
+def _addresses(count: int) -> list[str]:
+    """So many, all different: nobody listens there yet."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return [f"127.0.0.1:{port}" for port in sorted(ports)]

@@ -1,7 +1,7 @@
 """The simulator with an account for each of the plan's, whose books are the truth; and the tasks that come to it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from benchmarks.chaos.plan import Plan
 
 MODEL = "sora-2"
 FAILURE_RATIO, CANCEL_RATIO = 0.15, 0.1
+
+REGISTERED = 5
+"""One in so many lots of tasks is registered at a replica, and stands on no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ def key_of(account: str) -> str:
     return f"sk-byts-{account}"
 
 
+def group_of(account: str) -> str:
+    """The group of an account's tasks."""
+    return f"tasks-of-{account}"
+
+
 def write_accounts(path: Path, plan: Plan) -> None:
     """The accounts, as the simulator reads them."""
     accounts = [
@@ -39,14 +47,15 @@ def write_accounts(path: Path, plan: Plan) -> None:
 
 
 class Upstream:
-    """The simulator over its admin routes, and a list of tasks for each account."""
+    """The simulator over its admin routes, and a list of tasks for each account; one in five lots is registered."""
 
-    def __init__(self, url: str, lists: Path, plan: Plan) -> None:
+    def __init__(self, url: str, lists: Path, plan: Plan, *, register: Callable[[Mapping[str, Any]], None]) -> None:
         self._http = httpx.Client(base_url=url, timeout=60.0, trust_env=False, headers={"connection": "close"})
         self._lists = lists
+        self._register = register
         self._plan = plan
         self._items: dict[str, list[dict[str, Any]]] = {name: [] for name in plan.names}
-        self._submitted = 0
+        self._submitted = self._lots = 0
         for name in plan.names:
             self._write(name)
 
@@ -81,7 +90,12 @@ class Upstream:
             "out_task_id_prefix": f"{account}-{self._submitted}-",
         }
         answer = self._http.post("/sim/tasks", json=wanted).raise_for_status().json()
-        self._items[account].append(_item(answer["task_ids"], answer["out_task_ids"], len(self._items[account])))
+        item = _item(answer["task_ids"], answer["out_task_ids"], self._lots)
+        self._lots += 1
+        if self._lots % REGISTERED == 0:
+            self._register({"group": group_of(account), **item})
+        else:
+            self._items[account].append(item)
 
     def _write(self, account: str) -> None:
         """As it should be done: at once."""
