@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from benchmarks._figures import Figure, Goal
 from benchmarks._rounds import ROUNDS, taken
+from exporter.ledger.lane import BATCH
 from exporter.ledger.ledger import Batch, Count, Entry
 from exporter.ledger.opening import ledger_at
-from exporter.ledger.writer import BATCH
 from exporter.metrics.events import count_outcome
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -57,7 +57,7 @@ class Grouped:
     """The exporter's ledger, which takes outcomes in groups."""
 
     def __init__(self, url: str) -> None:
-        self._ledger = ledger_at(url)
+        self._ledger = ledger_at(url, alone=True)
         self._ledger.open()
         self._batches = count(1)
         self._entries = map(entry, count())

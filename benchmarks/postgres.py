@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks._rounds import ROUNDS
 from benchmarks.commit import ALONE, GROUPS, Grouped, Times, grouped_times
-from exporter.ledger.writer import BATCH
+from exporter.ledger.lane import BATCH
 from tests.support.postgres import Postgres, running_postgres
 
 

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from exporter.accounting.series import SHOWN, VALUE, Series
-from exporter.accounting.totals import Meters, Totals
 from exporter.clock import WatchedClock
 from exporter.intake.accounting import TaskAccounting
 from exporter.intake.intake import Intake
@@ -107,9 +106,8 @@ class AnyHistory(RuleBasedStateMachine):
     def start(self) -> None:
         """A new process: it knows what was registered, and its sources have not reported yet."""
         self.ledger = FaultyLedger(ledger_at(self.url()))
-        self.totals, self.meters = Totals(), Meters()
         log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
-        self.writer = LedgerWriter(self.ledger, totals=self.totals, meters=self.meters, clock=self.clock, log=log)
+        self.writer = LedgerWriter(self.ledger, clock=self.clock, log=log)
         self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
         limits = LabelLimits(in_use=lambda: self.tracker.label_sets)
         limits.configure([], label_names=(), label_values=100, label_sets=100)
@@ -220,7 +218,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule()
     def scrape(self) -> None:
         """The failures by error code as a page shows them: each code from 0 on, and never fewer, whatever dies."""
-        totals = self.totals.view()
+        totals = self.writer.shown()
         stored = [series for series in totals if series.family == FAILED.name and series.part == VALUE]
         withheld = [series for series in stored if FAILED.is_withheld(series.labels, totals)]
         page = {series: 0.0 if series in withheld else totals[series] for series in stored}
@@ -294,7 +292,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def no_counter_goes_down(self) -> None:
-        shown = {**self.totals.view(), **self.meters.view(live=self.writer.view.failing)}
+        shown = dict(self.writer.shown())
         for series, value in self.shown.items():
             if series.family.startswith("bytespike_tasks_"):
                 assert shown.get(series, 0.0) >= value, series

@@ -8,9 +8,12 @@ both. Both live on the event loop; a view never changes and may go to any thread
 from collections.abc import Callable, ItemsView, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
+from typing import TypeVar
 
 from exporter.accounting.paged import Paged
 from exporter.accounting.series import Exemplar, Increments, Series
+
+T = TypeVar("T")
 
 
 class Totals:
@@ -104,15 +107,17 @@ class Meters:
             self._shown[series] = max(self._committed.get(series, 0.0) + by, self._shown.get(series, 0.0))
 
 
-class Joined(Mapping[Series, float]):
-    """Two mappings without a series in common, as one, and without a copy of either."""
+class Joined(Mapping[Series, T]):
+    """Mappings without a series in common, as one, and without a copy of any."""
 
-    def __init__(self, one: Mapping[Series, float], other: Mapping[Series, float]) -> None:
-        self._parts = (one, other)
+    def __init__(self, *parts: Mapping[Series, T]) -> None:
+        self._parts = parts
 
-    def __getitem__(self, series: Series) -> float:
-        one, other = self._parts
-        return one[series] if series in one else other[series]
+    def __getitem__(self, series: Series) -> T:
+        for part in self._parts:
+            if series in part:
+                return part[series]
+        raise KeyError(series)
 
     def __iter__(self) -> Iterator[Series]:
         return chain(*self._parts)
@@ -120,15 +125,15 @@ class Joined(Mapping[Series, float]):
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
-    def items(self) -> ItemsView[Series, float]:
+    def items(self) -> ItemsView[Series, T]:
         """Each series with its number, at the speed of the parts: it is what every scrape walks through."""
         return _JoinedItems(self, *(part.items() for part in self._parts))
 
 
-class _JoinedItems(ItemsView[Series, float]):
-    def __init__(self, joined: Joined, *parts: ItemsView[Series, float]) -> None:
+class _JoinedItems(ItemsView[Series, T]):
+    def __init__(self, joined: Joined[T], *parts: ItemsView[Series, T]) -> None:
         super().__init__(joined)
         self._parts = parts
 
-    def __iter__(self) -> Iterator[tuple[Series, float]]:
+    def __iter__(self) -> Iterator[tuple[Series, T]]:
         return chain(*self._parts)

@@ -135,7 +135,7 @@ def copy_whole(*, source: str, target: str, anew: bool) -> None:
 
 
 def _delete(url: str, unwanted: set[TaskLabels]) -> None:
-    ledger = ledger_at(url)
+    ledger = ledger_at(url, alone=True)
     ledger.open()
     try:
         ledger.retire(lambda series: _labels_of(series) in unwanted)

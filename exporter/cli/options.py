@@ -1,5 +1,7 @@
 """The options that commands share: named as in every Prometheus exporter, each with an environment variable."""
 
+import re
+import socket
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -114,6 +116,27 @@ def web_config_file(command: Command) -> Command:
         show_envvar=True,
         help="A file that turns on TLS, users and more, as in every Prometheus exporter.",
     )(command)
+
+
+def replica_id(command: Command) -> Command:
+    """``--replica.id`` as ``replica_id: str``."""
+    return click.option(
+        "--replica.id",
+        "replica_id",
+        type=Parsed("NAME", _replica_id),
+        default=socket.gethostname,
+        envvar=f"{PREFIX}REPLICA_ID",
+        show_envvar=True,
+        show_default="the host's name",
+        help="What this exporter is called among those that share its ledger on PostgreSQL; each has its own name, the "
+        "same after a restart.",
+    )(command)
+
+
+def _replica_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise ValueError("expected letters, digits, dots, dashes and underscores, 100 at most")
+    return text
 
 
 def site(command: Command) -> Command:

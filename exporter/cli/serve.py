@@ -34,6 +34,7 @@ from exporter.metrics.snapshot import BuildView
 from exporter.metrics.traffic import Ending
 from exporter.service.dependencies import Dependencies
 from exporter.service.exporter import Exporter
+from exporter.service.replication import Itself
 from exporter.settings.checks import warnings
 from exporter.settings.confidential import sources_of
 from exporter.settings.load import load
@@ -72,6 +73,7 @@ class ServerDied(click.ClickException):
 @options.listening
 @options.site
 @options.web_config_file
+@options.replica_id
 @options.log_options
 def command(
     *,
@@ -80,6 +82,7 @@ def command(
     handed_over: bool,
     site: Site,
     web_config_file: Path | None,
+    replica_id: str,
     log_level: LogLevel,
     log_format: LogFormat,
 ) -> None:
@@ -110,7 +113,16 @@ def command(
         bound = sockets_of_systemd(os.environ) if handed_over else listening(addresses)
         with pauses_bounded(), short_turns(), bound as listeners:
             has_run = lookups.run(
-                _serve(settings, config_file, listeners, site, log, web=web, dependencies=dependencies)
+                _serve(
+                    settings,
+                    config_file,
+                    listeners,
+                    site,
+                    log,
+                    web=web,
+                    itself=Itself(replica_id, _url(site, listeners)),
+                    dependencies=dependencies,
+                )
             )
     if not has_run:
         os._exit(ExitCode.OK)  # a ledger that is opened still may take minutes, and bears being left at any instant
@@ -124,6 +136,7 @@ async def _serve(
     log: FilteringBoundLogger,
     *,
     web: "WebConfig | None",
+    itself: Itself,
     dependencies: Dependencies,
 ) -> bool:
     """Serve until a signal asks to stop; False where that was before it could begin."""
@@ -135,6 +148,7 @@ async def _serve(
         build=BuildView(version(), revision(), platform.python_version()),
         dependencies=dependencies,
         log=log,
+        itself=itself,
     )
     guesses = Guesses(exporter.clock, count=exporter.credentials_refused, log=SummedLog(log, exporter.clock))
     # before anything waits for the loop: it reads templates
@@ -225,6 +239,14 @@ async def _reloaded(exporter: RunningExporter, log: FilteringBoundLogger) -> str
     else:
         return "reloaded"
     return "the new configuration was refused, the old one goes on; see the log"
+
+
+def _url(site: Site, listeners: Sequence[socket.socket]) -> str:
+    """Where others find this exporter; empty where that cannot be told, as behind a socket in the file system."""
+    if site.external_url.startswith("http"):
+        return site.external_url
+    ports = [listener.getsockname()[1] for listener in listeners if listener.family != socket.AF_UNIX]
+    return f"http://{socket.gethostname()}:{ports[0]}{site.prefix}" if ports else ""
 
 
 def _web_config(path: Path | None, log: FilteringBoundLogger) -> "WebConfig | None":

@@ -48,8 +48,8 @@ class Record(Protocol):
     """What the accounting needs of the ledger."""
 
     def record(self, key: int, entry: Entry) -> None: ...
-    def forget(self, key: int) -> None: ...
-    def join(self, key: int, into: int) -> None: ...
+    def forget(self, key: int, account: str) -> None: ...
+    def join(self, key: int, into: int, account: str) -> None: ...
     def meter(self, increments: Increments) -> None: ...
 
 
@@ -62,11 +62,11 @@ class TaskAccounting:
         self._log = log
 
     def take(self, change: Change) -> None:
-        number = change.task.number
+        number, account = change.task.number, change.task.state.ref.account
         if change.into is not None:
-            self._ledger.join(number, change.into)
+            self._ledger.join(number, change.into, account)
         elif change.kind is ChangeKind.DROPPED:
-            self._ledger.forget(number)
+            self._ledger.forget(number, account)
         elif change.is_news:
             self._ledger.record(number, self._entry(change))
 

@@ -64,7 +64,7 @@ def copy(source_url: str, target_url: str, *, anew: bool = False) -> Generator[C
     """
     if source_url == target_url:
         raise LedgerError(f"ledger {database_at(target_url).name}: cannot be copied into itself")
-    source = ledger_at(source_url)
+    source = ledger_at(source_url, alone=True)
     source.open()  # nobody writes it meanwhile
     try:
         yield from _copy(source.database, database_at(target_url), anew=anew)
@@ -101,9 +101,10 @@ def _begin(source: Database, target: Database, *, anew: bool) -> None:
 
 
 def _refuse_what_is_used(tx: Connection, target: Database) -> None:
-    owner = tx.scalar(select(leases.c.owner).where(leases.c.account == EVERYTHING)) if not target.is_alone else None
+    held = select(func.count()).select_from(leases).where(leases.c.owner.is_not(None))
+    is_held = not target.is_alone and bool(tx.scalar(held))
     used = [name for name in FILLED if tx.scalar(select(func.count()).select_from(metadata.tables[name]))]
-    if owner is not None or used:
+    if is_held or used:
         why = f"its {used[0]} are not empty" if used else "an exporter holds it"
         raise LedgerError(f"ledger {target.name}: {why}: a copy goes into a ledger that nobody has used")
 

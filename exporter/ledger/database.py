@@ -6,8 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from exporter.ledger.fence import UsurpedError
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import EVERYTHING, LedgerError, UsurpedError
 from exporter.ledger.rows import DamagedRowError
 from exporter.ledger.statements import Statements
 from exporter.ledger.tables import AnotherVersionError
@@ -63,10 +62,17 @@ def explained(name: str, error: LedgerError, *, delete: Callable[[DamagedRowErro
             return LedgerError(
                 f"ledger {name}: {error}. Stop the exporter and restore a copy, or go without that row: {delete(error)}"
             )
+        case UsurpedError(fence=fence) if fence is not None and fence.account != EVERYTHING:
+            return UsurpedError(
+                f"ledger {name}: account {fence.account} is another exporter's by now: {error}. Nothing of it is"
+                " written here any more",
+                fence,
+            )
         case UsurpedError():
-            return LedgerError(
+            return UsurpedError(
                 f"ledger {name}: {error}: another process writes this ledger, or it was restored from a copy while this"
                 " exporter ran. Nothing is written any more. Stop the other process, if there is one, and then restart"
-                " this exporter"
+                " this exporter",
+                error.fence,
             )
     return error

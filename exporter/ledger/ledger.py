@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from exporter.accounting.series import Exemplar, Increments, Series
 from exporter.errors import ExporterError
+from exporter.replicas.lease import Fence
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
@@ -19,6 +20,14 @@ EVERYTHING = ""
 
 class LedgerError(ExporterError):
     """The ledger cannot be opened, read or written; the text says which, why and what to do."""
+
+
+class UsurpedError(LedgerError):
+    """Another process may write what this one wanted to; ``fence`` is the one that was passed by, where one was."""
+
+    def __init__(self, message: str, fence: Fence | None = None) -> None:
+        super().__init__(message)
+        self.fence = fence
 
 
 # ---- what goes in ----------------------------------------------------------------------------------------------------
@@ -65,15 +74,15 @@ class Batch:
     """What one transaction makes durable, under a number that is one more than that of the batch before it.
 
     Whoever does not know whether a batch is durable commits the very same one again: the ledger recognises it.
-    ``marks`` are added to the totals as they are, ``meters`` to what the exporter counts of itself. ``lease`` is what
-    lets this process write it: batches of one lease are numbered, and refused once another process holds that.
+    ``marks`` are added to the totals as they are, ``meters`` to what the exporter counts of itself. ``fence`` is what
+    lets this process write for one account, whose batches are numbered on their own; None: it has the whole ledger.
     """
 
     number: int
     entries: Sequence[Entry] = ()
     meters: Increments = field(default_factory=Increments)
     marks: Increments = field(default_factory=Increments)
-    lease: str = EVERYTHING
+    fence: Fence | None = None
 
 
 # ---- what comes out --------------------------------------------------------------------------------------------------
@@ -136,11 +145,13 @@ class LedgerView:
 class Ledger(Protocol):
     """The durable record. Every call blocks, belongs to one thread at a time, and raises LedgerError where it cannot.
 
-    What a call that raised has done is not known; each may be made again.
+    What a call that raised has done is not known; each may be made again. Where several processes share a ledger, each
+    account is one process's at a time, and a call that writes brings the ``fences`` of the accounts that are this
+    one's: it raises UsurpedError where one of them is another's by now. Who has a ledger alone brings none.
     """
 
     def open(self) -> None:
-        """Take the ledger for this process alone, and bring its tables to this version."""
+        """Take the ledger for this process alone, unless it is shared, and bring its tables to this version."""
 
     def close(self) -> None:
         """Give the ledger up. What is closed may be closed again, and opened."""
@@ -148,12 +159,17 @@ class Ledger(Protocol):
     def renew(self) -> None:
         """Say that this process is still there: otherwise another may take the ledger over, where both reach it."""
 
-    def books(self) -> Books:
-        """What has been added up so far; its size is that of /metrics, not of history."""
+    def books(self, account: str | None = None) -> Books:
+        """What has been added up so far, of one account or of all; its size is that of /metrics, not of history."""
         ...
 
-    def recall(self, refs: Sequence[TaskRef], *, now: float) -> Mapping[TaskRef, TaskState]:
-        """What is known of these tasks from earlier, by the reference that was asked for. They are named (see aged)."""
+    def recall(
+        self, refs: Sequence[TaskRef], *, now: float, fences: Sequence[Fence] = ()
+    ) -> Mapping[TaskRef, TaskState]:
+        """What is known of these tasks from earlier, by the reference that was asked for.
+
+        They are named (see aged), those of another process's accounts excepted.
+        """
         ...
 
     def commit(self, batch: Batch, *, now: float) -> Committed:
@@ -164,13 +180,29 @@ class Ledger(Protocol):
         """Every registration, in the order in which they came."""
         ...
 
-    def register(
-        self, new: Sequence[Registration], items: Sequence[Item], *, now: float
-    ) -> Mapping[TaskRef, TaskState]:
-        """Keep registrations and the first sight of their items; return what is now known of the items' tasks."""
+    def registration_versions(self) -> Mapping[str, int]:
+        """Of each account that has registrations: a number that goes up whenever they change, in a shared ledger."""
         ...
 
-    def unregister(self, gone: Sequence[Registration]) -> None:
+    def registrations_since(self, account: str, version: int) -> tuple[Sequence[Registration], Sequence[Registration]]:
+        """Those that are new since an account had that version, and those that are gone.
+
+        One that is new may be known, by another word: it was given up in between, and came again. What changes while
+        this is read may be among it, and will be again.
+        """
+        ...
+
+    def register(
+        self, new: Sequence[Registration], items: Sequence[Item], *, now: float, fences: Sequence[Fence] = ()
+    ) -> Mapping[TaskRef, TaskState]:
+        """Keep registrations and the first sight of their items; return what is now known of the items' tasks.
+
+        Registrations of any account are kept; of items only those whose account is this process's: whoever owns the
+        others will see for himself.
+        """
+        ...
+
+    def unregister(self, gone: Sequence[Registration], *, now: float) -> None:
         """Keep these registrations no more; what is known of their tasks stays."""
 
     def learnt(self) -> Sequence[Learnt]:
@@ -180,8 +212,15 @@ class Ledger(Protocol):
     def keep_learnt(self, news: Sequence[Learnt], *, now: float, limit: int) -> None:
         """Keep this in place of what was learnt of the same tasks before; of all, the latest so many are kept."""
 
-    def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> Sequence[Aged]:
-        """Some rows that were last looked at before then, whatever their account is, save for these.
+    def aged(
+        self,
+        *,
+        before: float,
+        except_accounts: Collection[str],
+        limit: int,
+        accounts: Collection[str] | None = None,
+    ) -> Sequence[Aged]:
+        """Some rows that were last looked at before then, of these ``accounts`` (None: of all), save those.
 
         A row goes when it is looked at a second time and no source names its task: ``prune`` is told what became of
         each. With ``before`` half a retention ago, a row is kept for a retention after its outcome at least, and for
@@ -190,10 +229,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float) -> int:
+    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float, fences: Sequence[Fence] = ()) -> int:
         """Note which aged rows belong to tasks that no source names, and which do not; return how many were deleted.
 
-        What they counted stays counted. A row that anybody has touched since ``aged`` returned it is left alone. No
-        list of tasks may be taken between the two calls: it might name one that is being called gone.
+        What they counted stays counted. A row that anybody has touched since ``aged`` returned it is left alone, and so
+        is one of another process's account. No list of tasks may be taken between the two calls: it might name one that
+        is being called gone.
         """
         ...

@@ -22,9 +22,14 @@ def database_at(url: str) -> Database:
     return PostgresServer(url) if url.startswith(POSTGRESQL) else SqliteFile(url)
 
 
-def ledger_at(url: str, *, waiting: Callable[[float], None] = lambda _seconds: None) -> StoredLedger:
-    """The ledger that a URL names, not open yet; see StoredLedger."""
-    return StoredLedger(database_at(url), waiting=waiting)
+def ledger_at(
+    url: str, *, alone: bool = False, waiting: Callable[[float], None] = lambda _seconds: None
+) -> StoredLedger:
+    """The ledger that a URL names, not open yet; see StoredLedger.
+
+    One on a server is shared, unless it is wanted ``alone``: as for a command, while no exporter is at work.
+    """
+    return StoredLedger(database_at(url), is_shared=url.startswith(POSTGRESQL) and not alone, waiting=waiting)
 
 
 class Beside(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -198,20 +199,22 @@ class PostgresServer:
                 connection.close()
 
 
+def connected(url: str, *, autocommit: bool) -> Any:
+    """A connection of the driver, by libpq's own reading of the URL; raises whatever the driver does."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    given = conninfo_to_dict(url)
+    unsaid = {name: value for name, value in CONNECTION.items() if name not in given}
+    # nothing is prepared: PgBouncer may change the session after each transaction
+    return psycopg.connect(url, autocommit=autocommit, prepare_threshold=None, client_encoding="utf8", **unsaid)
+
+
 def _engine(url: str, name: str) -> Engine:
-    try:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-    except ImportError as error:
-        raise LedgerError(f"ledger {name}: {MISSING}") from error
-
-    def connect() -> Any:
-        given = conninfo_to_dict(url)
-        unsaid = {name: value for name, value in CONNECTION.items() if name not in given}
-        # each transaction is begun by its own text, and nothing is prepared: PgBouncer may change the session after it
-        return psycopg.connect(url, autocommit=True, prepare_threshold=None, client_encoding="utf8", **unsaid)
-
-    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    if find_spec("psycopg") is None:
+        raise LedgerError(f"ledger {name}: {MISSING}")
+    # each transaction is begun by its own text
+    return create_engine("postgresql+psycopg://", creator=lambda: connected(url, autocommit=True), poolclass=NullPool)
 
 
 @contextmanager

@@ -40,6 +40,10 @@ class PostgresStatements:
         ordered = f"ORDER BY {order}" if order else ""
         return self.fetched(tx, f"SELECT {_number(table)}, {', '.join(columns)} FROM {table} {ordered}")
 
+    def rows_of(self, tx: Connection, table: str, columns: Sequence[str], *, account: str) -> list[Row]:
+        text = f"SELECT {_number(table)}, {', '.join(columns)} FROM {table} WHERE account = ?"
+        return self.fetched(tx, text, account)
+
     def page(self, tx: Connection, table: str, columns: Sequence[str], *, after: int, limit: int) -> list[Row]:
         text = f"SELECT id, {', '.join(columns)} FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
         return self.fetched(tx, text, after, limit)

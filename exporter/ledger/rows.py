@@ -70,6 +70,8 @@ REGISTRATION_COLUMNS = (
     "registered_at",
 )
 
+VERSIONED_COLUMNS = (*REGISTRATION_COLUMNS, "version")
+
 SERIES_KEY = ("account", "family", "labels", "part")
 
 SERIES_COLUMNS = (*SERIES_KEY, "value")

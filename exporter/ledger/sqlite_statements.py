@@ -25,6 +25,9 @@ class SqliteStatements:
         ordered = f"ORDER BY {order}" if order else ""
         return self.fetched(tx, f"SELECT rowid, {', '.join(columns)} FROM {table} {ordered}".rstrip())
 
+    def rows_of(self, tx: Connection, table: str, columns: Sequence[str], *, account: str) -> list[Row]:
+        return self.fetched(tx, f"SELECT rowid, {', '.join(columns)} FROM {table} WHERE account = ?", account)
+
     def page(self, tx: Connection, table: str, columns: Sequence[str], *, after: int, limit: int) -> list[Row]:
         text = f"SELECT id, {', '.join(columns)} FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
         return self.fetched(tx, text, after, limit)

@@ -43,6 +43,10 @@ class Statements(Protocol):
         """All rows of a table, each behind its row number."""
         ...
 
+    def rows_of(self, tx: Connection, table: str, columns: Sequence[str], *, account: str) -> list[Row]:
+        """All rows of one account, each behind its row number."""
+        ...
+
     def page(self, tx: Connection, table: str, columns: Sequence[str], *, after: int, limit: int) -> list[Row]:
         """The next rows of a table whose rows are numbered, in that order, each behind its number."""
         ...

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, select, tuple
 from exporter.accounting.series import Series
 from exporter.ledger.database import Database
 from exporter.ledger.deciding import Decision
-from exporter.ledger.fence import Fence, Standing
-from exporter.ledger.ledger import Aged, Batch, Books, Committed, Learnt, LedgerError
+from exporter.ledger.fence import Claim, Standing, admits, hold, standing
+from exporter.ledger.ledger import EVERYTHING, Aged, Batch, Books, Committed, Learnt, LedgerError
 from exporter.ledger.names import ByName, names_of
 from exporter.ledger.rows import (
     LEARNT_COLUMNS,
@@ -26,6 +26,7 @@ from exporter.ledger.rows import (
     REGISTRATION_COLUMNS,
     REGISTRATION_KEY,
     SUM_COLUMNS,
+    VERSIONED_COLUMNS,
     LabelTexts,
     NumberReader,
     Row,
@@ -44,6 +45,7 @@ from exporter.ledger.rows import (
 from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile
 from exporter.ledger.statements import Statements, facts_of, grow, named_rows, write
 from exporter.ledger.tables import copies, learnt, open_tasks, outcomes, registrations
+from exporter.replicas.lease import Fence, patience_with
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState, begin, merge
@@ -56,18 +58,46 @@ LEASE = 15.0
 LOOK = 0.5
 """Seconds between two looks at whether he says something."""
 
+DELETED_SECONDS = 86_400.0
+"""So long a registration that is gone is known as such, for replicas that have not heard of it yet."""
+
+REVIVED = (
+    f"ON CONFLICT ({', '.join(REGISTRATION_KEY)}) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in VERSIONED_COLUMNS[len(REGISTRATION_KEY) :])
+    + ", deleted_at = NULL WHERE registrations.deleted_at IS NOT NULL"
+)
+"""What is registered already stays as it is; what was given up begins anew."""
+
+REGISTERED = "SELECT id, {} FROM registrations WHERE deleted_at IS NULL ORDER BY id"
+
+CHANGED = "SELECT id, {}, deleted_at IS NOT NULL FROM registrations WHERE account = ? AND version > ? ORDER BY id"
+
+NEXT_VERSION = (
+    "INSERT INTO account_versions (account, version) VALUES (?, 1)"
+    " ON CONFLICT (account) DO UPDATE SET version = account_versions.version + 1 RETURNING version"
+)
+
+OTHERS = (
+    "SELECT account, owner, epoch, beat FROM leases WHERE owner IS NOT NULL AND account <> ?"
+    " UNION ALL SELECT '', id, 0, beat FROM replicas ORDER BY 1, 2"
+)
+"""All that moves while exporters share the ledger: what they own, and that they live."""
+
 
 class StoredLedger:
     """``exporter.ledger.ledger.Ledger`` in a database. ``owner`` tells this process's ledger from any other's.
 
-    Where another process may have it open, ``open`` waits for up to ``lease`` seconds, by ``monotonic`` and ``sleep``,
-    to see whether whoever holds it lives; ``waiting`` is told so.
+    Where several processes may have it open, it is either shared (``is_shared``): each write brings the fences of the
+    accounts that are this process's; or it belongs to this process alone, and ``open`` sees to that: it waits, by
+    ``monotonic`` and ``sleep``, for up to ``lease`` seconds, or what the others' own leases take, to see whether
+    anybody else lives; ``waiting`` is told so.
     """
 
     def __init__(
         self,
         database: Database,
         *,
+        is_shared: bool = False,
         owner: str | None = None,
         lease: float = LEASE,
         monotonic: Callable[[], float] = time.monotonic,
@@ -75,8 +105,9 @@ class StoredLedger:
         waiting: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.database = database
+        self._is_shared = is_shared
         self._statements = database.statements
-        self._fence = Fence(database.statements, owner=owner or token_hex(8))
+        self._claim = Claim(database.statements, owner=owner or token_hex(8))
         self._lease = lease
         self._monotonic = monotonic
         self._sleep = sleep
@@ -90,39 +121,65 @@ class StoredLedger:
         try:
             with self.database.writing() as tx:
                 self._refuse_unfinished_copy(tx)
-                found = self._fence.standing(tx)
-                is_taken = (self.database.is_alone or found.owner is None) and self._fence.take(tx, found)
+                found = standing(tx, self._statements)
+                is_free = self.database.is_alone or found.owner is None
+                is_taken = is_free and (self._is_shared or self._claim.take(tx, found))
             if not is_taken:
                 self._take_over(found)
+            if not (self._is_shared or self.database.is_alone):
+                self._refuse_company()
         except LedgerError:
             self.close()
             raise
 
     def close(self) -> None:
-        if not self.database.is_alone and self.database.is_open:
+        if not self._is_shared and not self.database.is_alone and self.database.is_open:
             with suppress(LedgerError), self.database.writing() as tx:  # whoever comes next must wait, then
-                self._fence.release(tx)
+                self._claim.release(tx)
         self.database.close()
 
     def renew(self) -> None:
-        if not self.database.is_alone:
+        if not self._is_shared and not self.database.is_alone:
             with self.database.writing() as tx:
-                self._fence.renew(tx)
+                self._claim.renew(tx)
 
     def _take_over(self, found: Standing) -> None:
-        """Take the ledger once its holder has given it up, or has said nothing for the time of a lease."""
+        """Take the ledger once its holder has given it up, or has said nothing for the time of a lease.
+
+        Who shares it lets nobody have it.
+        """
         self._waiting(self._lease)
         patient_until = self._monotonic() + self._lease
         while found.owner is not None and self._monotonic() < patient_until:
             self._sleep(LOOK)
             with self.database.reading() as tx:
-                now = self._fence.standing(tx)
+                now = standing(tx, self._statements)
             if now.owner is not None and now != found:
                 raise self._held()
             found = now
         with self.database.writing() as tx:
-            if not self._fence.take(tx, found):
+            is_taken = self._claim.take(tx, found)
+            if self._is_shared:  # where it is not, somebody else has just done the same
+                self._claim.release(tx)
+            elif not is_taken:
                 raise self._held()
+
+    def _refuse_company(self) -> None:
+        """See that no exporters share the ledger: of those that live, something goes on within the time of a lease."""
+        found = self._others()
+        if not found:
+            return
+        patience = max(patience_with(owner, lease=self._lease) for _, owner, *_ in found)
+        self._waiting(patience)
+        patient_until = self._monotonic() + patience
+        while self._monotonic() < patient_until:
+            self._sleep(LOOK)
+            if self._others() != found:
+                raise self._held()
+
+    def _others(self) -> list[Row]:
+        with self.database.reading() as tx:
+            return self._statements.fetched(tx, OTHERS, EVERYTHING)
 
     def _held(self) -> LedgerError:
         return LedgerError(
@@ -139,35 +196,43 @@ class StoredLedger:
             )
 
     @contextmanager
-    def _owned(self) -> Iterator[Connection]:
-        """A transaction that writes, if no other process has become the writer."""
+    def _owned(self, fences: Sequence[Fence] = ()) -> Iterator[Connection]:
+        """A transaction that writes, if no other process has become the writer of what is behind the fences."""
         with self.database.writing() as tx:
-            self._fence.check(tx)
+            hold(tx, self._statements, fences if self._is_shared else (self._claim.fence(),))
             yield tx
 
     # ---- sums ------------------------------------------------------------------------------------------------------
 
-    def books(self) -> Books:
+    def books(self, account: str | None = None) -> Books:
         with self.database.reading() as tx:
             return Books(
-                totals=numbers_of("totals", self._statements.rows(tx, "totals", SUM_COLUMNS)),
-                meters=numbers_of("meters", self._statements.rows(tx, "meters", SUM_COLUMNS)),
-                batch=self._fence.standing(tx).batch,
+                totals=numbers_of("totals", self._sums(tx, "totals", account)),
+                meters=numbers_of("meters", self._sums(tx, "meters", account)),
+                batch=standing(tx, self._statements, account or EVERYTHING).batch,
             )
+
+    def _sums(self, tx: Connection, table: str, account: str | None) -> list[Row]:
+        """All at once: the parts of a histogram belong together."""
+        if account is None:
+            return self._statements.rows(tx, table, SUM_COLUMNS)
+        return self._statements.rows_of(tx, table, SUM_COLUMNS, account=account)
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
-    def recall(self, refs: Sequence[TaskRef], *, now: float) -> dict[TaskRef, TaskState]:
+    def recall(self, refs: Sequence[TaskRef], *, now: float, fences: Sequence[Fence] = ()) -> dict[TaskRef, TaskState]:
         with self.database.reading() as tx:
             found = _Found.of(tx, self._statements, refs)
-        if not found.are_all_named:
-            with self._owned() as tx:
-                found.name(tx, now=now)
+        mine = [ref for ref in refs if self._is_mine(ref.account, fences)]
+        if mine and not found.are_all_named:
+            with self._owned(fences) as tx:
+                (found if len(mine) == len(refs) else _Found.of(tx, self._statements, mine)).name(tx, now=now)
         return found.states(refs)
 
     def commit(self, batch: Batch, *, now: float) -> Committed:
+        fence = batch.fence or self._claim.fence(batch.number - 1)
         with self.database.writing() as tx:
-            if not self._fence.admits(tx, batch.number, batch.lease):
+            if not admits(tx, self._statements, fence):
                 return Committed(is_repeat=True)
             named = names_of(entry.state.ref for entry in batch.entries)
             decision = Decision(facts_of(tx, self._statements, named), now=now, distinct=named.are_distinct)
@@ -180,49 +245,89 @@ class StoredLedger:
             grow(tx, self._statements, "meters", batch.meters, self._texts)
         return Committed(increments, decision.exemplars)
 
-    def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> list[Aged]:
+    def aged(
+        self,
+        *,
+        before: float,
+        except_accounts: Collection[str],
+        limit: int,
+        accounts: Collection[str] | None = None,
+    ) -> list[Aged]:
         found: list[Aged] = []
         with self.database.reading() as tx:
             for table in TASK_TABLES:
-                for account in _accounts(tx, table):
+                for account in _accounts(tx, table) if accounts is None else sorted(accounts):
                     if account not in except_accounts:
                         found += _aged(tx, table, account, before=before, limit=limit - len(found))
         return found
 
-    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float) -> int:
-        with self._owned() as tx:
+    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float, fences: Sequence[Fence] = ()) -> int:
+        gone, kept = ([each for each in rows if self._is_mine(each.ref.account, fences)] for rows in (gone, kept))
+        with self._owned(fences) as tx:
             deleted = sum(_delete_unnamed(tx, table, gone) for table in TASK_TABLES)
             for table in TASK_TABLES:
                 _look_at(tx, table, gone, is_named=False, now=now)
                 _look_at(tx, table, kept, is_named=True, now=now)
+            for fence in fences if self._is_shared else ():
+                _delete_registrations(tx, fence.account, before=now - DELETED_SECONDS)
         return deleted
+
+    def _is_mine(self, account: str, fences: Sequence[Fence]) -> bool:
+        return not self._is_shared or any(fence.account == account for fence in fences)
 
     # ---- registrations ---------------------------------------------------------------------------------------------
 
     def registrations(self) -> list[Registration]:
         with self.database.reading() as tx:
-            rows = self._statements.rows(tx, "registrations", REGISTRATION_COLUMNS, order="id")
+            rows = self._statements.fetched(tx, REGISTERED.format(", ".join(REGISTRATION_COLUMNS)))
             return [checked("registrations", row, registration_of) for row in rows]
 
-    def register(self, new: Sequence[Registration], items: Sequence[Item], *, now: float) -> dict[TaskRef, TaskState]:
-        refs = [item.ref for item in items]
-        with self._owned() as tx:
-            there = "ON CONFLICT DO NOTHING"  # what is there already stays as it is
-            rows = [registration_row(each) for each in new]
-            self._statements.insert(tx, "registrations", REGISTRATION_COLUMNS, rows, otherwise=there)
+    def registration_versions(self) -> dict[str, int]:
+        with self.database.reading() as tx:
+            rows = self._statements.fetched(tx, "SELECT account, version FROM account_versions")
+        return {row[0]: row[1] for row in rows}
+
+    def registrations_since(self, account: str, version: int) -> tuple[list[Registration], list[Registration]]:
+        with self.database.reading() as tx:
+            rows = self._statements.fetched(tx, CHANGED.format(", ".join(REGISTRATION_COLUMNS)), account, version)
+        changed = [(checked("registrations", row[:-1], registration_of), bool(row[-1])) for row in rows]
+        return [each for each, is_gone in changed if not is_gone], [each for each, is_gone in changed if is_gone]
+
+    def register(
+        self, new: Sequence[Registration], items: Sequence[Item], *, now: float, fences: Sequence[Fence] = ()
+    ) -> dict[TaskRef, TaskState]:
+        mine = [item for item in items if self._is_mine(item.ref.account, fences)]
+        refs = [item.ref for item in mine]
+        with self._owned(fences) as tx:
+            versions = self._next_versions(tx, new)
+            rows = {registration_key(each): (*registration_row(each), versions[each.ref.account]) for each in new}
+            self._statements.insert(tx, "registrations", VERSIONED_COLUMNS, list(rows.values()), otherwise=REVIVED)
             found = _Found.of(tx, self._statements, refs)
             found.name(tx, now=now)
             known = found.states(refs)
-            begun = {item.ref: begin(item, now=now) for item in items if item.ref not in known}
+            begun = {item.ref: begin(item, now=now) for item in mine if item.ref not in known}
             opened = [open_row(state, now=now) for state in begun.values()]
             self._statements.insert(tx, "open_tasks", OPEN_COLUMNS, opened)
         return known | begun
 
-    def unregister(self, gone: Sequence[Registration]) -> None:
+    def unregister(self, gone: Sequence[Registration], *, now: float) -> None:
         with self._owned() as tx:
+            versions = self._next_versions(tx, gone)
             for registration in gone:
                 key = dict(zip(REGISTRATION_KEY, registration_key(registration), strict=True))
-                tx.execute(delete(registrations).filter_by(**key))
+                if self._is_shared:
+                    said = {"deleted_at": now, "version": versions[registration.ref.account]}
+                    still = registrations.c.deleted_at.is_(None)
+                    tx.execute(update(registrations).filter_by(**key).where(still).values(said))
+                else:
+                    tx.execute(delete(registrations).filter_by(**key))
+
+    def _next_versions(self, tx: Connection, changing: Sequence[Registration]) -> dict[str, int]:
+        """The versions that the accounts have from now on; the lock of each puts whoever changes them in order."""
+        accounts = sorted({each.ref.account for each in changing})
+        if not self._is_shared:
+            return dict.fromkeys(accounts, 0)
+        return {account: self._statements.fetched(tx, NEXT_VERSION, account)[0][0] for account in accounts}
 
     # ---- what the cadence has learnt -------------------------------------------------------------------------------
 
@@ -331,6 +436,12 @@ def _look_at(tx: Connection, table: Table, aged: Sequence[Aged], *, is_named: bo
     rows = _bound(table, aged)
     if rows:
         tx.execute(update(table).where(*_still(table)).values(is_named=is_named, looked_at=now), rows)
+
+
+def _delete_registrations(tx: Connection, account: str, *, before: float) -> None:
+    """Delete those that were given up so long ago that every replica knows."""
+    gone = registrations.c.account == account, registrations.c.deleted_at < before
+    tx.execute(delete(registrations).where(*gone))
 
 
 def _still(table: Table) -> tuple[Any, Any]:

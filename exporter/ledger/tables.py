@@ -9,8 +9,10 @@ that were registered over HTTP; ``key`` is both ids as one text, for one may be 
 cadence knows; it is lost without harm.
 
 ``leases`` says which process (``owner``) may write what belongs to an account, and the number of its last batch; that
-of account '' is for everything that no other names. ``replicas``, ``account_versions``, ``version`` and ``deleted_at``
-are for several exporters on one ledger. ``formats`` names the oldest version of the tables whose code may still use
+of account '' is for a process that has the whole ledger alone. The rest is for several exporters on one ledger:
+``replicas`` are those that live, ``account_versions`` goes up whenever an account's registrations change, and the
+``version`` of one is that of its last change; one with ``deleted_at`` was given up then, and stays for a day, until all
+have heard of it. ``formats`` names the oldest version of the tables whose code may still use
 them, and ``copies`` what is being copied into this ledger, if anything is.
 """
 
@@ -120,6 +122,7 @@ registrations = Table(
     Column("version", NUMBER, nullable=False, server_default="0"),
     Column("deleted_at", Float),
     UniqueConstraint("group_name", "account", "key", name="registrations_key"),
+    Index("registrations_version", "account", "version", sqlite_where=text("version > 0")),  # a file has none
 )
 
 account_versions = Table(

@@ -30,6 +30,7 @@ def overall_gauges(snapshot: Snapshot, labelling: Labelling, label_sets: Sequenc
     return {
         **_tasks(snapshot.census, labelling, label_sets),
         **_accounts(snapshot.accounts),
+        own.ACCOUNT_OWNED: {(name,): float(owned) for name, owned in snapshot.ownership.items()},
         **_exporter(snapshot),
     }
 
@@ -139,7 +140,6 @@ def _accounts(accounts: Iterable[AccountView]) -> Gauges:
         own.REQUESTS_IN_FLIGHT: _each(named, lambda account: account.requests_in_flight),
         own.REQUEST_BUDGET: _each(named, lambda account: account.request_budget_ratio),
         own.ATTAINABLE_INTERVAL: _each(named, lambda account: account.attainable_interval),
-        own.ACCOUNT_OWNED: _each(named, lambda account: float(account.owned)),
     }
 
 

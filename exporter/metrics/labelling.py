@@ -35,11 +35,12 @@ class Labelling:
         """That of a snapshot."""
         groups = frozenset((labels.account, labels.group) for labels in snapshot.known)
         accounts = frozenset((account.name,) for account in snapshot.accounts)
+        configured = frozenset((account,) for account in snapshot.ownership)
         present = {
             Scope.TASKS: groups,
             Scope.TASK: groups,
             Scope.ACCOUNT: accounts,
-            Scope.PROXIED: accounts | {("",)} if snapshot.proxied is not None else frozenset(),
+            Scope.PROXIED: configured | {("",)} if snapshot.proxied is not None else frozenset(),
             Scope.SOURCE: frozenset((source.group, source.mechanism) for source in snapshot.sources),
             Scope.EXPORTER: frozenset({()}),
         }

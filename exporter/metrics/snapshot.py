@@ -18,7 +18,6 @@ class AccountView:
     ``request_budget_ratio`` is the request rate that the followed tasks ask for / the rate that may be sent.
     ``attainable_interval`` is the best mean interval (seconds) at which the open tasks could all be polled.
     ``oldest_due_at`` is when the longest-due poll became due (Unix seconds), None where none is due.
-    ``owned`` is whether this exporter, and no other, asks about its tasks.
     """
 
     name: str
@@ -31,7 +30,6 @@ class AccountView:
     requests_in_flight: int = 0
     request_budget_ratio: float = 0.0
     attainable_interval: float = 0.0
-    owned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,8 @@ class Snapshot:
 
     ``label_names`` are the declared user labels, sorted. ``known`` are the label sets that every aggregate shows even
     where nothing has happened: they start at 0. ``totals`` are the committed counts, ``exemplars`` their latest events.
+    ``accounts`` are those that are shown here, and ``known`` sets of theirs. ``owned`` says of every account that is
+    configured whether this exporter, and no other, asks about its tasks; empty where there is no other.
     ``proxied`` are the requests that are passing through the sidecar, None where there is none.
     """
 
@@ -80,8 +80,14 @@ class Snapshot:
     totals: Mapping[Series, float] = field(default_factory=dict)
     exemplars: Mapping[Series, Exemplar] = field(default_factory=dict)
     accounts: tuple[AccountView, ...] = ()
+    owned: Mapping[str, bool] = field(default_factory=dict)
     ledger: LedgerView = LedgerView()
     sources: tuple[SourceView, ...] = ()
     config: ConfigView = ConfigView()
     proxied: int | None = None
     traffic: TrafficView = TrafficView()
+
+    @property
+    def ownership(self) -> Mapping[str, bool]:
+        """Of every configured account, whether this exporter owns it."""
+        return self.owned or {account.name: True for account in self.accounts}

@@ -36,6 +36,9 @@ from exporter.tasks.view import TaskView
 PROBE_PATIENCE = 5.0
 """So many seconds a probe waits for a task that was answered well; then it is of whichever is due."""
 
+LEAVE_SECONDS = 0.25
+"""So often it is looked whether the account may be asked for again, where it may not."""
+
 MISSES_KEPT = 500
 """Of so many tasks it is remembered why their last query failed."""
 
@@ -95,7 +98,10 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Poller:
-    """Polls the tasks of one account until it is stopped. All methods belong to the event loop."""
+    """Polls the tasks of one account until it is stopped. All methods belong to the event loop.
+
+    ``may_ask`` says at each moment whether a request may go: where it may not, tasks wait as they are.
+    """
 
     def __init__(
         self,
@@ -110,6 +116,7 @@ class Poller:
         random: Callable[[], float],
         log: FilteringBoundLogger,
         is_streamed: Callable[[TaskLabels], bool] = lambda _: False,
+        may_ask: Callable[[], bool] = lambda: True,
     ) -> None:
         self._name = name
         self._account = account
@@ -120,6 +127,7 @@ class Poller:
         self._clock = clock
         self._random = random
         self._log = log
+        self._may_ask = may_ask
         self._streams = streams.Streams(
             name, account, intake=intake, polls=self, wanted=is_streamed, clock=clock, log=log
         )
@@ -142,6 +150,11 @@ class Poller:
         self._latency = 0.0
         self._has_tried = False
         self._is_stopping = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has been stopped, for good."""
+        return self._is_stopping
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -308,7 +321,7 @@ class Poller:
     def _ready(self) -> tuple[Permit, Turn] | None:
         """What may be asked about now, where there is no need to wait for anything: the way of nearly every poll."""
         is_due = self._shares.is_due(now=self._clock.monotonic(), slots=self._account.max_in_flight)
-        if not is_due or (permit := self._account.permit_at_once()) is None:
+        if not is_due or not self._may_ask() or (permit := self._account.permit_at_once()) is None:
             return None
         turn = None
         try:
@@ -328,12 +341,22 @@ class Poller:
         async with AsyncExitStack() as held:
             async with self._choosing:
                 await self._until_due()
+                while not self._may_ask():
+                    await self._clock.sleep(LEAVE_SECONDS)
                 permit = await held.enter_async_context(self._account.permit())
-                turn = await self._to_probe() if permit.is_probe else self._to_ask()
+                turn = await self._to_turn(permit)
             if turn is not None:
                 self._busy.add(worker)
                 held.callback(self._busy.discard, worker)
                 await self._use(permit, turn)
+
+    async def _to_turn(self, permit: Permit) -> Turn | None:
+        """What the permit is for; None where nothing is due any more, or the account may not be asked any more."""
+        turn = await self._to_probe() if permit.is_probe else self._to_ask()
+        if turn is not None and not self._may_ask():  # the wait for the permit may have been long
+            self._put(turn.number, turn.slot)
+            return None
+        return turn
 
     def _use(self, permit: Permit, turn: Turn) -> Awaitable[None]:
         """A query; in its place a stream, where the task is to have one now."""

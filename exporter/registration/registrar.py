@@ -118,7 +118,10 @@ class Keeping(Protocol):
 
 
 class Registrar:
-    """The way into the registry and out of it. All methods belong to the event loop."""
+    """The way into the registry and out of it. All methods belong to the event loop.
+
+    ``follows`` says whether the tasks of an account are followed here, and not by another exporter on the same ledger.
+    """
 
     def __init__(
         self,
@@ -129,6 +132,7 @@ class Registrar:
         tracker: Tracker,
         ledger: Keeping,
         hurry: Callable[[TaskView], None],
+        follows: Callable[[str], bool],
         refused: Callable[[str, str], None],
         clock: Clock,
         log: FilteringBoundLogger,
@@ -139,6 +143,7 @@ class Registrar:
         self._tracker = tracker
         self._ledger = ledger
         self._hurry = hurry
+        self._follows = follows
         self._refused = refused
         self._clock = clock
         self._log = log
@@ -238,8 +243,9 @@ class Registrar:
         registrations = [registration for _, each in new for registration in each]
         known = await self._ledger.register(registrations, [item for each in items.values() for item in each])
         self._registry.add(registrations)
-        for group, wanted in items.items():
-            await self._intake.add(registered_source(group), wanted, known)
+        for group, _ in new:
+            if self._follows(group.account):  # else its owner finds it in the ledger
+                await self._intake.add(registered_source(group.name), items[group.name], known)
 
     async def _drop(self, requests: Sequence[_Request]) -> None:
         gone = [registration for request in requests for registration in request.registrations]

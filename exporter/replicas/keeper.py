@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.replicas.lease import Fence, LeaseError
-from exporter.replicas.replica import Replica
+from exporter.replicas.replica import Listener, Replica
 from exporter.replicas.steps import Answer, Step
 from exporter.replicas.store import LeaseStore
 from exporter.threads import in_thread
@@ -37,6 +37,10 @@ class Keeper:
         self._is_wanted = asyncio.Event()
         self._failure = ""
 
+    def subscribe(self, listener: Listener) -> None:
+        """Tell this one what becomes of accounts from now on."""
+        self._replica.subscribe(listener)
+
     # ---- what others ask ---------------------------------------------------------------------------------------------
 
     def owns(self, account: str) -> bool:
@@ -58,6 +62,11 @@ class Keeper:
         """Seconds within which everything that was begun for the account must have ended; 0 where it is not owned."""
         deadline = self._replica.deadline(account)
         return 0.0 if deadline is None else max(0.0, deadline - self._clock.steady())
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """The accounts that are being left, and have not been let go."""
+        return self._replica.leaving
 
     def fence(self, account: str) -> Fence | None:
         """What the account's next commit begins with; None where it is not owned."""

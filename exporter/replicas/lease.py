@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from exporter.errors import ExporterError
 
@@ -74,17 +73,6 @@ class Fence:
     owner: str
     epoch: int
     batch: int
-
-
-class Passage(StrEnum):
-    """What becomes of a commit at its fence."""
-
-    OPEN = "open"
-    """It may write, and its number is the next one."""
-    REPEAT = "repeat"
-    """It is durable already: nothing may be written again."""
-    LOST = "lost"
-    """Somebody else owns the account: nothing of it may be written."""
 
 
 def owner_of(replica: str, lease: float, token: int) -> str:

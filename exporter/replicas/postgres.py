@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from exporter.replicas.lease import Fence, Lease, LeaseError, Member, Passage, Standing, Tenure
+from exporter.replicas.lease import Lease, LeaseError, Member, Standing, Tenure
 
 MEMBERS_LIMIT = 1000
 """So many members are looked at. The dead are dropped after a while."""
@@ -61,26 +61,6 @@ LEAVE = text("DELETE FROM replicas WHERE id = :owner")
 FORGET = text(
     "DELETE FROM replicas WHERE (id, beat) IN (SELECT * FROM unnest(CAST(:owners AS text[]), CAST(:beats AS bigint[])))"
 )
-
-PASS = text(
-    "UPDATE leases SET batch = batch + 1"
-    " WHERE account = :account AND owner = :owner AND epoch = :epoch AND batch = :batch RETURNING 1"
-)
-
-BATCH = text("SELECT batch FROM leases WHERE account = :account AND owner = :owner AND epoch = :epoch")
-
-
-def passed(transaction: Connection, fence: Fence) -> Passage:
-    """Pass a fence: the first statement of every transaction that writes for an account.
-
-    It waits for another that is at the same fence, such as one of which the same process has heard nothing. Until the
-    transaction ends nobody can take the lease.
-    """
-    place = {"account": fence.account, "owner": fence.owner, "epoch": fence.epoch}
-    if transaction.execute(PASS, {**place, "batch": fence.batch}).first():
-        return Passage.OPEN
-    batch = transaction.execute(BATCH, place).scalar()
-    return Passage.REPEAT if batch == fence.batch + 1 else Passage.LOST
 
 
 class PostgresLeases:

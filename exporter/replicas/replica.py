@@ -62,14 +62,13 @@ class Replica:
         *,
         url: str,
         accounts: Collection[str],
-        listener: Listener,
         random: Random,
         lease: float = LEASE,
     ) -> None:
         self.owner = owner_of(name, lease, random.getrandbits(64))
         self._url = url
         self._accounts = tuple(accounts)
-        self._listener = listener
+        self._listeners: list[Listener] = []
         self._random = random
         self._lease = lease
         self._held: dict[str, Holding] = {}
@@ -83,6 +82,10 @@ class Replica:
         self._renew_at = self._look_at = self._pause_until = float("-inf")
         self._is_draining = False
         self._has_left = False
+
+    def subscribe(self, listener: Listener) -> None:
+        """Tell this one what becomes of accounts from now on."""
+        self._listeners.append(listener)
 
     # ---- what others ask ---------------------------------------------------------------------------------------------
 
@@ -105,6 +108,11 @@ class Replica:
         """When everything that was begun for the account must have ended, streams too; None where it is not owned."""
         holding = self._held.get(account)
         return None if holding is None else holding.deadline
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """The accounts that are being left, and have not been let go."""
+        return tuple(holding.account for holding in self._held.values() if holding.is_leaving)
 
     def fence(self, account: str) -> Fence | None:
         """What the account's next commit begins with; None where it is not owned.
@@ -227,7 +235,8 @@ class Replica:
         until = self._asked_at + self._lease
         self._held[account] = Holding(account, self.owner, tenure.epoch, tenure.batch, acquired_at=now, deadline=until)
         self._balance.gained(account, now=now)
-        self._listener.gained(account)
+        for listener in self._listeners:
+            listener.gained(account)
 
     def _saw(self, look: Look, standing: Standing, now: float) -> None:
         self._look_at = now + self._soon()
@@ -272,7 +281,8 @@ class Replica:
     def _leave(self, holding: Holding) -> None:
         if not holding.is_leaving:
             holding.is_leaving = True
-            self._listener.leaving(holding.account)
+            for listener in self._listeners:
+                listener.leaving(holding.account)
 
     def _drop(self, holding: Holding) -> None:
         """Use it no more, and only then tell the store."""
@@ -281,7 +291,8 @@ class Replica:
 
     def _lose(self, holding: Holding) -> None:
         del self._held[holding.account]
-        self._listener.lost(holding.account)
+        for listener in self._listeners:
+            listener.lost(holding.account)
 
     def _drop_what_ran_out(self, now: float) -> None:
         """Whoever does not come to an end with an account that is being left has had its time."""

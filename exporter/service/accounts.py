@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
@@ -53,7 +53,11 @@ class AccountsPlan:
 
 
 class Accounts:
-    """Opens, changes and closes accounts until they are those of the settings, and passes on what happens to tasks."""
+    """Opens, changes and closes accounts until they are those of the settings, and passes on what happens to tasks.
+
+    ``may_send`` says whether a request of an account may go now that is given up after so many seconds: it may be that
+    another exporter owns the account.
+    """
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Accounts:
         loops: Loops,
         dependencies: Dependencies,
         log: FilteringBoundLogger,
+        may_send: Callable[[str, float], bool] = lambda _account, _timeout: True,
     ) -> None:
         self._tracker = tracker
         self._intake = intake
@@ -73,6 +78,7 @@ class Accounts:
         self._loops = loops
         self._dependencies = dependencies
         self._log = log
+        self._may_send = may_send
         self._polled: dict[str, _Polled] = {}
         self._cadences: dict[str, Cadence] = {}
         self._streamed: frozenset[str] = frozenset()
@@ -105,6 +111,10 @@ class Accounts:
             if polled.account.last_success_at is not None:
                 polled.account.last_success_at += by
 
+    def may_ask(self, name: str) -> bool:
+        """Whether a request of an account in use may be sent now: another exporter may own it."""
+        return self._may_send(name, self._polled[name].account.settings.timeout)
+
     def take(self, change: Change) -> None:
         """Tell the poller of a task's account what has happened to the task."""
         polled = self._polled.get(change.task.state.ref.account)
@@ -132,6 +142,27 @@ class Accounts:
         polled = self._polled.get(task.state.ref.account)
         if polled:
             polled.poller.hurry(task.number)
+
+    # ---- accounts that come and go -----------------------------------------------------------------------------------
+
+    def begin(self, name: str) -> None:
+        """Ask about an account's tasks, as they come, if it is in use."""
+        polled = self._polled.get(name)
+        if polled and polled.poller.is_stopped:
+            self._poll(polled.account)
+
+    async def finish(self, name: str) -> None:
+        """Ask nothing more of an account, and let the requests under way come to their end."""
+        polled = self._polled.get(name)
+        if polled:
+            await self._loops.stop(_poll_loop(name))
+            await polled.poller.stop(deadline=polled.account.settings.timeout)
+
+    def close_streams(self, name: str) -> None:
+        """End the streams of an account at once."""
+        polled = self._polled.get(name)
+        if polled:
+            polled.poller.close_streams(unwanted_only=False)
 
     # ---- other settings --------------------------------------------------------------------------------------------
 
@@ -169,6 +200,7 @@ class Accounts:
             polled.poller.restaff()
         for account in plan.opened:
             self._poll(account)
+            self._loops.start(_key_loop(account.settings.name), account.watch_key())
         return [name for name in self._polled if name not in {account.name for account in wanted.accounts}]
 
     async def close(self, names: Sequence[str] | None = None) -> None:
@@ -217,10 +249,10 @@ class Accounts:
             random=self._dependencies.random.random,
             log=self._log,
             is_streamed=lambda labels: labels.group in self._streamed,
+            may_ask=lambda: self.may_ask(name),
         )
         self._polled[name] = _Polled(account, poller)
         self._loops.start(_poll_loop(name), poller.run())
-        self._loops.start(_key_loop(name), account.watch_key())
 
     def _cadence(self, poll: PollSettings) -> Cadence:
         published = PublishedCadence(poll)

@@ -9,7 +9,6 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from exporter.accounting.series import Series
-from exporter.accounting.totals import Joined, Meters, Totals
 from exporter.clock import ClockStep, WatchedClock
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
 from exporter.intake.answers import LastAnswers
@@ -17,6 +16,7 @@ from exporter.intake.intake import Confirmed, Consumer, Intake
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.opening import ledger_at
 from exporter.ledger.writer import LedgerWriter, Metering
+from exporter.metrics.catalogue import account_of
 from exporter.metrics.events import count_commit, count_ledger_failure
 from exporter.metrics.families.own import Credential
 from exporter.metrics.history import Recent
@@ -24,6 +24,7 @@ from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.metrics.traffic import Traffic
 from exporter.polling.learning import Learning
+from exporter.registration.others import OthersRegistrations
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
 from exporter.registration.retirement import Retirement
@@ -33,8 +34,9 @@ from exporter.service.dependencies import Dependencies
 from exporter.service.keyring import Keyring
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
-from exporter.service.reload import Plan, Planner, rules_of
+from exporter.service.reload import Plan, Planner, following, rules_of
 from exporter.service.remembering import Remembering
+from exporter.service.replication import Itself, Leases, Replication, leases_of
 from exporter.service.sampling import Sampling
 from exporter.service.sources import Sources
 from exporter.settings.checks import warnings
@@ -60,8 +62,8 @@ class Exporter:
 
     ``clock``, ``tasks``, ``answers``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts
     that others may ask; a web server tells ``traffic`` of its connections, and whoever has a loop of his own lets
-    ``loops`` run it. ``ledger`` stands in for the one that the
-    settings name.
+    ``loops`` run it. ``ledger`` stands in for the one that the settings name, ``itself`` is what it is called among
+    others that share that.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Exporter:
         dependencies: Dependencies,
         log: FilteringBoundLogger,
         ledger: Ledger | None = None,
+        itself: Itself | None = None,
     ) -> None:
         self.clock = clock = WatchedClock(dependencies.clock)
         dependencies = replace(dependencies, clock=clock)
@@ -84,17 +87,18 @@ class Exporter:
         self.answers = LastAnswers()
         self.traffic = Traffic()
         self._limits = LabelLimits(in_use=lambda: self.tasks.label_sets)
-        self._totals, self._meters = Totals(), Meters()
+        leases = leases_of(settings, itself or Itself(), dependencies, log)
+        self._keeper = leases.keeper if leases else None
         self._writer = LedgerWriter(
             ledger or ledger_at(settings.ledger.url, waiting=self._waits_for_the_ledger),
-            totals=self._totals,
-            meters=self._meters,
             clock=clock,
             log=log,
             metering=Metering(commit_succeeded=count_commit, commit_failed=count_ledger_failure),
+            leases=self._keeper,
+            account_of=account_of,
         )
         self.accounting = ExporterAccounting(self._writer.meter)
-        self._meters.flush_from(self.accounting.flush_into)
+        self._writer.flush_from(self.accounting.flush_into)
         self._intake = Intake(self.tasks, ledger=self._writer, bounds=self._limits, clock=clock, log=log)
         self._steps = ClockSteps(clock, tracker=self.tasks, intake=self._intake, accounting=self.accounting, log=log)
         self.loops = Loops(log)
@@ -107,6 +111,7 @@ class Exporter:
             loops=self.loops,
             dependencies=dependencies,
             log=log,
+            may_send=self._keeper.may_send if self._keeper else lambda _account, _timeout: True,
         )
         self.secrets = Keyring(dependencies.secrets, dependencies.environ)
         self._environ = dependencies.environ
@@ -127,6 +132,7 @@ class Exporter:
             tracker=self.tasks,
             ledger=self._writer,
             hurry=self.accounts.hurry,
+            follows=self._follows,
             refused=self.accounting.refresh_failed,
             clock=clock,
             log=log,
@@ -154,6 +160,9 @@ class Exporter:
             accounts=self.accounts, intake=self._intake, tracker=self.tasks, registry=self._registry
         )
         self._sampling = Sampling(self.snapshot, clock=clock, log=log)
+        self._replication = self._replication_of(leases, dependencies)
+        # None: the tasks of every account; where accounts are shared, at first of none
+        self._followed: frozenset[str] | None = frozenset() if leases else None
         self._intake.subscribe_to_news(TaskAccounting(ledger=self._writer, limits=self._limits, log=log).take)
         self._intake.subscribe_to_news(self._learning.take)
         self._intake.subscribe_to_news(self.accounts.take, confirmed=self.accounts.confirmed)
@@ -171,9 +180,8 @@ class Exporter:
     async def start(self) -> None:
         """Open the ledger and poll; raise LedgerError or ConfigError, with all closed again, where that cannot be."""
         await self._writer.open()
-        self.loops.start("lease", self._writer.keep())
         try:
-            self._limits.restore(self._totals.view())
+            self._limits.restore(self._writer.shown())
             await self._remembering.recall()
             self._registry.add(await self._writer.registrations())
             await self._put_in_force(self._settings.value, running=None)
@@ -188,17 +196,46 @@ class Exporter:
         self.loops.start("prune", self._pruning.run())
         self.loops.start("learnt", self._remembering.run())
         self.loops.start("sampling", self._sampling.run())
+        if self._replication:
+            self._replication.start(self.loops)
+
+    def _replication_of(self, leases: Leases | None, dependencies: Dependencies) -> Replication | None:
+        if leases is None:
+            return None
+        others = OthersRegistrations(
+            settings=self._settings,
+            registry=self._registry,
+            intake=self._intake,
+            ledger=self._writer,
+            follows=self._follows,
+            clock=self.clock,
+            log=self._log,
+        )
+        return Replication(
+            leases,
+            accounts=self.accounts,
+            lanes=self._writer,
+            others=others,
+            follow=self._follow,
+            begun=lambda books: self._limits.restore(books.totals),
+            dependencies=dependencies,
+            log=self._log,
+        )
 
     def _waits_for_the_ledger(self, seconds: float) -> None:
-        self._log.info("ledger_held", waiting=f"{seconds:g}s, to see whether the exporter that had it is gone")
+        self._log.info("ledger_held", waiting=f"{seconds:g}s, to see whether the process that had it is gone")
 
     async def stop(self, *, deadline: float) -> None:
         """Let requests under way come back, commit what is known, close everything; about that many seconds at most."""
         ends_at = self.clock.monotonic() + deadline
-        await self.accounts.drain(deadline=deadline / 2)
+        if self._replication:
+            await self._replication.drain(deadline=deadline * 3 / 4)
+        await self.accounts.drain(deadline=(ends_at - self.clock.monotonic()) / 2)
         await self.loops.stop()
         await self._writer.close(deadline=max(0.0, ends_at - self.clock.monotonic()))
         await self.accounts.close()
+        if self._replication:
+            await self._replication.close()
 
     async def flush(self) -> bool:
         """Make durable everything that has been recorded so far; say whether the ledger took it."""
@@ -237,18 +274,38 @@ class Exporter:
         directory = self._config_file.absolute().parent
         sha256 = await in_thread(partial(fingerprint, wanted, directory=directory))
         async with self._intake.changing:
-            plan = await self._planner.prepare(wanted, running=running)
-            closing = self._commit(plan)
+            closing = await self._apply(wanted, running=running, followed=self._followed)
             self._config = replace(self._config, sha256=sha256)
-            await self._intake.replace(plan.lists, plan.memory)
-            await self._sources.keep(wanted)
         await self.accounts.close(closing)
+        if self._replication:
+            self._replication.configure(wanted)
         if running is not None:
             await self._intake.recount()
 
+    async def _follow(self, accounts: frozenset[str]) -> None:
+        """Follow the tasks of these accounts and of no others; LedgerError, with all as it was, where that cannot be.
+
+        To let some go needs no ledger: it is always possible.
+        """
+        async with self._reloading, self._intake.changing:
+            await self._apply(self._settings.value, running=self._settings.value, followed=accounts)
+
+    def _follows(self, account: str) -> bool:
+        return self._followed is None or account in self._followed
+
+    async def _apply(self, wanted: Settings, *, running: Settings | None, followed: frozenset[str] | None) -> list[str]:
+        """Let these settings hold, and the tasks of these accounts be followed; return the accounts to close."""
+        before = None if running is None else following(running, self._followed)
+        plan = await self._planner.prepare(following(wanted, followed), running=before)
+        self._settings.replace(wanted)
+        self._followed = followed
+        closing = self._commit(plan)
+        await self._intake.replace(plan.lists, plan.memory)
+        await self._sources.keep(plan.wanted)
+        return closing
+
     def _commit(self, plan: Plan) -> list[str]:
         wanted = plan.wanted
-        self._settings.replace(wanted)
         self._known = self._limits.configure(
             plan.labels,
             label_names=wanted.globals.labels,
@@ -303,23 +360,32 @@ class Exporter:
         """The last hour, as far as it is remembered."""
         return self._sampling.recent
 
-    def snapshot(self) -> Snapshot:
-        """Everything one scrape shows, at this instant."""
+    def snapshot(self, scrape_timeout: float = 0.0) -> Snapshot:
+        """Everything shown at this instant to a scrape that may take so many seconds, or to people."""
         ledger = self._writer.view
+        accounts = tuple(view for view in self.accounts.views() if self._may_show(view.name, scrape_timeout))
+        shown = {account.name for account in accounts}
         return Snapshot(
             census=self.tasks.census(now=self.clock.wall()),
             build=self._build,
             label_names=self.settings.globals.labels,
-            known=self._known,
-            totals=Joined(self._totals.view(), self._meters.view(live=ledger.failing)),
-            exemplars=self._totals.exemplars(),
-            accounts=tuple(self.accounts.views()),
+            known=tuple(labels for labels in self._known if labels.account in shown),
+            totals=self._writer.shown(),
+            exemplars=self._writer.exemplars(),
+            accounts=accounts,
+            owned={account.name: self._owns(account.name) for account in self.settings.accounts},
             ledger=ledger,
             sources=(*self._sources.views(), *self.registrations.views()),
             config=self._config,
             proxied=self._proxied() if self._proxied else None,
             traffic=self.traffic.view,
         )
+
+    def _owns(self, account: str) -> bool:
+        return self._keeper is None or self._keeper.owns(account)
+
+    def _may_show(self, account: str, scrape_timeout: float) -> bool:
+        return self._keeper is None or self._keeper.may_show(account, scrape_timeout)
 
     def announced(self, series: Sequence[Series]) -> None:
         """A scrape has shown these stored series at 0: the next ones may show what they count, once that is durable."""

@@ -1,7 +1,7 @@
 """From the settings in force to other ones: first whatever may fail or take long, then all at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from exporter.discovery import configured_sources
@@ -64,6 +64,13 @@ def rules_of(settings: Settings) -> Rules:
         listed_limit=settings.globals.task_series.limit,
         default_eta={group.name: group.poll.default_eta for group in settings.task_groups},
     )
+
+
+def following(settings: Settings, accounts: frozenset[str] | None) -> Settings:
+    """The same settings with the groups of these accounts alone; None: with all."""
+    if accounts is None:
+        return settings
+    return replace(settings, task_groups=tuple(group for group in settings.task_groups if group.account in accounts))
 
 
 def configured_labels(settings: Settings) -> Iterator[TaskLabels]:

@@ -10,14 +10,20 @@ from urllib.parse import urlsplit
 
 from exporter.hosts import is_loopback
 from exporter.outbound import Outbound
-from exporter.replicas.lease import LEASE
+from exporter.replicas.lease import LEASE, RENEWALS
 from exporter.settings import durations
 from exporter.settings.confidential import missing, tokens_in, weak
-from exporter.settings.errors import KeyPath, shown
+from exporter.settings.errors import KeyPath, dotted, shown
 from exporter.settings.model import AccountSettings, GroupSettings, PollSettings, Settings
 from exporter.settings.postgres import doubts, is_postgres
 from exporter.settings.reader import Scalar
 from exporter.tasks.parted import Parted
+
+LEFT = 1 - 1 / RENEWALS
+"""So much of a lease is left when it is renewed."""
+
+SHARED = ("postgres:", "postgresql:", "postgresql+")
+"""What the URL of a ledger begins with that replicas can share."""
 
 Complaint = tuple[KeyPath, str]
 """Where, and what is wrong and allowed."""
@@ -34,6 +40,7 @@ def check(root: Mapping[str, object]) -> Iterator[Complaint]:
     yield from _unique(accounts)
     yield from chain.from_iterable(_one_key(path, account) for path, account in accounts)
     yield from _intervals(("global", "poll"), poll)
+    yield from _lease(_mapping(root.get("ledger")), accounts)
     yield from _unique(groups)
     declared = _declared(root)
     for path, group in groups:
@@ -125,6 +132,27 @@ def _intervals(path: KeyPath, poll: Mapping[str, object]) -> Iterator[Complaint]
         yield path, f"min_interval ({texts[0]}) is longer than max_interval ({texts[1]}); it may be as long at most"
 
 
+def _lease(
+    ledger: Mapping[str, object], accounts: Iterable[tuple[KeyPath, Mapping[str, object]]]
+) -> Iterator[Complaint]:
+    """A request must end within what is left of a lease; only replicas on PostgreSQL have leases."""
+    if not (_text(ledger.get("url")) or "").startswith(SHARED):
+        return
+    lease = _seconds(ledger.get("lease"), LEASE)
+    for path, account in accounts:
+        timeout = _seconds(account.get("timeout"), AccountSettings("any").timeout)
+        if lease is not None and timeout is not None and timeout > lease * LEFT:
+            yield ("ledger", "lease") if "lease" in ledger else (*path, "timeout"), _too_short(lease, path, timeout)
+
+
+def _too_short(lease: float, path: KeyPath, timeout: float) -> str:
+    left, lease_text, wanted = map(durations.to_text, (lease * LEFT, lease, timeout / LEFT))
+    return (
+        f"of a lease of {lease_text}, {left} are left when it is renewed: too little for a request of {dotted(path)},"
+        f" which may take {durations.to_text(timeout)}; let ledger.lease be {wanted} or more, or the timeout shorter"
+    )
+
+
 def _seconds(value: object, default: float) -> float | None:
     try:
         return default if value is None else durations.parse(_text(value) or "")
@@ -174,8 +202,8 @@ def not_as_meant(settings: Settings) -> list[str]:
 
 
 def _lease_of_nobody(settings: Settings) -> Iterator[str]:
-    if settings.ledger.lease != LEASE:
-        yield "ledger.lease: has no effect yet: it is of replicas, and they do not share accounts in this version"
+    if settings.ledger.lease != LEASE and not settings.ledger.url.startswith(SHARED):
+        yield "ledger.lease: has no effect: only replicas that share a PostgreSQL ledger have leases"
 
 
 def _odd_base_url(account: AccountSettings) -> Iterator[str]:

@@ -371,7 +371,7 @@ class LedgerSettings(Part):
     lease: Annotated[
         Duration,
         between("3s", "5m"),
-        Field(description="So long a silent replica keeps an account; they do not share accounts yet."),
+        Field(description="So long an account stays with a replica on PostgreSQL that is not heard of."),
     ] = LEASE
 
 

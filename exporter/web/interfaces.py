@@ -76,6 +76,10 @@ class Accounts(Protocol):
         """How the polling of an account's task goes on; None where there is no such account."""
         ...
 
+    def may_ask(self, name: str) -> bool:
+        """Whether a request of it may be sent now: another exporter may have it; KeyError likewise."""
+        ...
+
     def account(self, name: str) -> Account:
         """The account of the settings in force that has this name; KeyError where there is none."""
         ...
@@ -144,8 +148,8 @@ class RunningExporter(Protocol):
     @property
     def secrets(self) -> Secrets: ...
 
-    def snapshot(self) -> Snapshot:
-        """Everything that one scrape shows, at this instant."""
+    def snapshot(self, scrape_timeout: float = 0.0) -> Snapshot:
+        """Everything shown at this instant to a scrape that may take so many seconds, or to people."""
         ...
 
     def announced(self, series: Sequence[Series]) -> None:

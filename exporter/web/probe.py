@@ -5,7 +5,6 @@ of a probe can never disturb the books. What the API says of the account, though
 """
 
 import asyncio
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -30,7 +29,7 @@ from exporter.web.api.parsing import is_task_id
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import text
-from exporter.web.scrape import PageResponse
+from exporter.web.scrape import PageResponse, told_timeout
 
 AT_ONCE = 4
 """So many probes at once, of all accounts."""
@@ -74,6 +73,8 @@ class Probe:
         if self._exporter.secrets.holds(ref.task_id or ref.out_task_id or ""):
             raise refusal(400, MISPLACED)
         account = self._exporter.accounts.account(ref.account)
+        if not self._exporter.accounts.may_ask(ref.account):
+            raise refusal(503, f"another exporter asks about the tasks of {ref.account}: ask that one", headers=LATER)
         with self._probing.slot():
             result = await self._query(account, ref, _timeout(request.headers))
         probed = self._probed(result)
@@ -146,11 +147,8 @@ def _wanted(params: QueryParams, accounts: list[str]) -> TaskRef:
 
 def _timeout(headers: Mapping[str, str]) -> float:
     """Seconds that the scrape leaves us."""
-    try:
-        told = float(headers.get("x-prometheus-scrape-timeout-seconds", ""))
-    except ValueError:
-        return TIMEOUT
-    return min(LONGEST, max(0.1, told - MARGIN)) if math.isfinite(told) else TIMEOUT
+    told = told_timeout(headers)
+    return TIMEOUT if told is None else min(LONGEST, max(0.1, told - MARGIN))
 
 
 # ---- the trace: for people, without the key and what the task was asked to make --------------------------------------

@@ -1,8 +1,9 @@
 """``/metrics``: one snapshot, taken on the loop, rendered in a thread, and sent piece by piece."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,11 @@ from exporter.summed import SummedLog
 from exporter.threads import in_thread
 from exporter.web.interfaces import RunningExporter
 from exporter.web.responses import ALWAYS, RenderSlots, Shared, text
+
+SCRAPE_TIMEOUT = 10.0
+"""Seconds that a scrape may take which does not say so: Prometheus's own default."""
+
+PATIENCES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 MAX_NAMES = 100
 """``name[]`` may be given so many times."""
@@ -33,9 +39,10 @@ MOST_PAGES = 8
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Requests for one page; ``wanted`` is what the first of them has asked for."""
+    """Requests for one page, which may take about as long; ``wanted`` is what the first of them has asked for."""
 
     page: Hashable
+    patience: float
     wanted: Wanted = field(compare=False)
 
 
@@ -53,7 +60,8 @@ class Scrape:
     async def metrics(self, request: Request) -> Response:
         """The page, or 500 with a reason: an empty 200 would look like a healthy exporter without tasks."""
         wanted = _wanted(request)
-        page = await self._pages.get(_Alike(wanted.page, wanted), slots=None if wanted.names else self._whole)
+        alike = _Alike(wanted.page, patience_of(request.headers), wanted)
+        page = await self._pages.get(alike, slots=None if wanted.names else self._whole)
         if isinstance(page, Exception):
             return text(f"the metrics cannot be rendered ({type(page).__name__}): see the exporter's log", 500)
 
@@ -66,7 +74,9 @@ class Scrape:
     async def _page(self, alike: _Alike) -> Rendered | Exception:
         """As of now: the snapshot is taken before anything else can happen."""
         try:
-            return await in_thread(partial(self._renderer.render, self._exporter.snapshot(), alike.wanted))
+            return await in_thread(
+                partial(self._renderer.render, self._exporter.snapshot(alike.patience), alike.wanted)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail loudly
             self._log.error("scrape_failed", type(error).__name__, exc_info=error)
             return error
@@ -161,6 +171,23 @@ class PageResponse(Response):
                 await send({"type": "http.response.body", "body": pieces[-1].plain() if pieces else b""})
         except TimeoutError:
             return
+
+
+def told_timeout(headers: Mapping[str, str]) -> float | None:
+    """Seconds after which Prometheus gives the scrape up, where it says so."""
+    try:
+        told = float(headers.get("x-prometheus-scrape-timeout-seconds", ""))
+    except ValueError:
+        return None
+    return told if math.isfinite(told) else None
+
+
+def patience_of(headers: Mapping[str, str]) -> float:
+    """Seconds that a scrape may take: one of a few, so that most share a page; too long is on the safe side."""
+    told = told_timeout(headers)
+    return next(
+        (seconds for seconds in PATIENCES if seconds >= (SCRAPE_TIMEOUT if told is None else told)), PATIENCES[-1]
+    )
 
 
 def _wanted(request: Request) -> Wanted:

@@ -35,10 +35,10 @@ class Books:
     def record(self, key: int, entry: Entry) -> None:
         self.recorded.append((key, entry))
 
-    def forget(self, key: int) -> None:
+    def forget(self, key: int, account: str) -> None:
         self.forgotten.append(key)
 
-    def join(self, key: int, into: int) -> None:
+    def join(self, key: int, into: int, account: str) -> None:
         self.joined.append((key, into))
 
     def meter(self, increments: Increments) -> None:

@@ -153,13 +153,13 @@ def test_sums_belong_to_the_account_that_their_labels_name(path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("min_reader", "is_taken"), [("0007", True), ("0008", False)])
+@pytest.mark.parametrize(("min_reader", "is_taken"), [("0008", True), ("0009", False)])
 def test_a_ledger_of_a_newer_version_is_taken_where_that_has_kept_it_fit_for_this_one(
     ledger: StoredLedger, place: Place, min_reader: str, *, is_taken: bool
 ) -> None:
     commit(ledger, ended(begun()))
     ledger.close()
-    place.run("UPDATE alembic_version SET version_num = '0009'")
+    place.run("UPDATE alembic_version SET version_num = '0010'")
     place.run(f"UPDATE formats SET min_reader = '{min_reader}'")
 
     if is_taken:
@@ -169,10 +169,10 @@ def test_a_ledger_of_a_newer_version_is_taken_where_that_has_kept_it_fit_for_thi
     else:
         with pytest.raises(LedgerError, match="another version of this exporter"):
             opened_at(place)
-    assert place.rows("SELECT version_num FROM alembic_version") == [("0009",)]
+    assert place.rows("SELECT version_num FROM alembic_version") == [("0010",)]
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005", "0006"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005", "0006", "0007"])
 def test_a_ledger_of_every_earlier_version_gets_the_indexes_of_a_new_one(
     ledger: StoredLedger, path: Path, tmp_path: Path, version: str
 ) -> None:

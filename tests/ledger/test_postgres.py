@@ -97,7 +97,7 @@ import os
 from exporter.ledger.ledger import Batch
 from exporter.ledger.opening import ledger_at
 from tests.ledger.test_store import begun, ended
-ledger = ledger_at({place.url!r})
+ledger = ledger_at({place.url!r}, alone=True)
 ledger.open()
 for number in range(1, 100):
     print(number, flush=True)

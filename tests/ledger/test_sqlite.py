@@ -143,7 +143,7 @@ def test_nothing_is_written_once_the_file_is_not_the_one_that_was_opened(
     for write in (
         lambda: commit(ledger, ended(begun("t2"))),
         lambda: ledger.register([registration], [], now=T0),
-        lambda: ledger.unregister([registration]),
+        lambda: ledger.unregister([registration], now=T0),
         lambda: ledger.prune(gone=(), kept=(), now=T0),
     ):
         with pytest.raises(LedgerError, match=r"ledger\.db: the file was removed or replaced .* restart this exporter"):

@@ -329,7 +329,7 @@ def test_a_batch_of_another_process_is_not_taken_for_a_repeated_one(ledger: Stor
     with pytest.raises(LedgerError, match="number 1 of another process, where this exporter has number 1 to write"):
         ledger.commit(Batch(1, meters=Increments({REQUESTS: 1.0})), now=T0)
     with pytest.raises(LedgerError, match="of another process"):
-        ledger.unregister([])
+        ledger.unregister([], now=T0)
     with pytest.raises(LedgerError, match="of another process"):
         ledger.prune(gone=(), kept=(), now=T0)
     assert ledger.books().meters == {}

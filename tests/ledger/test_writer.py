@@ -15,11 +15,11 @@ from msgspec import structs
 from structlog.testing import CapturingLogger
 
 from exporter.accounting.series import SHOWN, Increments, Series, labels_of
-from exporter.accounting.totals import Meters, Totals
 from exporter.ledger import writer as module
+from exporter.ledger.lane import BATCH
 from exporter.ledger.ledger import Count, Entry, LedgerError
 from exporter.ledger.store import SqliteLedger
-from exporter.ledger.writer import BATCH, RENEW_SECONDS, LedgerWriter, Metering
+from exporter.ledger.writer import RENEW_SECONDS, LedgerWriter, Metering
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels
 from exporter.tasks.observation import Observation, Status
@@ -40,13 +40,9 @@ class Rig:
     def __init__(self, path: Path) -> None:
         self.clock = FakeClock()
         self.ledger = FaultyLedger(SqliteLedger(f"sqlite:///{path}/ledger.db"))
-        self.totals = Totals()
-        self.meters = Meters()
         self.lines = CapturingLogger()
         self.writer = LedgerWriter(
             self.ledger,
-            totals=self.totals,
-            meters=self.meters,
             clock=self.clock,
             log=structlog.wrap_logger(self.lines, processors=[]),
             metering=Metering(
@@ -85,7 +81,7 @@ class Rig:
         assert await asyncio.to_thread(self.ledger.is_held.wait, 5.0)
 
     def shown(self) -> dict[Series, float]:
-        view = {**self.totals.view(), **self.meters.view(live=self.writer.view.failing)}
+        view = self.writer.shown()
         return {series: number for series, number in view.items() if series != COMMITS}
 
     def events(self) -> list[str]:
@@ -164,10 +160,11 @@ async def test_a_mark_whose_commit_fails_is_committed_again(rig: Rig) -> None:
     rig.ledger.fault = Fault.AFTER
     rig.writer.mark([FINISHED])
     await rig.pass_time(0.2)
-    assert structs.replace(FINISHED, part=SHOWN) not in rig.totals.view()
+    mark = structs.replace(FINISHED, part=SHOWN)
+    assert mark not in rig.writer.shown()
     rig.ledger.fault = None
     await rig.pass_time(2.0)
-    assert rig.totals.view() == {structs.replace(FINISHED, part=SHOWN): 1.0}
+    assert rig.writer.shown()[mark] == 1.0
 
 
 async def test_what_comes_together_is_committed_together(rig: Rig) -> None:
@@ -292,12 +289,12 @@ async def test_what_counts_nothing_is_forgotten_with_its_task(rig: Rig) -> None:
     await rig.pass_time(0.2)
     for number in range(1000):
         rig.writer.record(number, entry(Status.PENDING, f"t{number}"))
-        rig.writer.forget(number)
+        rig.writer.forget(number, "a")
     for status in (Status.RUNNING, Status.FAILED):
         rig.writer.record(status, entry(status, status))
-        rig.writer.forget(status)
-    rig.writer.forget("in flight")
-    rig.writer.forget("unheard of")
+        rig.writer.forget(status, "a")
+    rig.writer.forget("in flight", "a")
+    rig.writer.forget("unheard of", "a")
 
     assert rig.writer.view.pending == 3
     rig.ledger.fault = None
@@ -313,11 +310,11 @@ async def test_what_waits_of_two_tasks_that_are_one_counts_once_and_before_the_s
         both, other = f"both {status}", f"other {status}"
         rig.writer.record(both, entry(Status.PENDING, other))
         rig.writer.record(other, entry(status, other))
-        rig.writer.join(other, both)
+        rig.writer.join(other, both, "a")
         rig.writer.record(both, Entry(entry(status, other).state))  # what the other counted is not counted again
     rig.writer.record("news", entry(Status.PENDING, "news"))
-    rig.writer.join("news", "both")
-    rig.writer.join("unheard of", "both")
+    rig.writer.join("news", "both", "a")
+    rig.writer.join("unheard of", "both", "a")
 
     assert rig.writer.view.pending == 3
     rig.ledger.fault = None

@@ -2,8 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-from exporter.replicas.lease import Fence, Lease, LeaseError, Member, Passage, Standing, Tenure
+from exporter.replicas.lease import Fence, Lease, LeaseError, Member, Standing, Tenure
+
+
+class Passage(StrEnum):
+    """What becomes of a commit at its fence."""
+
+    OPEN = "open"
+    """It may write, and its number is the next one."""
+    REPEAT = "repeat"
+    """It is durable already: nothing may be written again."""
+    LOST = "lost"
+    """Somebody else owns the account: nothing of it may be written."""
 
 
 @dataclass(slots=True)

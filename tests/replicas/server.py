@@ -73,6 +73,13 @@ class Server:
         return True
 
 
+def engine_at(url: str) -> Engine:
+    """What makes connections for leases alone, to the server of a libpq URL."""
+    return create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url, prepare_threshold=None), poolclass=NullPool
+    )
+
+
 @contextmanager
 def running() -> Iterator[Server]:
     """Both, with the tables; gone afterwards."""

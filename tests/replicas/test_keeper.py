@@ -58,7 +58,8 @@ class HangingStore(ModelStore):
 @asynccontextmanager
 async def keeping(name: str, store: ModelStore, *, patience: float = DEADLINE) -> AsyncIterator[Follower]:
     follower = Follower()
-    replica = Replica(name, url="", accounts=("blue",), listener=follower, random=Random(name), lease=DEADLINE)
+    replica = Replica(name, url="", accounts=("blue",), random=Random(name), lease=DEADLINE)
+    replica.subscribe(follower)
     keeper = follower.keeper = Keeper(
         replica, store, patience=patience, clock=SystemClock(), log=structlog.get_logger()
     )

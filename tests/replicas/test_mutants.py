@@ -10,11 +10,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from exporter.replicas.balance import Balance
 from exporter.replicas.holding import Holding
-from exporter.replicas.lease import PATIENCE, Fence, Lease, Passage, patience_with
+from exporter.replicas.lease import PATIENCE, Fence, Lease, patience_with
 from exporter.replicas.replica import Replica
 from exporter.replicas.sightings import Sightings
 from exporter.replicas.steps import Answer, Renewed, Step
-from tests.replicas.model_store import Database, ModelStore
+from tests.replicas.model_store import Database, ModelStore, Passage
 from tests.replicas.protocol import Protocol
 
 # ---- what a process believes -----------------------------------------------------------------------------------------
@@ -72,7 +72,8 @@ def believes_that_all_was_renewed(self: Replica, answer: Renewed) -> None:
 def releases_before_it_ends(self: Replica, holding: Holding) -> None:
     """It lets go of an account as soon as it wants to leave it."""
     holding.is_leaving = True
-    self._listener.leaving(holding.account)
+    for listener in self._listeners:
+        listener.leaving(holding.account)
     self._drop(holding)
 
 

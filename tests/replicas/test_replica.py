@@ -37,7 +37,8 @@ class Alone:
         self.now = 1000.0
         self.heard = Heard()
         self.store = ModelStore(Database())
-        self.replica = Replica("one", url="", accounts=accounts, listener=self.heard, random=Random(1), lease=LEASE)
+        self.replica = Replica("one", url="", accounts=accounts, random=Random(1), lease=LEASE)
+        self.replica.subscribe(self.heard)
 
     def run(self, seconds: float = 1.0) -> None:
         """Answer everything that it asks, for so long."""

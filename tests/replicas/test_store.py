@@ -9,11 +9,15 @@ from itertools import count
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from exporter.replicas.lease import Fence, Lease, LeaseError, Member, Passage, Tenure
-from exporter.replicas.postgres import PostgresLeases, passed
+from exporter.ledger.fence import admits
+from exporter.ledger.ledger import UsurpedError
+from exporter.ledger.postgres_statements import PostgresStatements
+from exporter.replicas.lease import Fence, Lease, LeaseError, Member, Tenure
+from exporter.replicas.postgres import PostgresLeases
 from exporter.replicas.store import LeaseStore
-from tests.replicas.model_store import Database, ModelStore
+from tests.replicas.model_store import Database, ModelStore, Passage
 from tests.replicas.server import Server
 
 ME, OTHER = "one/15000/00", "other/15000/00"
@@ -152,6 +156,14 @@ def test_a_member_that_gave_no_beat_is_forgotten(store: LeaseStore) -> None:
 def leases(server: Server, request: pytest.FixtureRequest) -> Iterator[PostgresLeases]:
     with closing(PostgresLeases(server.engine(pooled=request.param), limit=LIMIT)) as found:
         yield found
+
+
+def passed(connection: Connection, fence: Fence) -> Passage:
+    """What becomes of a commit at the ledger's fence."""
+    try:
+        return Passage.OPEN if admits(connection, PostgresStatements(), fence) else Passage.REPEAT
+    except UsurpedError:
+        return Passage.LOST
 
 
 def mine(leases: PostgresLeases) -> Fence:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from exporter.replicas.lease import Fence, LeaseError, Passage
+from exporter.replicas.lease import Fence, LeaseError
 from exporter.replicas.replica import Replica
 from exporter.replicas.steps import Answer, Step
-from tests.replicas.model_store import Database, ModelStore
+from tests.replicas.model_store import Database, ModelStore, Passage
 
 LEASE = 15.0
 LEASES = (LEASE, LEASE, 12.0)
@@ -142,14 +142,15 @@ class World:
         self.processes = [Process(self, number, rate) for number, rate in enumerate(self.rates)]
 
     def replica(self, process: Process) -> Replica:
-        return self.replica_type(
+        replica = self.replica_type(
             f"replica-{process.number}",
             url="",
             accounts=self.accounts,
-            listener=process,
             random=self.random,
             lease=LEASES[process.number],
         )
+        replica.subscribe(process)
+        return replica
 
     @property
     def alive(self) -> list[Process]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.ledger.lane import BATCH
 from exporter.ledger.ledger import Batch, Entry
 from exporter.ledger.store import SqliteLedger
-from exporter.ledger.writer import BATCH
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings.checks import not_as_meant, not_streamed, warnings
+from exporter.settings.checks import check, not_as_meant, not_streamed, warnings
 from exporter.settings.load import parse
 from exporter.settings.model import Settings
 
@@ -106,5 +106,35 @@ def test_warnings_are_all_of_them(tmp_path: Path) -> None:
 def test_a_lease_that_nobody_has(tmp_path: Path) -> None:
     said = parse(FULL + "ledger: {lease: 20s}\n", file="exporter.yml", base=tmp_path)
 
-    assert sum("ledger.lease: has no effect yet" in warning for warning in not_as_meant(said)) == 1
+    assert "ledger.lease: has no effect: only replicas that share a PostgreSQL ledger have leases" in not_as_meant(said)
     assert not any("lease" in warning for warning in not_as_meant(settings(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("ledger", "timeout", "place"),
+    [
+        ({}, "10m", None),  # nobody shares it
+        ({"url": "postgresql://db/x"}, "10s", None),
+        ({"url": "postgresql://db/x"}, "11s", ("accounts", 0, "timeout")),
+        ({"url": "postgresql://db/x", "lease": "9s"}, "6s", None),
+        ({"url": "postgresql://db/x", "lease": "9s"}, "6500ms", ("ledger", "lease")),
+        ({"url": "postgresql://db/x", "lease": "soon"}, "6500ms", None),  # that is another fault
+    ],
+)
+def test_a_request_ends_within_what_is_left_of_a_lease(
+    ledger: dict[str, str], timeout: str, place: tuple[str | int, ...] | None
+) -> None:
+    account = {"name": "default", "api_key_env": "KEY", "timeout": timeout}
+
+    assert [path for path, _ in check({"accounts": [account], "ledger": ledger})] == ([place] if place else [])
+
+
+def test_a_lease_that_is_too_short_says_what_would_do() -> None:
+    account = {"name": "default", "api_key_env": "KEY", "timeout": "20s"}
+
+    [(_, message)] = check({"accounts": [account], "ledger": {"url": "postgresql://db/x"}})
+
+    assert message == (
+        "of a lease of 15s, 10s are left when it is renewed: too little for a request of accounts[0], which may take"
+        " 20s; let ledger.lease be 30s or more, or the timeout shorter"
+    )

@@ -117,6 +117,9 @@ class FakeAccounts:
     def account(self, name: str) -> Account:
         raise KeyError(name)
 
+    def may_ask(self, name: str) -> bool:
+        return True
+
     def outlook(self, account: str, number: int) -> Outlook | None:
         return self.outlooks.get(number)
 
@@ -144,7 +147,7 @@ class FakeExporter:
     secrets: Keyring = field(default_factory=lambda: Keyring(Secrets(), {}))
     refused: list[Credential] = field(default_factory=list)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, scrape_timeout: float = 0.0) -> Snapshot:
         return self.shown()
 
     def announced(self, series: Sequence[Series]) -> None:

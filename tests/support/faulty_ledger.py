@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from exporter.ledger.ledger import Aged, Batch, Books, Committed, Learnt, Ledger, LedgerError
+from exporter.replicas.lease import Fence
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration
 from exporter.tasks.state import TaskState
@@ -62,15 +63,17 @@ class FaultyLedger:
                 raise self.error
             self.real.renew()
 
-    def books(self) -> Books:
+    def books(self, account: str | None = None) -> Books:
         with self._call():
             if self.fault is Fault.SUMS:
                 raise self.error
-            return self.real.books()
+            return self.real.books(account)
 
-    def recall(self, refs: Sequence[TaskRef], *, now: float) -> Mapping[TaskRef, TaskState]:
+    def recall(
+        self, refs: Sequence[TaskRef], *, now: float, fences: Sequence[Fence] = ()
+    ) -> Mapping[TaskRef, TaskState]:
         with self._call():
-            return self.real.recall(refs, now=now)
+            return self.real.recall(refs, now=now, fences=fences)
 
     def commit(self, batch: Batch, *, now: float) -> Committed:
         self.pause()
@@ -88,14 +91,22 @@ class FaultyLedger:
             return self.real.registrations()
 
     def register(
-        self, new: Sequence[Registration], items: Sequence[Item], *, now: float
+        self, new: Sequence[Registration], items: Sequence[Item], *, now: float, fences: Sequence[Fence] = ()
     ) -> Mapping[TaskRef, TaskState]:
         with self._call():
-            return self.real.register(new, items, now=now)
+            return self.real.register(new, items, now=now, fences=fences)
 
-    def unregister(self, gone: Sequence[Registration]) -> None:
+    def unregister(self, gone: Sequence[Registration], *, now: float) -> None:
         with self._call():
-            self.real.unregister(gone)
+            self.real.unregister(gone, now=now)
+
+    def registration_versions(self) -> Mapping[str, int]:
+        with self._call():
+            return self.real.registration_versions()
+
+    def registrations_since(self, account: str, version: int) -> tuple[Sequence[Registration], Sequence[Registration]]:
+        with self._call():
+            return self.real.registrations_since(account, version)
 
     def learnt(self) -> Sequence[Learnt]:
         with self._call():
@@ -107,13 +118,20 @@ class FaultyLedger:
                 raise self.error
             self.real.keep_learnt(news, now=now, limit=limit)
 
-    def aged(self, *, before: float, except_accounts: Collection[str], limit: int) -> Sequence[Aged]:
+    def aged(
+        self,
+        *,
+        before: float,
+        except_accounts: Collection[str],
+        limit: int,
+        accounts: Collection[str] | None = None,
+    ) -> Sequence[Aged]:
         with self._call():
-            return self.real.aged(before=before, except_accounts=except_accounts, limit=limit)
+            return self.real.aged(before=before, except_accounts=except_accounts, limit=limit, accounts=accounts)
 
-    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float) -> int:
+    def prune(self, *, gone: Sequence[Aged], kept: Sequence[Aged], now: float, fences: Sequence[Fence] = ()) -> int:
         with self._call():
-            return self.real.prune(gone=gone, kept=kept, now=now)
+            return self.real.prune(gone=gone, kept=kept, now=now, fences=fences)
 
     @contextmanager
     def _call(self) -> Iterator[None]:

@@ -17,9 +17,9 @@ class Scraped:
         self._families = list(text_string_to_metric_families(text))
 
     @classmethod
-    def of(cls, url: str) -> Self:
+    def of(cls, url: str, *, headers: Mapping[str, str] | None = None) -> Self:
         """Scrape a running exporter."""
-        response = httpx.get(f"{url}/metrics", timeout=30)
+        response = httpx.get(f"{url}/metrics", timeout=30, headers=headers)
         response.raise_for_status()
         return cls(response.text)
 

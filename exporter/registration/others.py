@@ -1,0 +1,99 @@
+"""Follows the registrations that other exporters take and give up, where several share a ledger.
+
+Any of them may take a registration; whoever owns its account follows the task. What each has changed is told by the
+version of an account, which goes up with every change.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from exporter.clock import Clock
+from exporter.intake.intake import Intake
+from exporter.ledger.ledger import LedgerError
+from exporter.registration.registry import Registry, items_of, registered_source
+from exporter.settings.reload import CurrentSettings
+from exporter.tasks.item import Registration
+
+LOOK_SECONDS = 1.0
+"""So often it is looked for changes."""
+
+
+class Changes(Protocol):
+    """What is needed of the ledger."""
+
+    async def registration_versions(self) -> Mapping[str, int]: ...
+    async def registrations_since(
+        self, account: str, version: int
+    ) -> tuple[Sequence[Registration], Sequence[Registration]]: ...
+
+
+class OthersRegistrations:
+    """Keeps the registry, and what is followed, as the ledger has it. ``follows``: whether an account's tasks are
+    followed here."""
+
+    def __init__(
+        self,
+        *,
+        settings: CurrentSettings,
+        registry: Registry,
+        intake: Intake,
+        ledger: Changes,
+        follows: Callable[[str], bool],
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._intake = intake
+        self._ledger = ledger
+        self._follows = follows
+        self._clock = clock
+        self._log = log
+        self._seen: dict[str, int] = {}
+        self._failure = ""
+
+    async def run(self) -> None:
+        """Look for changes, for ever; it never raises."""
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            try:
+                async with self._intake.changing:
+                    await self.catch_up()
+            except LedgerError as error:
+                self._failed(str(error))
+            except Exception:  # noqa: BLE001 - whoever registers elsewhere must not wait for ever
+                self._log.exception("registrations_fault")
+            else:
+                self._failure = ""
+
+    async def catch_up(self) -> None:
+        """Take in every change there is; raise LedgerError, to be called again. The caller holds ``changing``."""
+        for account, version in (await self._ledger.registration_versions()).items():
+            if version > self._seen.get(account, 0):
+                added, removed = await self._ledger.registrations_since(account, self._seen.get(account, 0))
+                self._registry.discard(removed)
+                self._registry.add(added)
+                if self._follows(account):
+                    await self._follow(account, added, removed)
+                self._seen[account] = version
+
+    async def _follow(self, account: str, added: Sequence[Registration], removed: Sequence[Registration]) -> None:
+        by_group = {name: list(some) for name, some in groupby(sorted(added, key=_group), key=_group)}
+        for group in self._settings.value.task_groups:
+            if group.account == account and group.name in by_group:
+                source, items = registered_source(group.name), list(items_of(group, by_group[group.name]))
+                await self._intake.add(source, items, await self._intake.recall({source: items}))
+        for name, gone in groupby(sorted(removed, key=_group), key=_group):
+            await self._intake.drop(registered_source(name), [registration.ref for registration in gone])
+
+    def _failed(self, reason: str) -> None:
+        if reason != self._failure:
+            self._failure = reason
+            self._log.warning("registrations_not_read", error=reason)
+
+
+def _group(registration: Registration) -> str:
+    return registration.group
