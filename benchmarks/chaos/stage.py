@@ -89,7 +89,7 @@ class Stage:
         self.config(number).parent.mkdir()
         self.config(number).write_text(json.dumps(self._settings(number)))
         env = {name.upper().replace("-", "_"): key_of(name) for name in self._plan.names}
-        flags = ("--replica.id", self.name(number)) if self._plan.replicas > 1 else ()
+        flags = ("--replica.id", self.name(number))
         return Process(self.config(number), name=self.name(number), address=address, flags=flags, env=env)
 
     def _settings(self, number: int) -> dict[str, object]:

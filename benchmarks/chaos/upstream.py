@@ -13,6 +13,9 @@ from benchmarks.chaos.plan import Plan
 MODEL = "sora-2"
 FAILURE_RATIO, CANCEL_RATIO = 0.15, 0.1
 
+LIVES = 7
+"""So many lots live from an ever longer part of the longest life to all of it."""
+
 REGISTERED = 5
 """One in so many lots of tasks is registered at a replica, and stands on no list."""
 
@@ -82,8 +85,7 @@ class Upstream:
             "count": count,
             "account": account,
             "model": MODEL,
-            "latency_seconds": self._plan.life / 8,
-            "spread_seconds": self._plan.life * 7 / 8,
+            "latency_seconds": self._plan.life * (self._lots % LIVES + 1) / LIVES,
             "failure_ratio": FAILURE_RATIO,
             "cancel_ratio": CANCEL_RATIO,
             "error_code": "too_hot",

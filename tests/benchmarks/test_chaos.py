@@ -189,5 +189,5 @@ def test_the_shipped_relabelling_is_the_one_that_is_tried() -> None:
 @pytest.mark.e2e
 @pytest.mark.long
 def test_a_short_run_keeps_what_replicas_promise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["--seconds", "40", "--replicas", "1", "--keep", str(tmp_path)])
+    code = main(["--seconds", "40", "--keep", str(tmp_path)])
     assert code == 0, capsys.readouterr().out
