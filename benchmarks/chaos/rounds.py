@@ -11,7 +11,10 @@ import httpx
 from tests.support.scraped import Scraped
 
 SECONDS = 1.0
-SHOWN, OWNED = "bytespike_tasks", "bytespike_exporter_account_owned"
+SHOWN = ("bytespike_tasks", "bytespike_tasks_finished_total", "bytespike_up")
+"""One of each kind of series that an account has: of what is now, of what was counted, of the account itself."""
+
+OWNED = "bytespike_exporter_account_owned"
 
 HEADERS = {"x-prometheus-scrape-timeout-seconds": f"{SECONDS:g}", "connection": "close"}
 
@@ -54,9 +57,9 @@ class Rounds:
 
 async def _page(http: httpx.AsyncClient, url: str) -> Page:
     try:
-        response = await http.get(url, params={"name[]": [SHOWN, OWNED]})
+        response = await http.get(url, params={"name[]": [*SHOWN, OWNED]})
         page = Scraped(response.raise_for_status().text)
     except httpx.HTTPError:
         return Page()
-    shows = frozenset(sample.labels["account"] for sample in page.samples(SHOWN))
+    shows = frozenset(sample.labels["account"] for name in SHOWN for sample in page.samples(name))
     return Page(shows, frozenset(sample.labels["account"] for sample in page.samples(OWNED) if sample.value == 1))
