@@ -165,6 +165,13 @@ def test_a_second_exporter_on_one_ledger(config: Path) -> None:
         assert "another exporter holds it" in second.output
 
 
+@pytest.mark.parametrize("name", ["", "a b", "-a", "a" * 101, "a/b"])
+def test_a_replica_has_a_name_that_can_be_told_from_others(config: Path, name: str) -> None:
+    with launch_exporter(config, f"--replica.id={name}") as exporter:
+        assert exporter.wait() == 2
+        assert "expected letters, digits, dots, dashes and underscores" in exporter.output
+
+
 def test_a_second_signal_ends_it_at_once(config: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes requests and never answers: draining takes time
         write_config(tmp_path, base_url=f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -50,6 +50,7 @@ class Rig:
         self.lags: list[float] = []
         self.answered: list[Change] = []
         self.streamed = {"streamed"}
+        self.is_owned = True
         self.polls: dict[str, PollSettings] = {}  # those of a group that has its own
         log = structlog.wrap_logger(self.lines, processors=[])
         self.intake = Intake(self.tracker, ledger=NoMemory(), bounds=AnyLabels(), clock=self.clock, log=log)
@@ -64,6 +65,7 @@ class Rig:
             random=lambda: 0.2,
             log=log,
             is_streamed=lambda labels: labels.group in self.streamed,
+            may_ask=lambda: self.is_owned,
         )
         self.intake.subscribe(self.note)
         if gives_at_once:  # as in life; the other half of the tests has a change made of every answer

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.dispatcher.answer import Answer, Blame, DispatcherError, Reason
-from exporter.polling.poller import PROBE_PATIENCE, Miss, Outlook
+from exporter.polling.poller import LEAVE_SECONDS, PROBE_PATIENCE, Miss, Outlook
 from exporter.settings.model import PollSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -58,6 +58,33 @@ async def test_no_more_requests_at_once_than_are_admitted_and_the_lag_shows(rig:
     assert rig.poller.tasks_due == 2
     assert rig.clock.monotonic() - (rig.poller.oldest_due or 0.0) == 3.0
     assert rig.poller.latency == 3.0
+
+
+async def test_while_the_account_is_not_ours_nothing_is_asked_and_then_what_is_due(rig: Rig) -> None:
+    rig.is_owned = False
+    await rig.follow(by_id("t1"), by_id("t2"))
+    await rig.clock.advance(20.0)
+    assert rig.account.asked == []
+    assert rig.poller.tasks_due == 2
+
+    rig.is_owned = True
+    await rig.clock.advance(2 * LEAVE_SECONDS)
+    assert len(rig.account.asked) == 2
+
+
+async def test_what_is_lost_while_a_permit_is_waited_for_is_not_asked(rig: Rig) -> None:
+    rig.account.takes_usually = 10.0
+    await rig.follow(*(by_id(f"t{number}") for number in range(3)))
+    await rig.clock.advance(2.0)
+    assert len(rig.account.asked) == 2, "both slots are taken, and the third task waits for one"
+
+    rig.is_owned = False
+    await rig.clock.advance(60.0)
+    assert len(rig.account.asked) == 2
+
+    rig.is_owned = True
+    await rig.clock.advance(2 * LEAVE_SECONDS)
+    assert len(rig.account.asked) == 4
 
 
 async def test_a_task_is_never_asked_about_twice_at_once(rig: Rig) -> None:

@@ -15,9 +15,10 @@ from exporter.ledger.ledger import LedgerError, LedgerView
 from exporter.metrics.limits import LabelLimits
 from exporter.registration.registry import Registry, registered_source
 from exporter.service.accounts import Accounts, AccountsPlan
-from exporter.service.reload import Planner, configured_labels, static_source
+from exporter.service.reload import Planner, configured_labels, following, static_source
 from exporter.settings.errors import ConfigError
 from exporter.settings.model import (
+    AccountSettings,
     ApiConfigSettings,
     FileSdSettings,
     GlobalSettings,
@@ -143,6 +144,23 @@ async def test_what_files_named_under_another_account_is_not_kept(planned: Plann
     planned.follow(files.name, "f")
     moved = replace(FILES, account="b")
     assert (await planned.lists(with_groups(ONE, OTHER, moved)))[files.name] == []
+
+
+def test_of_accounts_that_others_own_no_group_is_followed() -> None:
+    settings = Settings(
+        accounts=(AccountSettings("blue"), AccountSettings("green")),
+        task_groups=(
+            GroupSettings("renders", "blue"),
+            GroupSettings("clips", "green"),
+            GroupSettings("stills", "blue"),
+        ),
+    )
+
+    followed = following(settings, frozenset({"blue"}))
+
+    assert [group.name for group in followed.task_groups] == ["renders", "stills"]
+    assert followed.accounts == settings.accounts, "their keys are known all the same"
+    assert following(settings, None) is settings
 
 
 async def test_a_plan_names_each_label_set_once(planned: Planned) -> None:

@@ -22,7 +22,7 @@ from exporter.tasks.item import TaskLabels
 from exporter.web import scrape
 from exporter.web.app import create_app
 from exporter.web.responses import BusyError, RenderSlots, Shared
-from exporter.web.scrape import MAX_NAMES, PageResponse, Readers
+from exporter.web.scrape import MAX_NAMES, PageResponse, Readers, patience_of
 from tests.support.browse import Browse
 from tests.support.fake_exporter import FakeExporter, snapshot
 
@@ -38,6 +38,39 @@ async def test_the_page_holds_our_series_and_those_of_the_process(browse: Browse
     assert answer.headers["vary"] == "Accept, Accept-Encoding"
     assert 'bytespike_up{account="default"} 1.0' in answer.text
     assert "python_info{" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("told", "patience"),
+    [
+        ({}, 10.0),
+        ({"x-prometheus-scrape-timeout-seconds": "0.5"}, 1.0),
+        ({"x-prometheus-scrape-timeout-seconds": "10"}, 10.0),
+        ({"x-prometheus-scrape-timeout-seconds": "10.5"}, 20.0),
+        ({"x-prometheus-scrape-timeout-seconds": "-3"}, 1.0),
+        ({"x-prometheus-scrape-timeout-seconds": "3600"}, 60.0),
+        ({"x-prometheus-scrape-timeout-seconds": "inf"}, 10.0),
+        ({"x-prometheus-scrape-timeout-seconds": "soon"}, 10.0),
+    ],
+)
+def test_how_long_a_scrape_may_take(told: dict[str, str], patience: float) -> None:
+    assert patience_of(told) == patience
+
+
+async def test_scrapes_that_may_take_as_long_share_a_page_and_no_others(browse: Browse) -> None:
+    asked: list[float] = []
+
+    class Noting(FakeExporter):
+        def snapshot(self, scrape_timeout: float = 0.0) -> Snapshot:
+            asked.append(scrape_timeout)
+            return super().snapshot(scrape_timeout)
+
+    async with browse(Noting(shown=with_account)) as client:
+        told = [{"x-prometheus-scrape-timeout-seconds": seconds} for seconds in ("9", "8", "30", "9")]
+        await asyncio.gather(*(client.get("/metrics", headers=headers) for headers in told))
+    assert sorted(set(asked)) == [10.0, 30.0]
+    assert asked.count(10.0) <= 2
+    assert asked.count(30.0) == 1
 
 
 HOT = Series("bytespike_tasks_failed_total", labels_of(account="default", group="renders", error_code="hot"))

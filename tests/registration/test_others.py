@@ -1,0 +1,159 @@
+"""What other exporters have registered and given up: a ledger in memory that says so, and the real way in."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+import structlog
+from structlog.testing import CapturingLogger
+
+from exporter.intake.intake import Intake
+from exporter.ledger.ledger import LedgerError
+from exporter.registration.others import LOOK_SECONDS, OthersRegistrations
+from exporter.registration.registry import Registry
+from exporter.settings.model import AccountSettings, ApiConfigSettings, GroupSettings, Settings
+from exporter.settings.reload import CurrentSettings
+from exporter.tasks.census import Rules
+from exporter.tasks.identity import TaskRef
+from exporter.tasks.item import Registration
+from exporter.tasks.tracker import Tracker
+from tests.polling.conftest import AnyLabels, NoMemory
+from tests.support.fake_clock import FakeClock
+
+SETTINGS = Settings(
+    accounts=(AccountSettings("blue"), AccountSettings("green")),
+    task_groups=(
+        GroupSettings("renders", "blue", api_config=ApiConfigSettings()),
+        GroupSettings("clips", "green", api_config=ApiConfigSettings()),
+    ),
+)
+
+
+def registered(task_id: str, *, group: str = "renders", account: str = "blue", model: str = "") -> Registration:
+    return Registration(group, TaskRef(account, task_id), 0.0, model=model)
+
+
+class Books:
+    """The registrations as a shared ledger has them, each change under the next version of its account."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, int, Registration, bool]] = []
+        self.fault: LedgerError | None = None
+        self.asked = 0
+
+    def take(self, *registrations: Registration, is_gone: bool = False) -> None:
+        for each in registrations:
+            account = each.ref.account
+            self.changes.append((account, self.versions.get(account, 0) + 1, each, is_gone))
+
+    @property
+    def versions(self) -> dict[str, int]:
+        return {account: version for account, version, _, _ in self.changes}
+
+    async def registration_versions(self) -> Mapping[str, int]:
+        if self.fault:
+            raise self.fault
+        return self.versions
+
+    async def registrations_since(
+        self, account: str, version: int
+    ) -> tuple[Sequence[Registration], Sequence[Registration]]:
+        self.asked += 1
+        latest = {
+            each.ref: (each, is_gone) for name, at, each, is_gone in self.changes if name == account and at > version
+        }
+        return [each for each, gone in latest.values() if not gone], [each for each, gone in latest.values() if gone]
+
+
+class Rig:
+    """A replica that follows blue."""
+
+    def __init__(self) -> None:
+        self.clock, self.books, self.registry = FakeClock(), Books(), Registry()
+        self.lines = CapturingLogger()
+        self.tracker = Tracker(Rules())
+        log = structlog.wrap_logger(self.lines, processors=[])
+        intake = Intake(self.tracker, ledger=NoMemory(), bounds=AnyLabels(), clock=self.clock, log=log)
+        self.others = OthersRegistrations(
+            settings=CurrentSettings(SETTINGS),
+            registry=self.registry,
+            intake=intake,
+            ledger=self.books,
+            follows=lambda account: account == "blue",
+            clock=self.clock,
+            log=log,
+        )
+
+    async def run(self) -> None:
+        running = asyncio.create_task(self.others.run())
+        await self.clock.advance(2 * LOOK_SECONDS)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    def events(self) -> list[str]:
+        return [call.kwargs["event"] for call in self.lines.calls]
+
+
+@pytest.fixture
+async def rig() -> Rig:
+    return Rig()
+
+
+async def test_what_another_took_is_followed_by_the_owner_alone(rig: Rig) -> None:
+    rig.books.take(registered("t1"), registered("t2", group="clips", account="green"))
+    await rig.run()
+
+    assert rig.tracker.is_followed(TaskRef("blue", "t1"))
+    assert not rig.tracker.is_followed(TaskRef("green", "t2"))
+    assert rig.registry.keeps(TaskRef("green", "t2")), "it is known all the same: it takes a place of its group"
+
+
+async def test_what_another_gave_up_is_followed_no_more(rig: Rig) -> None:
+    rig.books.take(registered("t1"), registered("t2"))
+    await rig.run()
+    rig.books.take(registered("t1"), is_gone=True)
+    await rig.run()
+
+    assert not rig.tracker.is_followed(TaskRef("blue", "t1"))
+    assert rig.tracker.is_followed(TaskRef("blue", "t2"))
+    assert not rig.registry.keeps(TaskRef("blue", "t1"))
+
+
+async def test_what_was_given_up_and_taken_again_says_what_it_says_now(rig: Rig) -> None:
+    rig.books.take(registered("t1", model="sora-2"))
+    await rig.run()
+    rig.books.take(registered("t1"), is_gone=True)
+    rig.books.take(registered("t1", model="veo"))
+    await rig.run()
+
+    task = rig.tracker.find(TaskRef("blue", "t1"))
+    assert task is not None
+    assert task.labels.model == "veo"
+
+
+async def test_where_nothing_has_changed_nothing_is_read(rig: Rig) -> None:
+    rig.books.take(registered("t1"))
+    await rig.run()
+    asked = rig.books.asked
+    await rig.run()
+
+    assert rig.books.asked == asked == 1
+
+
+async def test_a_ledger_that_is_away_is_told_of_once_and_asked_again(rig: Rig) -> None:
+    rig.books.take(registered("t1"))
+    rig.books.fault = LedgerError("the server is away")
+    await rig.run()
+    assert rig.events() == ["registrations_not_read"]
+
+    rig.books.fault = None
+    await rig.run()
+    assert rig.tracker.is_followed(TaskRef("blue", "t1"))
+
+
+async def test_a_group_that_is_not_configured_is_passed_over(rig: Rig) -> None:
+    rig.books.take(registered("t1", group="of yesterday"), registered("t2"))
+    await rig.run()
+
+    assert not rig.tracker.is_followed(TaskRef("blue", "t1"))
+    assert rig.tracker.is_followed(TaskRef("blue", "t2"))
