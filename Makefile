@@ -23,7 +23,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long newcomer alerting servers sbom audit check lint format docs schema lock bench soak clean
+.PHONY: help setup demo test long newcomer alerting servers sbom audit check lint format docs schema lock bench soak chaos clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -114,6 +114,9 @@ bench: setup ## print every figure beside its peer and its goal, within ten minu
 
 soak: setup ## run the real program for an hour, with faults; ARGS="--seconds 300" for less
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+chaos: setup ## replicas over a real PostgreSQL for ten minutes, with faults; ARGS="--seconds 60 --seed 1" for others
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 clean: ## remove what was made here, .venv included; a ledger in data/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov build dist

@@ -26,8 +26,7 @@ def obj(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 VALUES: dict[str, Any] = {
-    # that there is one at most, the templates say: in a sentence
-    "replicas": {"type": "integer", "minimum": 0},
+    "replicas": {"type": "integer", "minimum": 0, "maximum": 100},
     "image": obj(
         {
             "repository": {"type": "string", "pattern": "^[^\\s@]+$"},
@@ -86,6 +85,7 @@ VALUES: dict[str, Any] = {
         },
         **{"if": {"properties": {"enabled": {"const": True}}}, "then": {"properties": {"host": {"minLength": 1}}}},
     ),
+    "podDisruptionBudget": obj({"maxUnavailable": {"type": "integer", "minimum": 1}}),
     "serviceAccount": obj({"create": YES_OR_NO, "name": NAME, "annotations": ANNOTATIONS}),
     "fullnameOverride": {"type": "string", "maxLength": 52, "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$"},
     "labels": LABELS,
@@ -103,13 +103,14 @@ VALUES: dict[str, Any] = {
     "nodeSelector": LABELS,
     "tolerations": LIST_AS_IN_KUBERNETES,
     "affinity": AS_IN_KUBERNETES,
+    "topologySpreadConstraints": LIST_AS_IN_KUBERNETES,
     # what helm itself puts in, where the chart is part of another
     "global": AS_IN_KUBERNETES,
 }
 
 NEVER_NULL = (
     *("image", "config", "secrets", "persistence", "service", "serviceMonitor", "prometheusRule", "dashboards"),
-    *("networkPolicy", "ingress", "serviceAccount", "labels", "podLabels", "podAnnotations"),
+    *("networkPolicy", "ingress", "podDisruptionBudget", "serviceAccount", "labels", "podLabels", "podAnnotations"),
 )
 """To helm null takes a value away: of these something has to be left."""
 

@@ -9,13 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 CHART = "config/helm/bytespike-exporter"
-"""A chart takes nothing from outside its folder: rules and dashboards are there a second time."""
+"""A chart takes nothing from outside its folder: what it shares is there a second time."""
 
 # each file, and the module that prints it
 GENERATED: Mapping[str, str] = {
     "README.md": "scripts.readme",
     "config/exporter.schema.json": "exporter.settings.schema_json",
     f"{CHART}/values.schema.json": "scripts.chart_schema",
+    f"{CHART}/files/account-families.txt": "scripts.account_families",
     f"{CHART}/files/dashboards/credits.json": "dashboards.credits",
     f"{CHART}/files/dashboards/exporter_and_api.json": "dashboards.exporter_and_api",
     f"{CHART}/files/dashboards/group_and_model.json": "dashboards.group_and_model",

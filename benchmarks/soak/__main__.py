@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.soak.judge import Verdict, differences, judged
+from benchmarks._verdict import Verdict
+from benchmarks.soak.judge import differences, judged
 from benchmarks.soak.plan import RATE, SECONDS, Fault, Plan
 from benchmarks.soak.record import Record
 from benchmarks.soak.sample import ENDS, Sample, Sampler

@@ -1,11 +1,11 @@
 """Whether a soak went well: trends that must be flat, books that must be equal, bounds. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 from typing import Any, Protocol
 
+from benchmarks._verdict import Verdict
 from benchmarks.soak.plan import Plan
 from benchmarks.soak.sample import Sample
 
@@ -32,19 +32,6 @@ class Page(Protocol):
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]: ...
 
     def sum(self, name: str, **labels: str) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One thing that was asked for."""
-
-    name: str
-    is_good: bool
-    found: str
-    wanted: str
-
-    def __str__(self) -> str:
-        return f"{'ok ' if self.is_good else 'NOT'} {self.name:28} {self.found:34} wanted: {self.wanted}"
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

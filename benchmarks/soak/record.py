@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from benchmarks.soak.judge import Verdict
+from benchmarks._verdict import Verdict
 from benchmarks.soak.plan import Plan
 from benchmarks.soak.sample import Sample
 

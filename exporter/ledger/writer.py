@@ -531,8 +531,11 @@ class LedgerWriter:
 
 
 def _views(lane: Lane) -> tuple[Mapping[Series, float], Mapping[Series, float]]:
-    """What is durable of tasks; and of the exporter itself, what is not yet, too, while commits fail."""
-    return lane.totals.view(), lane.meters.view(live=lane.failures > 0)
+    """What is durable of tasks; and of the exporter itself, what is not yet, too, while commits fail.
+
+    But what another may have next shows nothing that is not durable: the next owner begins below it.
+    """
+    return lane.totals.view(), lane.meters.view(live=lane.failures > 0 and lane.fence is None)
 
 
 def _attempt_ended(lane: Lane, attempt: asyncio.Task[bool]) -> None:

@@ -385,7 +385,9 @@ class Exporter:
         return self._keeper is None or self._keeper.owns(account)
 
     def _may_show(self, account: str, scrape_timeout: float) -> bool:
-        return self._keeper is None or self._keeper.may_show(account, scrape_timeout)
+        if self._keeper is None or self._replication is None:
+            return True
+        return self._keeper.may_show(account, scrape_timeout) and self._replication.has(account)
 
     def announced(self, series: Sequence[Series]) -> None:
         """A scrape has shown these stored series at 0: the next ones may show what they count, once that is durable."""

@@ -81,6 +81,10 @@ class Replication:
         loops.start("sharing", self._sharing.run(self._keeper))
         loops.start("registrations of others", self._others.run())
 
+    def has(self, account: str) -> bool:
+        """Whether what is known of an account that is owned is here."""
+        return self._sharing.has(account)
+
     def configure(self, settings: Settings) -> None:
         """Share the accounts of these settings."""
         self._keeper.configure([account.name for account in settings.accounts])

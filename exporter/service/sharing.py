@@ -83,6 +83,13 @@ class Sharing:
         """The accounts whose tasks are followed."""
         return frozenset(self._followed)
 
+    def has(self, account: str) -> bool:
+        """Whether what an account has added up was read since it is owned, and its tasks are followed: before that
+        there is nothing to be shown of it but zeros.
+        """
+        number = self._owned.get(account)
+        return number is not None and number == self._open.get(account) == self._followed.get(account)
+
     # ---- the listener ------------------------------------------------------------------------------------------------
 
     def gained(self, account: str) -> None:

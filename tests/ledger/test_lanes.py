@@ -200,6 +200,21 @@ async def test_an_answer_that_was_lost_is_recognised_and_meters_are_added_once(r
     assert replica.leases.fences["a"].batch == 2
 
 
+async def test_while_commits_fail_nothing_is_shown_that_the_next_owner_would_not_have(
+    replica: Replica, other: Replica
+) -> None:
+    await replica.gain("a")
+    replica.writer.meter(Increments({requests("a"): 3.0}))
+    assert await replica.writer.flush()
+    replica.ledger.fault = Fault.BEFORE
+    replica.writer.meter(Increments({requests("a"): 4.0}))
+    assert not await replica.writer.flush()
+    shown = replica.shown()
+    await other.gain("a")
+
+    assert shown == other.shown() == {requests("a"): 3.0}
+
+
 async def test_nothing_of_an_earlier_tenure_goes_into_the_next(replica: Replica) -> None:
     await replica.gain("a")
     replica.ledger.fault = Fault.BEFORE

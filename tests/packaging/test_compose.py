@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -45,8 +46,20 @@ def option(name: str, flag: str) -> str:
     return str(value)
 
 
+ALWAYS = {"exporter", "simulator", "prometheus", "alertmanager", "receiver", "grafana"}
+REPLICAS = {"replica-one": 9881, "replica-two": 9882}
+"""The ports at which they listen."""
+
+
 def test_everything_is_there() -> None:
-    assert set(SERVICES) == {"exporter", "simulator", "prometheus", "alertmanager", "receiver", "grafana"}
+    assert {name for name, service in SERVICES.items() if "profiles" not in service} == ALWAYS
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["replicas"]} == {
+        *REPLICAS,
+        "replicas-simulator",
+        "replicas-prometheus",
+        "postgres",
+        "passfile",
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -73,13 +86,13 @@ def test_what_is_mounted_exists_and_is_not_written_to(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_has_an_exact_version(name: str) -> None:
     _, _, tag = SERVICES[name]["image"].rpartition(":")
-    assert tag.removeprefix("v").count(".") == 2
+    assert tag.removeprefix("v").count(".") == (1 if name == "postgres" else 2)
     assert all(part.isdecimal() for part in tag.removeprefix("v").split("."))
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"exporter"}))
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"exporter", "passfile"}))
 def test_a_service_has_a_health_check(name: str) -> None:
-    """That of the exporter is in its image."""
+    """That of the exporter is in its image, and what writes the passfile ends at once."""
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
@@ -111,22 +124,34 @@ def test_the_simulator_takes_its_command_line() -> None:
     )
 
 
-def test_prometheus_is_as_shipped_but_for_addresses() -> None:
-    config = inside("prometheus", option("prometheus", "--config.file"))
-    shipped = PROJECT / "config/prometheus/prometheus.yml"
-    told = yaml.safe_load(
-        shipped.read_text().replace("localhost:9877", "exporter:9877").replace("localhost:9093", "alertmanager:9093")
-    )
-    assert yaml.safe_load(config.read_text()) == told
+ADDRESSES = {
+    "localhost:9877": "exporter:9877",
+    "localhost:9093": "alertmanager:9093",
+    **{f"exporter-{number}:9877": f"replicas-simulator:{port}" for number, port in enumerate(REPLICAS.values())},
+}
+SHIPPED = {"prometheus": "prometheus.yml", "replicas-prometheus": "replicas.yml"}
+
+each_prometheus = pytest.mark.parametrize("name", SHIPPED)
 
 
-def test_prometheus_has_the_shipped_rules() -> None:
-    assert inside("prometheus", "/etc/prometheus/rules") == PROJECT / "config/prometheus/rules"
+@each_prometheus
+def test_prometheus_is_as_shipped_but_for_addresses(name: str) -> None:
+    told = (PROJECT / "config/prometheus" / SHIPPED[name]).read_text()
+    for address, here in ADDRESSES.items():
+        told = told.replace(address, here)
+    config = inside(name, option(name, "--config.file"))
+    assert yaml.safe_load(config.read_text()) == yaml.safe_load(told)
 
 
-def test_promtool_finds_no_fault(tmp_path: Path) -> None:
+@each_prometheus
+def test_prometheus_has_the_shipped_rules(name: str) -> None:
+    assert inside(name, "/etc/prometheus/rules") == PROJECT / "config/prometheus/rules"
+
+
+@each_prometheus
+def test_promtool_finds_no_fault(tmp_path: Path, name: str) -> None:
     """With the rules beside it, as they are mounted."""
-    config = inside("prometheus", option("prometheus", "--config.file"))
+    config = inside(name, option(name, "--config.file"))
     (tmp_path / "prometheus.yml").write_text(config.read_text())
     (tmp_path / "rules").symlink_to(PROJECT / "config/prometheus/rules")
     command = [need_tool("promtool"), "check", "config", "--lint-fatal", str(tmp_path / "prometheus.yml")]
@@ -176,3 +201,59 @@ def test_grafanas_data_sources_are_services_here() -> None:
 def test_provisioning_has_no_file_that_nobody_reads() -> None:
     files = {str(path.relative_to(GRAFANA)) for path in GRAFANA.rglob("*") if path.is_file()}
     assert files == {"dashboards/bytespike.yml", "datasources/bytespike.yml"}
+
+
+# ---- docker compose --profile replicas up ----------------------------------------------------------------------------
+
+
+def test_nobody_who_is_always_there_waits_for_a_replica() -> None:
+    """A service of a profile that is off cannot be depended on."""
+    for name in ALWAYS:
+        assert set(SERVICES[name].get("depends_on", [])) <= ALWAYS
+
+
+def test_the_replicas_have_one_configuration_and_names_of_their_own() -> None:
+    inside_all = {inside(name, "/etc/bytespike-exporter/exporter.yml") for name in REPLICAS}
+    assert inside_all == {PROJECT / "config/compose/replicas.yml"}
+    assert len({option(name, "--replica.id") for name in REPLICAS}) == len(REPLICAS)
+
+
+@pytest.mark.parametrize(("name", "port"), REPLICAS.items())
+def test_a_replica_is_reached_at_its_port(name: str, port: int) -> None:
+    assert SERVICES[name]["network_mode"] == "service:replicas-simulator"
+    assert option(name, "--web.listen-address") == f":{port}"
+    assert f"127.0.0.1:{port}/-/healthy" in SERVICES[name]["healthcheck"]["test"][-1]
+    assert f"127.0.0.1:{port}:{port}" in SERVICES["replicas-simulator"]["ports"]
+
+
+def test_no_task_is_followed_by_the_single_exporter_too() -> None:
+    """Its simulator is another one, and accounts of one name would be added up."""
+    settings = load(PROJECT / "config/compose/replicas.yml")
+    alone = load(inside("exporter", "/etc/bytespike-exporter/exporter.yml"))
+    assert not {account.name for account in settings.accounts} & {account.name for account in alone.accounts}
+    environment = SERVICES["replica-one"]["environment"]
+    keys = [environment[account.api_key_env] for account in settings.accounts]
+    assert keys == [account.keys[0].key for account in default_accounts()]
+    listening = option("replicas-simulator", "--listen")
+    assert {account.base_url for account in settings.accounts} == {f"http://{listening}"}
+    sources = [source.url for group in settings.task_groups for source in group.http_sd_configs]
+    assert all(url.startswith(f"http://{listening}/sim/sd?") for url in sources)
+
+
+def test_their_password_comes_by_a_file_and_leaves_none_that_others_may_read(tmp_path: Path) -> None:
+    assert COMPOSE["secrets"] == {"postgres_password": {"file": "./secrets/postgres_password"}}
+    assert "/secrets/" in (PROJECT / ".gitignore").read_text().splitlines(), "it is never committed"
+    assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres_password"
+    [script] = SERVICES["passfile"]["command"]
+    (tmp_path / "password").write_text("0a1b2c\n")
+    here = script.replace("$$", "$").replace("/run/secrets/postgres_password", str(tmp_path / "password"))
+    subprocess.run(
+        [*SERVICES["passfile"]["entrypoint"], here.replace("/data/passfile", str(tmp_path / "passfile"))], check=True
+    )
+    url = urlsplit(yaml.safe_load((PROJECT / "config/compose/replicas.yml").read_text())["ledger"]["url"])
+    assert (tmp_path / "passfile").read_text() == f"{url.hostname}:5432:*:{url.username}:0a1b2c\n"
+    assert (tmp_path / "passfile").stat().st_mode & 0o077 == 0
+    assert url.query == "passfile=/run/postgresql/passfile"
+    assert ("passfile", "/data", "rw") in mounts(SERVICES["passfile"])
+    for name in REPLICAS:
+        assert ("passfile", "/run/postgresql", "ro") in mounts(SERVICES[name])

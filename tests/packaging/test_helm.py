@@ -20,12 +20,13 @@ from monitoring import alerting, recording
 from monitoring.document import tree
 from scripts.generated import GENERATED
 from tests.support import helm
-from tests.support.helm import CHART, Values, of_kind, pod, refusal, rendered
+from tests.support.helm import CHART, Values, of_kind, pod, refusal, rendered, service
 from tests.support.processes import PROJECT
 
 pytestmark = pytest.mark.skipif(not helm.is_installed(), reason=helm.WHY_NOT)
 
 KUSTOMIZE = PROJECT / "config/kubernetes"
+SHIPPED_JOB = PROJECT / "config/prometheus/replicas.yml"
 DATABASE = {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "ports": [{"port": 5432, "protocol": "TCP"}]}
 URL = "postgresql://bytespike@db.example/bytespike?passfile=/run/postgresql/passfile"
 POSTGRESQL: dict[str, Any] = {
@@ -33,6 +34,7 @@ POSTGRESQL: dict[str, Any] = {
     "secrets": {"database": {"name": "cluster-app", "key": "pgpass"}},
     "networkPolicy": {"egress": [DATABASE]},
 }
+REPLICAS: dict[str, Any] = {**POSTGRESQL, "replicas": 3}
 SECRETS: dict[str, Any] = {
     "secrets": {"apiKeys": "keys", "api": "bytespike-exporter-api"},
     "config": {
@@ -50,9 +52,13 @@ OPERATOR = {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRu
 HOSTILE_LINE = "- a'b\"c {{ .Values.image }} {{ fail `no` }} # : & * !x %d $HOME \\ \u00e9"
 HOSTILE = f"{HOSTILE_LINE}\n---\n...\n\t{HOSTILE_LINE}\n\n"
 EVERYTHING: dict[str, Any] = {
-    **POSTGRESQL,
+    **REPLICAS,
     "prometheusRule": {"enabled": True},
-    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "endpoint": {"honorLabels": False}},
+    "serviceMonitor": {
+        "enabled": True,
+        "labels": {"release": "prometheus"},
+        "endpoint": {"honorLabels": False, "metricRelabelings": [{"action": "drop"}]},
+    },
     "config": {**SECRETS["config"], **POSTGRESQL["config"]},
     "secrets": {**SECRETS["secrets"], **POSTGRESQL["secrets"]},
     "image": {"digest": "sha256:" + "0" * 64},
@@ -85,6 +91,7 @@ TABLE: dict[str, Values] = {
     "default": {},
     "stopped": {"replicas": 0},
     "PostgreSQL": POSTGRESQL,
+    "replicas": REPLICAS,
     "secrets": SECRETS,
     "operator": OPERATOR,
     "everything": EVERYTHING,
@@ -140,7 +147,7 @@ def test_everything_finds_everything_else(values: Values) -> None:
     labels = maker["spec"]["template"]["metadata"]["labels"]
     selector = maker["spec"]["selector"]["matchLabels"]
     assert selector.items() <= labels.items()
-    assert of_kind("Service", objects)["spec"]["selector"] == selector
+    assert service(objects)["spec"]["selector"] == selector
     policies = [one for one in objects if one["kind"] == "NetworkPolicy"]
     assert all(one["spec"]["podSelector"]["matchLabels"] == selector for one in policies)
     spec = pod(objects)
@@ -154,7 +161,7 @@ def test_a_selector_never_changes() -> None:
     """Kubernetes refuses an upgrade that changes one."""
     selectors = [
         {"app.kubernetes.io/name": "bytespike-exporter", "app.kubernetes.io/instance": helm.RELEASE},
-        *(of_kind("Service", rendered(values))["spec"]["selector"] for values in TABLE.values()),
+        *(service(rendered(values))["spec"]["selector"] for values in TABLE.values()),
     ]
     assert all(selector == selectors[0] for selector in selectors)
 
@@ -182,10 +189,48 @@ def test_one_exporter_on_postgresql_has_no_volume() -> None:
     objects = rendered(POSTGRESQL)
     spec = of_kind("StatefulSet", objects)["spec"]
     assert (spec["replicas"], spec["podManagementPolicy"]) == (1, "Parallel")
-    assert spec["serviceName"] == of_kind("Service", objects)["metadata"]["name"]
     assert not any("persistentVolumeClaim" in volume for volume in pod(objects)["volumes"])
-    kinds = {one["kind"] for one in objects}
-    assert kinds == {"ConfigMap", "NetworkPolicy", "Service", "ServiceAccount", "StatefulSet"}
+    kinds = [one["kind"] for one in objects]
+    assert sorted(kinds) == ["ConfigMap", "NetworkPolicy", "Service", "Service", "ServiceAccount", "StatefulSet"]
+
+
+def test_replicas_know_each_other_by_the_names_of_their_pods() -> None:
+    [container] = pod(rendered(REPLICAS))["containers"]
+    assert "--replica.id=$(POD_NAME)" in container["args"]
+    assert container["env"] == [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+
+
+def test_from_one_to_several_on_postgresql_nothing_changes_that_kubernetes_refuses_to() -> None:
+    """Of a StatefulSet these alone may change, besides the order of updates."""
+    one, several = (of_kind("StatefulSet", rendered(values))["spec"] for values in (POSTGRESQL, REPLICAS))
+    changed = {name for name in {*one, *several} if one.get(name) != several.get(name)}
+    assert changed == {"replicas", "template"}
+
+
+def test_a_headless_service_names_each_pod_and_is_not_scraped_a_second_time() -> None:
+    objects = rendered({**REPLICAS, **OPERATOR})
+    [headless] = [one for one in objects if one["kind"] == "Service" and one["spec"].get("clusterIP") == "None"]
+    assert of_kind("StatefulSet", objects)["spec"]["serviceName"] == _name(headless)
+    assert headless["spec"]["selector"] == service(objects)["spec"]["selector"]
+    assert headless["spec"]["publishNotReadyAddresses"] is True
+    [expression] = of_kind("ServiceMonitor", objects)["spec"]["selector"]["matchExpressions"]
+    assert expression["operator"] == "DoesNotExist"
+    assert expression["key"] in headless["metadata"]["labels"]
+    assert expression["key"] not in service(objects)["metadata"]["labels"]
+
+
+def test_what_takes_one_node_away_leaves_a_replica() -> None:
+    objects = rendered(REPLICAS)
+    selector = of_kind("StatefulSet", objects)["spec"]["selector"]
+    budget = of_kind("PodDisruptionBudget", objects)["spec"]
+    assert (budget["maxUnavailable"], budget["selector"]) == (1, selector)
+    [spread] = pod(objects)["topologySpreadConstraints"]
+    assert (spread["labelSelector"], spread["whenUnsatisfiable"]) == (selector, "ScheduleAnyway")
+
+
+@pytest.mark.parametrize("values", [{}, POSTGRESQL], ids=["on a volume", "on PostgreSQL"])
+def test_a_node_with_one_exporter_alone_can_be_drained(values: Values) -> None:
+    assert "PodDisruptionBudget" not in {one["kind"] for one in rendered(values)}
 
 
 def test_the_passfile_is_one_that_libpq_takes() -> None:
@@ -249,7 +294,7 @@ def test_only_callbacks_come_from_outside() -> None:
     [rule] = of_kind("Ingress", objects)["spec"]["rules"]
     [path] = rule["http"]["paths"]
     assert (path["path"], path["pathType"]) == ("/api/v1/callbacks/", "Prefix")
-    assert path["backend"]["service"]["name"] == of_kind("Service", objects)["metadata"]["name"]
+    assert path["backend"]["service"]["name"] == service(objects)["metadata"]["name"]
     [ingress] = of_kind("NetworkPolicy", objects)["spec"]["ingress"]
     namespaces = [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in ingress["from"]]
     assert namespaces == ["monitoring", "my-namespace", "ingress-nginx"]
@@ -260,7 +305,7 @@ def test_values_of_the_pod_arrive_there() -> None:
     [container] = spec["containers"]
     assert container["image"] == "ghcr.io/bytespike/bytespike-exporter@sha256:" + "0" * 64
     assert container["args"][-1] == "--log.level=debug"
-    assert container["env"] == EVERYTHING["env"]
+    assert container["env"][-1:] == EVERYTHING["env"]
     assert {container[name]["httpGet"]["scheme"] for name in ("startupProbe", "livenessProbe")} == {"HTTPS"}
     assert spec["serviceAccountName"] == "mine"
     assert spec["priorityClassName"] == "high"
@@ -272,7 +317,7 @@ def test_what_is_hostile_arrives_as_it_is() -> None:
     [container] = pod(objects)["containers"]
     assert container["env"] == [{"name": "A", "value": HOSTILE}]
     assert container["args"][-1] == f"--x={HOSTILE}"
-    assert of_kind("Service", objects)["metadata"]["annotations"] == {"a": HOSTILE}
+    assert service(objects)["metadata"]["annotations"] == {"a": HOSTILE}
 
 
 def test_nothing_takes_the_place_of_the_release_s_own_labels() -> None:
@@ -367,6 +412,27 @@ def test_with_either_ledger_the_series_are_the_same() -> None:
     assert on_volume["spec"] == on_postgresql["spec"]
 
 
+def test_an_account_keeps_its_series_whoever_owns_it_and_from_one_exporter_to_several() -> None:
+    one, several = (of_kind("ServiceMonitor", rendered({**values, **OPERATOR})) for values in (POSTGRESQL, REPLICAS))
+    [alone], [shared] = one["spec"]["endpoints"], several["spec"]["endpoints"]
+    [rule] = shared["metricRelabelings"]
+    [shipped] = yaml.safe_load(SHIPPED_JOB.read_text())["scrape_configs"][0]["metric_relabel_configs"]
+    assert (rule["sourceLabels"], rule["targetLabel"]) == (shipped["source_labels"], shipped["target_label"])
+    assert rule["regex"] == shipped["regex"]
+    # one exporter alone is known by its namespace and its Service
+    assert {"sourceLabels": ["namespace", "service"], "separator": "/", "targetLabel": "instance"} in alone[
+        "relabelings"
+    ]
+    assert rule["replacement"] == f"{helm.NAMESPACE}/{_name(service(rendered(REPLICAS)))}"
+    assert {"sourceLabels": ["namespace", "pod"], "separator": "/", "targetLabel": "instance"} in shared["relabelings"]
+
+
+def test_rules_of_your_own_come_after_the_chart_s() -> None:
+    [endpoint] = of_kind("ServiceMonitor", rendered(EVERYTHING))["spec"]["endpoints"]
+    first, second = endpoint["metricRelabelings"]
+    assert (first["targetLabel"], second) == ("instance", {"action": "drop"})
+
+
 def test_the_dashboards_are_the_shipped_ones() -> None:
     maps = [one for one in rendered(OPERATOR) if one["metadata"]["labels"].get("grafana_dashboard") == "1"]
     texts = {name: text for one in maps for name, text in one["data"].items()}
@@ -377,7 +443,7 @@ def test_the_dashboards_are_the_shipped_ones() -> None:
 def test_every_copy_in_the_chart_is_generated() -> None:
     files = {str(path.relative_to(PROJECT)) for path in (CHART / "files").rglob("*") if path.is_file()}
     assert files == {name for name in GENERATED if "bytespike-exporter/files/" in name}
-    for name in files:
+    for name in files - {f"{CHART.relative_to(PROJECT)}/files/account-families.txt"}:  # a part of a file
         original = name.rpartition("/files/")[2].replace("rules/", "config/prometheus/rules/")
         assert GENERATED[name] == GENERATED[original]
 
@@ -395,14 +461,9 @@ def test_a_release_is_small_enough_for_the_secret_that_helm_keeps_it_in() -> Non
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
-NOT_BUILT = (
-    "replicas: several replicas on one ledger are not built yet: "
-    "one exporter on PostgreSQL is moved to another node by Kubernetes"
-)
 REFUSED: list[tuple[Values, str]] = [
-    ({"replicas": 2}, NOT_BUILT),
-    ({**POSTGRESQL, "replicas": 2}, NOT_BUILT),
-    ({"replicas": 1_000_000}, NOT_BUILT),
+    ({"replicas": 2}, "replicas: 2 exporters need one ledger on PostgreSQL. Give config.ledger.url"),
+    ({**POSTGRESQL, "replicas": 101}, "at '/replicas': maximum: got 101, want 100"),
     ({"replicas": -1}, "at '/replicas': minimum: got -1, want 0"),
     ({"replicas": "2"}, "at '/replicas': got string, want integer"),
     ({**POSTGRESQL, "networkPolicy": {}}, "networkPolicy.egress: the exporter may not reach PostgreSQL"),
@@ -416,7 +477,7 @@ REFUSED: list[tuple[Values, str]] = [
         "config.ledger.url carries a password",
     ),
     ({"config": {"ledger": {"url": "postgres://u:hunter2@db/x"}}}, "config.ledger.url: begins neither with sqlite:///"),
-    ({"topologySpreadConstraints": []}, "additional properties 'topologySpreadConstraints' not allowed"),
+    ({"podDisruptionBudget": {"maxUnavailable": 0}}, "at '/podDisruptionBudget/maxUnavailable': minimum"),
     ({"config": {"acounts": []}}, "at '/config': additional properties 'acounts' not allowed"),
     ({"config": {"accounts": [{"name": "a", "timeout": "soon"}]}}, "at '/config/accounts/0/timeout'"),
     ({"config": {"accounts": [{"name": "a", "timeout": ""}]}}, "at '/config/accounts/0/timeout'"),
@@ -490,10 +551,10 @@ def test_the_values_on_the_page_are_taken() -> None:
 def test_the_job_on_the_page_scrapes_the_service() -> None:
     [snippet] = [snippet for snippet in SNIPPETS if "scrape_configs" in snippet]
     [job] = snippet["scrape_configs"]
-    service = of_kind("Service", rendered(release="bytespike-exporter"))
-    [port] = service["spec"]["ports"]
+    scraped = service(rendered(release="bytespike-exporter"))
+    [port] = scraped["spec"]["ports"]
     assert job["static_configs"] == [
-        {"targets": [f"{_name(service)}.{service['metadata']['namespace']}.svc:{port['port']}"]}
+        {"targets": [f"{_name(scraped)}.{scraped['metadata']['namespace']}.svc:{port['port']}"]}
     ]
 
 

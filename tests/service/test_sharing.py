@@ -147,6 +147,25 @@ async def test_what_is_lost_and_gained_again_begins_anew(bench: Bench, database:
     assert [said for said in bench.said if said in wanted] == wanted
 
 
+async def test_nothing_is_there_to_be_shown_before_it_was_read(bench: Bench, database: Database) -> None:
+    bench.refuses = True
+    await bench.run(4.0)
+    assert bench.keeper.owns("blue")
+    assert not bench.sharing.has("blue")
+    bench.refuses = False
+    await bench.run(2 * RETRY_SECONDS)
+    assert bench.sharing.has("blue")
+
+    bench.refuses = True
+    usurp(database, "blue")
+    await bench.run(1.0)
+    assert not bench.sharing.has("blue")
+    database.rows["blue"].owner = None
+    await bench.run(2.0)
+    assert bench.keeper.owns("blue")
+    assert not bench.sharing.has("blue"), "what was read before is of an earlier ownership"
+
+
 async def test_what_is_left_comes_to_its_end_first(bench: Bench, database: Database) -> None:
     await bench.run(4.0)
     bench.said.clear()

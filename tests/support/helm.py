@@ -75,3 +75,9 @@ def pod(objects: list[Object]) -> Object:
     """The spec of the pods, whoever makes them."""
     [maker] = [one for one in objects if one["kind"] in ("Deployment", "StatefulSet")]
     return dict(maker["spec"]["template"]["spec"])
+
+
+def service(objects: list[Object]) -> Object:
+    """The Service that has an address of its own; the headless one is for what wants to see each pod."""
+    [only] = [one for one in objects if one["kind"] == "Service" and one["spec"].get("clusterIP") != "None"]
+    return only

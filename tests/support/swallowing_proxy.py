@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +12,17 @@ CHUNK = 65_536
 
 
 class SwallowingProxy:
-    """``swallows`` is asked at each COMMIT whether its answer is lost; ``swallowed`` counts those that were."""
+    """``swallows`` is asked at each COMMIT whether its answer is lost; ``swallowed`` counts those that were.
 
-    def __init__(self, upstream: Path, *, swallows: Callable[[], bool]) -> None:
+    ``delay`` is asked at each question of a client how many seconds it takes on its way.
+    """
+
+    def __init__(
+        self, upstream: Path, *, swallows: Callable[[], bool], delay: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._upstream = upstream
         self._swallows = swallows
+        self._delay = delay
         self.swallowed = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -37,6 +44,7 @@ class SwallowingProxy:
             back = threading.Thread(target=self._pass_back, args=(server, client, is_deaf), daemon=True)
             back.start()
             while asked := client.recv(CHUNK):
+                time.sleep(self._delay())
                 if COMMIT in asked and self._swallows():
                     self.swallowed += 1
                     is_deaf.set()

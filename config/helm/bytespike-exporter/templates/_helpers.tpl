@@ -36,6 +36,21 @@ labels:
 {{- if include "ledgerUrl" . | hasPrefix "postgresql://" }}yes{{ end -}}
 {{- end -}}
 
+{{/* The Service that gives each pod of a StatefulSet a name. */}}
+{{- define "headless" -}}
+{{ include "name" . }}-pods
+{{- end -}}
+
+{{/* An account's series are the account's, whichever replica shows them; one exporter alone has given them the same instance. */}}
+{{- define "oneSeries" -}}
+{{- if gt (int .Values.replicas) 1 -}}
+- sourceLabels: [__name__]
+  regex: {{ .Files.Get "files/account-families.txt" | trim | quote }}
+  targetLabel: instance
+  replacement: {{ printf "%s/%s" .Release.Namespace (include "name" .) | quote }}
+{{- end -}}
+{{- end -}}
+
 {{- define "image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}

@@ -45,12 +45,21 @@ spec:
       args:
         - --config.file=/etc/bytespike-exporter/exporter.yml
         - --log.format=json
+        {{- if include "onPostgresql" . }}
+        - --replica.id=$(POD_NAME)
+        {{- end }}
         {{- with .Values.args }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- with .Values.env }}
+      {{- if or (include "onPostgresql" .) .Values.env }}
       env:
+        {{- if include "onPostgresql" . }}
+        - name: POD_NAME
+          valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        {{- end }}
+        {{- with .Values.env }}
         {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- end }}
       ports:
         - {name: metrics, containerPort: 9877}
@@ -140,5 +149,17 @@ spec:
   {{- with .Values.affinity }}
   affinity:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- toYaml .Values.topologySpreadConstraints | nindent 4 }}
+  {{- else if gt (int .Values.replicas) 1 }}
+  topologySpreadConstraints:  # what takes one node away leaves a replica
+    - topologyKey: kubernetes.io/hostname
+      maxSkew: 1
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "selector" . | nindent 10 }}
   {{- end }}
 {{- end -}}

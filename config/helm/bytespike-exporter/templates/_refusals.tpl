@@ -2,8 +2,8 @@
 {{- define "refusals" -}}
 {{- $config := toYaml .Values.config -}}
 {{- $ledger := include "ledgerUrl" . -}}
-{{- if gt (int .Values.replicas) 1 -}}
-{{- fail "replicas: several replicas on one ledger are not built yet: one exporter on PostgreSQL is moved to another node by Kubernetes. Give replicas: 1" -}}
+{{- if and (gt (int .Values.replicas) 1) (not (include "onPostgresql" .)) -}}
+{{- fail (printf "replicas: %d exporters need one ledger on PostgreSQL. Give config.ledger.url, such as postgresql://bytespike@db.example/bytespike?passfile=/run/postgresql/passfile, or replicas: 1" (int .Values.replicas)) -}}
 {{- end -}}
 {{- if not (or (hasPrefix "sqlite:///" $ledger) (hasPrefix "postgresql://" $ledger)) -}}
 {{- fail "config.ledger.url: begins neither with sqlite:/// nor with postgresql://" -}}

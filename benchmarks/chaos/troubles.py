@@ -1,0 +1,98 @@
+"""The faults of a plan, done to what plays: begun at their time, and ended at theirs."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from benchmarks.chaos.plan import Fault, Turn
+from benchmarks.chaos.process import Process
+from benchmarks.chaos.stage import Stage
+
+HUNT_SECONDS = 4.0
+HUNT_PACE = 0.03
+"""Seconds that each question takes while a transaction is looked for, so that it stands open for long enough."""
+
+
+class Troubles:
+    """``done`` counts what was really done: a replica that is away already meets no other fault of a process."""
+
+    def __init__(self, stage: Stage, tell: Callable[[str], None]) -> None:
+        self._stage = stage
+        self._tell = tell
+        self._ends: list[tuple[float, Callable[[], None]]] = []
+        self.done: list[Fault] = []
+        self.exits: list[int | None] = []
+
+    def begin(self, turn: Turn) -> None:
+        """Let it happen now."""
+        replica = self._stage.replicas[turn.replica]
+        if turn.fault.is_of_process and not replica.is_up:
+            self._tell(f"{turn}: it was away")
+            return
+        self._tell(str(turn))
+        if self._happens(turn, replica):
+            self.done.append(turn.fault)
+
+    def end_due(self, now: float) -> None:
+        """End what has lasted long enough."""
+        for due in [due for due in self._ends if due[0] <= now]:
+            self._ends.remove(due)
+            due[1]()
+
+    def end_all(self) -> None:
+        self.end_due(float("inf"))
+
+    def _happens(self, turn: Turn, replica: Process) -> bool:
+        match turn.fault:
+            case Fault.KILL:
+                replica.kill()
+                self._end(turn, replica.start)
+            case Fault.TERM:
+                replica.term()
+                self._end(turn, lambda: self._start_after_its_end(replica))
+            case Fault.STOP:
+                replica.pause()
+                self._end(turn, replica.go_on)
+            case Fault.STOP_IN_TRANSACTION:
+                self._end(turn, replica.go_on)
+                return self._stop_in_transaction(turn.replica, replica)
+            case Fault.SWALLOW:
+                self._stage.ways[turn.replica].loses = True
+                self._end(turn, lambda: setattr(self._stage.ways[turn.replica], "loses", False))
+            case Fault.DELAY:
+                self._stage.ways[turn.replica].is_slow = True
+                self._end(turn, lambda: setattr(self._stage.ways[turn.replica], "is_slow", False))
+            case Fault.TERMINATE:
+                self._stage.end_sessions()
+            case Fault.RESTART:
+                self._stage.restart_database()
+        return True
+
+    def _end(self, turn: Turn, end: Callable[[], None]) -> None:
+        self._ends.append((turn.end, end))
+
+    def _start_after_its_end(self, replica: Process) -> None:
+        self.exits.append(replica.ended())
+        replica.start()
+
+    def _stop_in_transaction(self, number: int, replica: Process) -> bool:
+        """Stop it while the database waits for it; where that does not come about, stop it anywhere."""
+        deadline = time.monotonic() + HUNT_SECONDS
+        with self._slowly(number):
+            while time.monotonic() < deadline:
+                if not self._stage.is_in_transaction(number):
+                    continue
+                replica.pause()
+                if self._stage.is_in_transaction(number):
+                    return True
+                replica.go_on()
+        self._tell("       no transaction was met")
+        replica.pause()
+        return False
+
+    @contextmanager
+    def _slowly(self, number: int) -> Iterator[None]:
+        way = self._stage.ways[number]
+        way.pace = HUNT_PACE
+        yield
+        way.pace = 0.0
