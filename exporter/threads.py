@@ -24,6 +24,11 @@ async def in_thread(call: Callable[[], T]) -> T:
     return await done
 
 
+def aside(call: Callable[[], object]) -> None:
+    """Make the call in a thread, of which nobody hears any more."""
+    threading.Thread(target=call, name="aside", daemon=True).start()
+
+
 class Threads:
     """So many calls at once at most; the others wait."""
 

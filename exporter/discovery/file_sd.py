@@ -7,12 +7,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 from exporter.discovery.globs import directories, matching
+from exporter.discovery.items import Items
 from exporter.discovery.lists import ListParser
 from exporter.discovery.source import (
     DiscoveryError,
@@ -21,13 +22,13 @@ from exporter.discovery.source import (
     Reading,
     Refreshes,
     SourceDependencies,
+    let_go,
     source_name,
 )
 from exporter.discovery.watch import Watch
 from exporter.discovery.written import MAX_IDS, Format
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import FileSdSettings
-from exporter.tasks.item import Item
 
 
 def file_sources(entries: Iterable[FileSdSettings], parser: ListParser) -> Iterator["FileSource"]:
@@ -66,7 +67,8 @@ class FileSource:
     async def run(self, listener: Listener, dependencies: SourceDependencies) -> None:
         """Report what the files name, for ever."""
         refreshes, watch = Refreshes(listener, dependencies.threads), Watch(dependencies.log)
-        read = partial(self._read, Files(self.globs, self.parser), watch)
+        files = Files(self.globs, self.parser)
+        read = partial(self._read, files, watch)
         try:
             while True:
                 watch.changed.clear()
@@ -74,6 +76,7 @@ class FileSource:
                 await dependencies.clock.wait(watch.changed, self.refresh_interval)
         finally:
             watch.close()
+            let_go(files.held)
 
     def _read(self, files: "Files", watch: Watch) -> Reading:
         # watched first, so that no change falls in between
@@ -85,7 +88,7 @@ class FileSource:
 class _File:
     """What holds of one file: what it named when it was last good, and what is wrong with it since."""
 
-    items: tuple[Item, ...] = ()
+    items: Items = field(default_factory=Items)
     fault: str | None = None
     digest: bytes = b""
 
@@ -97,18 +100,31 @@ class Files:
         self._globs = globs
         self._parser = parser
         self._files: dict[Path, _File] = {}
-        self._items: tuple[Item, ...] = ()
+        self._items = Items()
+
+    @property
+    def held(self) -> tuple[Items, ...]:
+        """Every list there is: of each file, and of all of them."""
+        return (self._items, *(file.items for file in self._files.values()))
 
     def read(self) -> Reading:
         """Read them all, and parse those with another content than last time.
 
         Raises DiscoveryError where it is not known what there is, or where there is too much.
         """
-        self._files = dict(self._look_at_all())
-        items = tuple(item for file in self._files.values() for item in file.items)
+        self._replace(dict(self._look_at_all()))
+        items = Items.joined(file.items for file in self._files.values())
         if items != self._items:
             self._items = items
         return Reading(self._items, tuple(file.fault for file in self._files.values() if file.fault))
+
+    def _replace(self, files: dict[Path, _File]) -> None:
+        """Let these hold; the lists that are in none of them any more are freed."""
+        kept = {id(file.items) for file in files.values()}
+        over = [file.items for file in self._files.values() if id(file.items) not in kept]
+        self._files = files
+        for items in over:
+            items.let_go()
 
     def _look_at_all(self) -> Iterator[tuple[Path, _File]]:
         count, most = 0, MAX_IDS if self._parser.max_tasks is None else self._parser.max_tasks

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 from socksio.exceptions import SOCKSError
 
+from exporter.discovery.items import Items
 from exporter.discovery.lists import ListParser, max_bytes
 from exporter.discovery.source import (
     DiscoveryError,
@@ -25,6 +26,7 @@ from exporter.discovery.source import (
     Reading,
     Refreshes,
     SourceDependencies,
+    let_go,
     short_digest,
     source_name,
 )
@@ -34,7 +36,6 @@ from exporter.secrets import SecretSource
 from exporter.settings.errors import ConfigError, in_short
 from exporter.settings.model import HttpSdSettings, TlsSettings
 from exporter.settings.reader import MAX_BYTES
-from exporter.tasks.item import Item
 from exporter.threads import in_thread
 from exporter.version import version
 
@@ -97,9 +98,12 @@ class HttpSource:
         refreshes = Refreshes(listener, dependencies.threads)
         answers = _Answers(self.parser, shown_url(self.settings.url))
         await dependencies.clock.sleep(dependencies.random.uniform(0, START_SPREAD))
-        while True:
-            await refreshes.report(self._read(answers, dependencies))
-            await dependencies.clock.sleep(self.settings.refresh_interval)
+        try:
+            while True:
+                await refreshes.report(self._read(answers, dependencies))
+                await dependencies.clock.sleep(self.settings.refresh_interval)
+        finally:
+            let_go([answers.items])
 
     async def _read(self, answers: "_Answers", dependencies: SourceDependencies) -> Reading:
         request = await dependencies.threads.run(partial(prepare, self.settings, dependencies.environ))
@@ -115,7 +119,7 @@ class _Answers:
         self._name = name
         self._digest = b""
         self._fault: str | None = None
-        self._items: tuple[Item, ...] = ()
+        self.items = Items()
 
     def read(self, content: bytes) -> Reading:
         """What an answer names; raises DiscoveryError. One of the same bytes as the last is not parsed again."""
@@ -124,7 +128,7 @@ class _Answers:
             self._digest, self._fault = digest, self._parse(content)
         if self._fault:
             raise DiscoveryError(self._fault)
-        return Reading(self._items)
+        return Reading(self.items)
 
     def _parse(self, content: bytes) -> str | None:
         """Take what an answer names, or say what is wrong with it."""
@@ -132,8 +136,8 @@ class _Answers:
             items = self._parser.parse(content, Format.JSON, name=self._name)
         except ConfigError as error:
             return in_short(error)
-        if items != self._items:
-            self._items = items
+        if items != self.items:
+            self.items = items
         return None
 
 

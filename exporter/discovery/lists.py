@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from exporter.discovery.items import Items
 from exporter.discovery.written import MAX_IDS, Format, Written, read_written
 from exporter.settings.errors import ConfigError, Fault, in_order
 from exporter.settings.model import GroupSettings, TargetSettings
@@ -82,12 +83,12 @@ class ListParser:
         """That of a group; ``declared`` are the names in ``global.labels``."""
         return cls(group.account, group.name, Defaults.of(group, declared, secrets))
 
-    def parse(self, content: bytes, form: Format, *, name: str) -> tuple[Item, ...]:
+    def parse(self, content: bytes, form: Format, *, name: str) -> Items:
         """The items of a list, as ``parse_list``."""
         self.defaults.secrets.refresh()  # what the list holds may be a key that has just been written
         text = decode(content, file=name, max_bytes=self.longest)
         targets = _parsed(text, form, name=name, defaults=self.defaults, max_tasks=self.max_tasks)
-        return tuple(_items(targets, account=self.account, group=self.group))
+        return Items(_items(targets, account=self.account, group=self.group))
 
 
 def parse_list(

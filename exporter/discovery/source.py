@@ -4,7 +4,7 @@ A source runs on the event loop, but whatever grows with the number of its tasks
 thread: the loop is handed finished items, and only when they have changed.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -16,10 +16,11 @@ import httpx
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
+from exporter.discovery.items import Items
 from exporter.errors import ExporterError
 from exporter.settings.errors import ConfigError, in_short
 from exporter.tasks.item import Item
-from exporter.threads import Threads
+from exporter.threads import Threads, aside
 
 
 class DiscoveryError(ExporterError):
@@ -122,10 +123,11 @@ class Source(Protocol):
 class Reading:
     """All items that hold after a refresh, and what is wrong with the parts of it that could not be read.
 
-    Items that have not changed are the very same tuple as last time, so that nobody has to compare them on the loop.
+    Items that have not changed are the very same object as last time, so that nobody has to compare them on the loop.
+    Where they are replaced, they are nobody else's.
     """
 
-    items: tuple[Item, ...]
+    items: Items
     faults: tuple[str, ...] = ()
 
 
@@ -139,7 +141,7 @@ class Refreshes:
     def __init__(self, listener: Listener, threads: Threads) -> None:
         self._listener = listener
         self._threads = threads
-        self._told: tuple[Item, ...] | None = None
+        self._told: Items | None = None
         self._is_whole = False
 
     async def report(self, reading: Awaitable[Reading]) -> None:
@@ -160,10 +162,10 @@ class Refreshes:
         is_whole = self._is_whole or not read.faults
         if read.items is not self._told or is_whole is not self._is_whole:
             await self._listener.found(read.items, is_whole=is_whole)
-            held = [self._told or ()]
+            over = self._told if self._told is not read.items else None
             self._told, self._is_whole = read.items, is_whole
-            if len(held[0]) > AT_ONCE:
-                await self._threads.run(partial(_let_go, held))
+            if over is not None and len(over) > AT_ONCE:
+                await self._threads.run(over.let_go)
 
     def _conclude(self, faults: tuple[str, ...]) -> None:
         if faults:
@@ -172,8 +174,13 @@ class Refreshes:
             self._listener.refreshed()
 
 
-def _let_go(held: list[tuple[Item, ...]]) -> None:
-    """Free the items of a list that nobody needs any more, one by one: all at once would hold up other threads."""
-    items = [*held.pop()]
-    while items:
-        items.pop()
+def let_go(lists: Iterable[Items]) -> None:
+    """Free the items of lists that nobody reads any more, for their source has ended: of long ones in a thread."""
+    held = [items for items in lists if len(items) > AT_ONCE]
+    if held:
+        aside(partial(_let_go, held))
+
+
+def _let_go(held: Iterable[Items]) -> None:
+    for items in held:
+        items.let_go()

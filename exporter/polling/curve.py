@@ -58,6 +58,8 @@ class Curve:
 
     def reading(self, age: float, *, even: float = 0.0) -> float:
         """What the clock shows at an age; ``even`` is the share of the straight clock in it."""
+        if self.shown is EDGES:  # it is the straight one: so it is until something is known
+            return age
         at = bisect_right(EDGES, age) - 1
         if at >= BINS:
             shown = self.shown[BINS] + age - EDGES[BINS]
@@ -68,6 +70,8 @@ class Curve:
 
     def age(self, reading: float, *, even: float = 0.0) -> float:
         """The age at which it shows that."""
+        if self.shown is EDGES:
+            return reading
         shown, share = self.shown, 1 - even
         one, other = bisect_right(EDGES, reading) - 1, bisect_right(shown, reading) - 1
         at, beyond = (one, other + 1) if one < other else (other, one + 1)  # it lies between the two clocks

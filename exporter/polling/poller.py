@@ -213,10 +213,12 @@ class Poller:
             # first polls are spread over one interval, so that many do not come at once
             cadence, now = self._cadence_of(task.labels), self._clock.monotonic()
             interval = self._interval_by(cadence, task)
-            wait = max(self._random() * interval, self._left_of_min_interval(task))
+            wait, answered_at = self._random() * interval, task.state.observed_at
+            if answered_at is not None:  # well, before a restart
+                least = cadence.settings.min_interval
+                wait = max(wait, least - max(0.0, self._clock.wall() - answered_at))
+                self._answered.note(task.number, ready_at=now + least)
             self._put(task.number, Slot(now + wait, interval))
-            if task.state.observed_at is not None:  # it was answered well before a restart
-                self._answered.note(task.number, ready_at=now + cadence.settings.min_interval)
         elif change.is_query:
             self._answered_well(task)
 
@@ -507,13 +509,6 @@ class Poller:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))
-
-    def _left_of_min_interval(self, task: TaskView) -> float:
-        """Seconds until a task may be asked about that was answered before a restart, as far as is known of that."""
-        observed_at = task.state.observed_at
-        if observed_at is None:
-            return 0.0
-        return self._cadence_of(task.labels).settings.min_interval - max(0.0, self._clock.wall() - observed_at)
 
     def _group_of(self, number: int) -> str:
         name = self._tasks.name(number)

@@ -32,7 +32,7 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
         order = None if self.order == task.number else self.order
         by_task_id, by_out_task_id = bool(self.ref.task_id), bool(self.ref.out_task_id)
         claim = Claim(self.source, self.labels, self.submitted_at, self.round, by_task_id, by_out_task_id, order)
-        return claim if claim.calls(task) == self.ref else replace(claim, ref=self.ref)
+        return claim if claim.is_by(self.source, self.ref, task) else replace(claim, ref=self.ref)
 
 
 class Claims:
@@ -83,6 +83,11 @@ class Claims:
         task.claim_by(*claims)
         for wish, claim in zip(ordered, claims, strict=True):
             self._note(task, wish, is_found=is_found and claim.ref is None)
+
+    def begin(self, task: Entry, wish: Wish, *, is_found: bool) -> None:
+        """The same for a task that has just begun: a million of them may."""
+        claim = task.first = self._one(wish.claim(task))
+        self._note(task, wish, is_found=is_found and claim.ref is None)
 
     def take(self, task: Entry) -> list[Wish]:
         """Let nobody ask for a task any more; whoever did is returned."""

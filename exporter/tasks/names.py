@@ -25,7 +25,14 @@ class Names:
 
     def find(self, ref: TaskRef) -> Entry | None:
         """The entry that goes by one of these ids and may be this task."""
-        return which_may_be(self.called(ref), ref)
+        account = self._accounts.get(ref.account)
+        if account is None:
+            return None
+        if ref.task_id and (task := account.by_task_id.get(ref.task_id)) is not None:
+            return task
+        if ref.out_task_id and (task := account.by_out_task_id.get(ref.out_task_id)) is not None:
+            return task if task.may_be(ref) else None
+        return None
 
     def called(self, ref: TaskRef) -> list[Entry]:
         """The entries that go by these ids, at most one by each; that of the ``task_id`` first."""

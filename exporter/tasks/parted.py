@@ -11,11 +11,12 @@ PART = 2048
 class Parted(Generic[V]):
     """Values by text. As keys come, one part after the other gives half of its own to a new one (linear hashing)."""
 
-    __slots__ = ("_half", "_keys", "_parts")
+    __slots__ = ("_keys", "_mask", "_parts", "_table")
 
     def __init__(self) -> None:
-        self._parts: list[dict[str, V]] = [{}]
-        self._half = 1
+        self._table: list[dict[str, V]] = [{}] * 2  # by the last bits of the hash: what is not halved yet stands twice
+        self._mask = 1
+        self._parts = 1
         self._keys = 0
 
     def __len__(self) -> int:
@@ -23,36 +24,33 @@ class Parted(Generic[V]):
 
     def get(self, key: str) -> V | None:
         """The value of a key, if there is one."""
-        return self._part(key).get(key)
+        return self._table[hash(key) & self._mask].get(key)
 
     def setdefault(self, key: str, value: V) -> V:
         """The value of a key; this one from now on, if it had none."""
-        part = self._part(key)
-        if key in part:
-            return part[key]
-        part[key] = value
-        self._keys += 1
-        if self._keys > PART * len(self._parts):
-            self._grow()
-        return value
+        part = self._table[hash(key) & self._mask]
+        keys = len(part)
+        found = part.setdefault(key, value)
+        if len(part) > keys:
+            self._keys += 1
+            if self._keys > PART * self._parts:
+                self._grow()
+        return found
 
     def remove(self, key: str) -> None:
         """Let a key have no value any more."""
-        del self._part(key)[key]
+        del self._table[hash(key) & self._mask][key]
         self._keys -= 1
 
-    def _part(self, key: str) -> dict[str, V]:
-        """There is a part for each value of some last bits of the hash; one that is not there yet is with its half."""
-        at = hash(key) & (2 * self._half - 1)
-        return self._parts[at if at < len(self._parts) else at - self._half]
-
     def _grow(self) -> None:
-        at = len(self._parts) - self._half
+        half = len(self._table) // 2
+        at = self._parts - half
         stays: dict[str, V] = {}
         goes: dict[str, V] = {}
-        for key, value in self._parts[at].items():
-            (goes if hash(key) & self._half else stays)[key] = value
-        self._parts[at] = stays
-        self._parts.append(goes)
-        if len(self._parts) == 2 * self._half:
-            self._half *= 2
+        for key, value in self._table[at].items():
+            (goes if hash(key) & half else stays)[key] = value
+        self._table[at], self._table[at + half] = stays, goes
+        self._parts += 1
+        if self._parts == len(self._table):
+            self._table *= 2
+            self._mask = len(self._table) - 1

@@ -35,19 +35,21 @@ class SortedNumbers:
 
     def add(self, number: float) -> None:
         """Let a number be there once more."""
-        at = bisect_left(self._lasts, number)
-        if not self._pages:
-            self._pages.append(array("d"))
-            self._lasts.append(number)
-        elif at == len(self._pages):
-            at -= 1
-        page = self._pages[at]
-        page.insert(bisect_left(page, number), number)
+        lasts = self._lasts
+        if lasts and number >= lasts[-1]:  # they are times: most come in order
+            at, page = len(lasts) - 1, self._pages[-1]
+            page.append(number)
+        elif lasts:
+            at = bisect_left(lasts, number)
+            page = self._pages[at]
+            page.insert(bisect_left(page, number), number)
+        else:
+            at, page = 0, array("d", (number,))
+            self._pages.append(page)
+            lasts.append(number)
+        lasts[at] = page[-1]
         if len(page) > PAGE:
-            self._pages[at : at + 1] = page[: PAGE // 2], page[PAGE // 2 :]
-            self._lasts.insert(at, page[PAGE // 2 - 1])
-            at += 1
-        self._lasts[at] = self._pages[at][-1]
+            self._halve(at, page)
 
     def remove(self, number: float) -> None:
         """Let a number be there once less; ValueError where it is not there."""
@@ -61,3 +63,7 @@ class SortedNumbers:
             self._lasts[at] = page[-1]
         else:
             del self._pages[at], self._lasts[at]
+
+    def _halve(self, at: int, page: "array[float]") -> None:
+        self._pages[at : at + 1] = page[: PAGE // 2], page[PAGE // 2 :]
+        self._lasts.insert(at, page[PAGE // 2 - 1])

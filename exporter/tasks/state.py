@@ -142,12 +142,12 @@ def doubted(state: TaskState, *, now: float, stepped_at: float, ahead: float = 0
     Our clock has stepped forward by ``ahead`` seconds, all in all. Whether it was right before or is right now nobody
     knows: so a task that we came to see after about as long may be dated by one that is so much behind ours.
     """
-    if state.is_terminal or state.submission is Submission.IN_DOUBT:
+    if state.status.is_terminal or state.submission is Submission.IN_DOUBT:
         return state
     began_at, seen_at = state.submitted_at, state.first_seen_at
-    is_in_future = max(began_at, seen_at) > now + CLOCKS_APART
+    earlier, later = (began_at, seen_at) if began_at < seen_at else (seen_at, began_at)
     may_be_by_two_clocks = ahead > CLOCKS_APART and seen_at - began_at >= ahead / 2
-    if min(began_at, seen_at) < stepped_at or is_in_future or may_be_by_two_clocks:
+    if earlier < stepped_at or later > now + CLOCKS_APART or may_be_by_two_clocks:
         return replace(state, submission=Submission.IN_DOUBT)
     return state
 

@@ -285,7 +285,7 @@ class Tracker:
         task = Entry.of(wish.order, state, shift=self._shift)
         task.hold(self._standings)
         self._tasks.add(task)
-        self._claims.lay(task, [wish], is_found=self._names.add(task))
+        self._claims.begin(task, wish, is_found=self._names.add(task))
         self._count(task, now)
         view = TaskView(wish.order, wish.labels, state, (wish.source,), task.history)
         return Change(ChangeKind.FOLLOWED, view, is_news=state != remembered)

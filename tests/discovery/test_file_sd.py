@@ -11,6 +11,7 @@ import pytest
 from exporter.clock import SystemClock
 from exporter.discovery import file_sd
 from exporter.discovery.file_sd import Files, FileSource, file_sources
+from exporter.discovery.items import Items
 from exporter.discovery.lists import Defaults, ListParser
 from exporter.discovery.source import DiscoveryError, Reading
 from exporter.settings.model import FileSdSettings
@@ -144,7 +145,7 @@ async def test_a_config_map_that_is_swapped(tmp_path: Path) -> None:
 
 async def test_a_directory_that_comes_later(tmp_path: Path) -> None:
     async with running(source(f"{tmp_path}/not/yet/*.txt"), clock=SystemClock()) as ears:
-        await ears.until(lambda: ears.lists == [()])
+        await ears.until(lambda: ears.lists == [Items()])
         (tmp_path / "not" / "yet").mkdir(parents=True)
         (tmp_path / "not" / "yet" / "a.txt").write_text("a")
         await ears.until(lambda: ears.ids == ["a"])
@@ -152,7 +153,7 @@ async def test_a_directory_that_comes_later(tmp_path: Path) -> None:
 
 async def test_a_directory_that_a_glob_matches_later(tmp_path: Path) -> None:
     async with running(source(f"{tmp_path}/app-*/ids.txt"), clock=SystemClock()) as ears:
-        await ears.until(lambda: ears.lists == [()])
+        await ears.until(lambda: ears.lists == [Items()])
         for name in ("app-1", "app-2", "other"):
             (tmp_path / name).mkdir()
         await ears.until(lambda: ears.rounds > 1)
@@ -306,6 +307,18 @@ def test_what_names_the_same_is_the_same(tmp_path: Path, files: Files) -> None:
     assert files.read().items is items
 
 
+def test_what_replaces_a_list_leaves_that_of_another_file_alone(tmp_path: Path, files: Files) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+    before = files.read().items
+    (tmp_path / "a.txt").write_text("c")
+
+    assert ids(files.read()) == ["c", "b"]
+    before.let_go()  # as it is done with what has been replaced
+    assert ids(files.read()) == ["c", "b"]
+    assert {len(each) for each in files.held} == {2, 1}
+
+
 def test_what_was_bad_is_forgotten_with_its_file(tmp_path: Path, files: Files) -> None:
     (tmp_path / "a.txt").write_text("a")
     files.read()
@@ -313,7 +326,7 @@ def test_what_was_bad_is_forgotten_with_its_file(tmp_path: Path, files: Files) -
     assert ids(files.read()) == ["a"]
 
     (tmp_path / "a.txt").unlink()
-    assert files.read() == Reading(())
+    assert files.read() == Reading(Items())
     (tmp_path / "a.txt").write_text("no id")
     assert ids(files.read()) == []
 
@@ -354,7 +367,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, files: Files) -> None:
 def test_a_file_that_goes_while_it_is_looked_for(tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_sd, "matching", lambda _patterns: [tmp_path / "gone.txt"])
 
-    assert files.read() == Reading(())
+    assert files.read() == Reading(Items())
 
 
 def test_a_file_that_is_too_large(tmp_path: Path, files: Files) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.discovery import lists
+from exporter.discovery.items import Items
 from exporter.discovery.lists import Defaults, ListParser, items_of, max_bytes, parse_items, parse_list
 from exporter.discovery.written import MAX_IDS, Format, read_written
 from exporter.logs import Secrets
@@ -352,7 +353,9 @@ def test_one_item_for_each_id() -> None:
 def test_a_parser_makes_the_items_of_its_group() -> None:
     content = json.dumps(FULL).encode()
 
-    assert ListParser.of(GROUP, ["team", "tier"]).parse(content, Format.JSON, name="ids") == items_of(GROUP, TARGETS)
+    assert ListParser.of(GROUP, ["team", "tier"]).parse(content, Format.JSON, name="ids") == Items(
+        items_of(GROUP, TARGETS)
+    )
 
 
 def test_tasks_of_the_same_labels_share_them() -> None:

@@ -4,7 +4,8 @@ import gc
 
 import pytest
 
-from exporter.discovery.source import AT_ONCE, DiscoveryError, Reading, Refreshes
+from exporter.discovery.items import Items
+from exporter.discovery.source import AT_ONCE, DiscoveryError, Reading, Refreshes, let_go
 from exporter.settings.errors import ConfigError, Fault
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -12,8 +13,8 @@ from exporter.threads import Threads
 from tests.support.listening import Ears
 
 
-def items(*ids: str) -> tuple[Item, ...]:
-    return tuple(Item(TaskRef("default", out_task_id=name), TaskLabels("default", "renders")) for name in ids)
+def items(*ids: str) -> Items:
+    return Items(Item(TaskRef("default", out_task_id=name), TaskLabels("default", "renders")) for name in ids)
 
 
 NONE, ONE, TWO = items(), items("one"), items("two")
@@ -28,10 +29,10 @@ async def reading(found: Reading | Exception) -> Reading:
 async def test_a_list_is_told_when_it_is_new() -> None:
     ears = Ears()
     refreshes = Refreshes(ears, Threads())
-    for found in ((), (), ONE, ONE, TWO, ()):
+    for found in (NONE, NONE, ONE, ONE, TWO, NONE):
         await refreshes.report(reading(Reading(found)))
 
-    assert ears.lists == [(), ONE, TWO, ()]
+    assert ears.lists == [NONE, ONE, TWO, NONE]
     assert ears.refreshes == 6
 
 
@@ -110,3 +111,11 @@ async def test_a_long_list_that_is_over_is_let_go() -> None:
 
     assert ears.lists == [ONE]
     assert not [found for found in gc.get_referrers(labels) if isinstance(found, Item)], "nobody holds them any more"
+
+
+async def test_what_a_source_has_read_is_freed_when_it_has_ended() -> None:
+    ears, many = Ears(), items(*(f"t{number}" for number in range(AT_ONCE + 1)))
+    let_go([many, ONE])
+
+    await ears.until(lambda: not many)
+    assert len(ONE) == 1, "a short one is left to whoever has held it"

@@ -14,6 +14,7 @@ import structlog
 
 import exporter
 from exporter.clock import Clock
+from exporter.discovery.items import Items
 from exporter.discovery.source import Source, SourceDependencies
 from exporter.ledger.ledger import LedgerError
 from exporter.tasks.item import Item
@@ -26,7 +27,7 @@ class Ears:
     """Notes what a source reports. While ``is_deaf`` it takes nothing, as when the ledger cannot be read."""
 
     def __init__(self) -> None:
-        self.lists: list[tuple[Item, ...]] = []
+        self.lists: list[Items] = []
         self.is_whole = False
         self.refreshes = 0
         self.failures: list[tuple[str, ...]] = []
@@ -35,7 +36,7 @@ class Ears:
     async def found(self, items: Sequence[Item], *, is_whole: bool) -> None:
         if self.is_deaf:
             raise LedgerError("the disk is gone")
-        self.lists.append(tuple(items))
+        self.lists.append(Items(items))
         self.is_whole = is_whole
 
     def refreshed(self) -> None:
