@@ -8,11 +8,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Self
 
 CHUNK = 65_536
+START_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -65,18 +67,29 @@ class Witness:
         self._replicas = replicas
         self.seen: list[Asked] = []
         self.urls: Sequence[str] = ()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._listening = Future[Sequence[str]]()
+        self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self.urls = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(20)
+        self._thread.start()
+        self.urls = self._listening.result(START_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._is_over.set)
+        self._thread.join(START_SECONDS)
 
-    async def _listen(self) -> Sequence[str]:
-        return [await self._before(number) for number in range(self._replicas)]
+    async def _run(self) -> None:
+        self._loop, self._is_over = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            self._listening.set_result([await self._before(number) for number in range(self._replicas)])
+        except OSError as error:
+            self._listening.set_exception(error)
+            return
+        await self._is_over.wait()
+        for server in self._servers:
+            server.close()
 
     async def _before(self, replica: int) -> str:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,6 +97,7 @@ class Witness:
                 await self._pass(Passage(replica, self._accounts, self.seen), reader, writer)
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self._servers.append(server)
         return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _pass(self, passage: Passage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,9 +115,9 @@ class Witness:
 
         with suppress(OSError):
             upstream_reader, upstream_writer = await asyncio.open_connection(*self._upstream)
-            ways = {asyncio.create_task(there()), asyncio.create_task(back())}
-            _, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            passage.is_over()
-            upstream_writer.close()
-            for way in pending:
-                way.cancel()
+            with closing(upstream_writer):
+                ways = {asyncio.create_task(there()), asyncio.create_task(back())}
+                _, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                passage.is_over()
+                for way in pending:
+                    way.cancel()

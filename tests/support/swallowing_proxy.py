@@ -53,10 +53,10 @@ class SwallowingProxy:
             back.join(20)
 
     def _pass_back(self, server: socket.socket, client: socket.socket, is_deaf: threading.Event) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # a server that crashes resets the connection
             while answer := server.recv(CHUNK):
                 if is_deaf.is_set():  # it is durable, and nobody is told
-                    client.shutdown(socket.SHUT_RDWR)
-                    return
+                    break
                 client.sendall(answer)
+        with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
