@@ -1,5 +1,6 @@
 """The PostgreSQL server: reached anew after whatever goes wrong, every commit on its disk before it is believed."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from exporter.ledger.ledger import LedgerError
 from exporter.ledger.postgres_statements import PostgresStatements
 from exporter.ledger.rows import DamagedRowError
 from exporter.ledger.tables import migrate
+from exporter.replicas.line import Line
 
 CONNECTION: Mapping[str, Any] = {
     "fallback_application_name": "bytespike-exporter",
@@ -71,11 +73,15 @@ MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds after which the server gives up; 0: never."""
+    """Seconds after which the server gives up; 0: never. ``silence`` is when this process does, of a whole transaction.
+
+    For a server may hang while its kernel answers, and what lies between may swallow its word.
+    """
 
     statement: float = 10.0
     lock: float = 5.0
     idle_in_transaction: float = 10.0
+    silence: float = 30.0
 
     def as_sql(self) -> str:
         """What sets them until the transaction ends: PgBouncer hands the session on after it."""
@@ -87,10 +93,10 @@ class Timeouts:
         return "; ".join(f"SET LOCAL {name} = {round(1000 * seconds)}" for name, seconds in named)
 
 
-MIGRATION = Timeouts(statement=0.0, lock=30.0)
+MIGRATION = Timeouts(statement=0.0, lock=30.0, silence=0.0)
 """A migration may rewrite a large table."""
 
-READING_ALL = Timeouts(statement=0.0, idle_in_transaction=0.0)
+READING_ALL = Timeouts(statement=0.0, idle_in_transaction=0.0, silence=0.0)
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -112,6 +118,7 @@ class PostgresServer:
         self._timeouts = timeouts
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        self._line = Line()
         self._durably = ""
 
     @property
@@ -164,7 +171,7 @@ class PostgresServer:
         with mapped_errors(self.name):
             try:
                 connection = self._connected()
-                with connection.begin():
+                with self._hung_up_after(timeouts.silence), connection.begin():
                     connection.exec_driver_sql(f"{begin}; {timeouts.as_sql()}{self._durably}")
                     yield connection
             except SQLAlchemyError:
@@ -176,8 +183,22 @@ class PostgresServer:
             raise LedgerError(f"ledger {self.name} is not open")
         if self._connection is None:
             self._connection = self._engine.connect()
-            self._durably = self._checked(self._connection)
+            self._line.take(self._connection)
+            with self._hung_up_after(self._timeouts.silence):
+                self._durably = self._checked(self._connection)
         return self._connection
+
+    @contextmanager
+    def _hung_up_after(self, seconds: float) -> Iterator[None]:
+        """Hear within so many seconds that the server is gone, if it says nothing; 0: never."""
+        timer = threading.Timer(seconds, self._line.hang_up)
+        timer.daemon = True
+        if seconds:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _checked(self, connection: Connection) -> str:
         """See that the database can hold every text; return what makes its commits durable where they are not."""
@@ -193,6 +214,7 @@ class PostgresServer:
         return "; SET LOCAL synchronous_commit = on" if synchronous == "off" else ""
 
     def _let_go(self) -> None:
+        self._line.let_go()
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(SQLAlchemyError):  # it may be broken

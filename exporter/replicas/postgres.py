@@ -4,17 +4,14 @@ The tables come with the ledger's migrations. Nothing here needs a session of it
 transaction mode, too.
 """
 
-import os
-import socket
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from exporter.replicas.lease import Lease, LeaseError, Member, Standing, Tenure
+from exporter.replicas.line import Line
 
 MEMBERS_LIMIT = 1000
 """So many members are looked at. The dead are dropped after a while."""
@@ -75,8 +72,7 @@ class PostgresLeases:
         self._engine = engine
         self._limit = f"{round(1000 * limit)}ms"
         self._connection: Connection | None = None
-        self._line: socket.socket | None = None
-        self._changing = threading.Lock()
+        self._line = Line()
 
     def enrol(self, accounts: Collection[str]) -> None:
         with self._transaction() as transaction:
@@ -119,18 +115,11 @@ class PostgresLeases:
             transaction.execute(FORGET, dead)
 
     def interrupt(self) -> None:
-        """Hang up: whoever waits for the server hears that it is gone. A connection that is being made is not ended."""
-        with self._changing:
-            if self._line is not None:
-                with suppress(OSError):
-                    self._line.shutdown(socket.SHUT_RDWR)
+        self._line.hang_up()
 
     def close(self) -> None:
-        with self._changing:
-            line, self._line = self._line, None
+        self._line.let_go()
         connection, self._connection = self._connection, None
-        if line is not None:
-            line.close()
         if connection is not None:
             with suppress(SQLAlchemyError):
                 connection.close()
@@ -153,10 +142,7 @@ class PostgresLeases:
     def _connected(self) -> Connection:
         if self._connection is None:
             connection = self._connection = self._engine.connect()
-            driver: Any = connection.connection.driver_connection
-            with self._changing:
-                # a descriptor of our own: the driver may close its own at any moment
-                self._line = socket.socket(fileno=os.dup(driver.fileno()))
+            self._line.take(connection)
         return self._connection
 
 

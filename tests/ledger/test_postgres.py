@@ -1,5 +1,6 @@
 """The ledger on a real PostgreSQL server: who may write, what is lost on the way, and every text of Python."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -204,6 +205,24 @@ def test_a_session_that_holds_a_lock_is_waited_for_so_long(place: OnServer) -> N
         with pytest.raises(LedgerError, match="another session holds a lock"):
             commit(ledger, ended(begun()))
     assert commit(ledger, ended(begun())) == {FINISHED: 1.0}
+    ledger.close()
+
+
+def test_a_server_that_hangs_is_given_up_and_another_connection_made(place: OnServer) -> None:
+    """Its kernel answers all the same: nothing that TCP knows of is wrong."""
+    ledger = StoredLedger(PostgresServer(place.url, timeouts=Timeouts(silence=0.5)))
+    ledger.open()
+    commit(ledger, ended(begun("t1")))
+    with ledger.database.reading() as tx:
+        hung = int(tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        with pytest.raises(LedgerError, match="ledger postgresql:"):
+            commit(ledger, ended(begun("t2")))
+        assert commit(ledger, ended(begun("t2"))) == {FINISHED: 1.0}
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    assert totals(ledger) == {FINISHED: 2.0}
     ledger.close()
 
 
