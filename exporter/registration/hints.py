@@ -6,6 +6,7 @@ it is named, and a task that nobody knows has none.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -64,17 +65,28 @@ class Hints:
                 self._failure = ""
 
     async def _pass_on(self, unknown: Callable[[GroupSettings, TaskRef], None]) -> None:
-        """What the ledger does not take now stays, and is tried again."""
-        waiting = dict(self._waiting)
-        kept = await self._ledger.kept(tuple(waiting))
-        known = [ref for ref in waiting if ref in kept or self._registry.keeps(ref)]
-        if known:
-            await self._ledger.hint(known)
-        self._waiting = {ref: group for ref, group in self._waiting.items() if ref not in waiting}
-        if not self._waiting:
-            self._has_some.clear()
-        for ref in waiting.keys() - set(known):
+        """What comes meanwhile waits for the next time; so does, as far as there is room, what the ledger does not
+        take."""
+        waiting, self._waiting = self._waiting, {}
+        self._has_some.clear()
+        try:
+            kept = await self._ledger.kept(tuple(waiting))
+            known = {ref: found for ref in waiting if (found := self._found(ref, kept))}
+            if known:
+                await self._ledger.hint(tuple(dict.fromkeys(known.values())))
+        except LedgerError:
+            self._waiting = dict(islice((waiting | self._waiting).items(), WAITING))
+            self._has_some.set()
+            raise
+        for ref in waiting.keys() - known.keys():
             unknown(waiting[ref], ref)
+
+    def _found(self, ref: TaskRef, kept: Mapping[TaskRef, TaskState]) -> TaskRef | None:
+        """The task by the ids that it is known by: of two that a callback brings, one may be made up."""
+        if ref in kept:
+            return kept[ref].ref
+        registrations = self._registry.naming([ref, *ref.each()])
+        return registrations[0].ref if registrations else None
 
     def _failed(self, reason: str) -> None:
         if reason != self._failure:

@@ -1,7 +1,7 @@
 """Callbacks for tasks that another exporter follows: passed on once, however often they come, and never without end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -33,11 +33,14 @@ class Bench:
         self.passed: list[list[str]] = []
         self.unknown: list[str] = []
         self.refuses = False
+        self.during: Callable[[], None] | None = None
         self.hints = Hints(registry=self.registry, ledger=self, clock=self.clock, log=structlog.get_logger())
 
     async def kept(self, refs: Sequence[TaskRef]) -> Mapping[TaskRef, TaskState]:
-        known = [each for each in refs if str(each).startswith("known")]
-        return {each: begin(Item(each, TaskLabels("blue", "renders")), now=0.0) for each in known}
+        if self.during is not None:
+            self.during()
+        known = {each: ref(each.task_id) for each in refs if each.task_id and each.task_id.startswith("known")}
+        return {each: begin(Item(task, TaskLabels("blue", "renders")), now=0.0) for each, task in known.items()}
 
     async def hint(self, refs: Sequence[TaskRef]) -> None:
         if self.refuses:
@@ -82,6 +85,22 @@ async def test_a_flood_about_one_task_is_one_row_a_second(bench: Bench) -> None:
         await bench.clock.advance(0.1)
     assert 9 <= len(bench.passed) <= 10
     assert {tuple(each) for each in bench.passed} == {("known",)}
+
+
+async def test_ids_that_are_made_up_beside_a_known_one_make_no_rows(bench: Bench) -> None:
+    for number in range(50):
+        bench.hints.take(GROUP, TaskRef("blue", "known", f"made up {number}"))
+    await bench.clock.advance(PASS_SECONDS)
+    assert bench.passed == [["known"]]
+
+
+async def test_what_comes_while_the_ledger_is_asked_is_passed_on_the_next_time(bench: Bench) -> None:
+    bench.take("known")
+    bench.during = lambda: bench.take("known")
+    await bench.clock.advance(PASS_SECONDS)
+    bench.during = None
+    await bench.clock.advance(PASS_SECONDS)
+    assert bench.passed == [["known"], ["known"]]
 
 
 async def test_a_flood_about_many_tasks_is_cut(bench: Bench) -> None:
