@@ -17,6 +17,9 @@ from exporter.tasks.state import TaskState
 EVERYTHING = ""
 """The lease for all that a ledger holds, where one exporter has it."""
 
+HINTED = ""
+"""The group of what is no registration but a hint: no group is called so."""
+
 
 class LedgerError(ExporterError):
     """The ledger cannot be opened, read or written; the text says which, why and what to do."""
@@ -201,6 +204,12 @@ class Ledger(Protocol):
 
     def unregister(self, gone: Sequence[Registration], *, now: float) -> None:
         """Keep these registrations no more; what is known of their tasks stays."""
+
+    def hint(self, refs: Sequence[TaskRef], *, now: float) -> None:
+        """Tell whoever shares this ledger and follows these tasks to ask about them.
+
+        ``registrations_since`` has each as a registration of the group HINTED that is gone already.
+        """
 
     def learnt(self) -> Sequence[Learnt]:
         """What was learnt, that which was kept last at the end; what a row says is for the reader to check."""

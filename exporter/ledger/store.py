@@ -16,7 +16,7 @@ from exporter.accounting.series import Series
 from exporter.ledger.database import Database
 from exporter.ledger.deciding import Decision
 from exporter.ledger.fence import Claim, Standing, admits, hold, standing
-from exporter.ledger.ledger import EVERYTHING, Aged, Batch, Books, Committed, Learnt, LedgerError
+from exporter.ledger.ledger import EVERYTHING, HINTED, Aged, Batch, Books, Committed, Learnt, LedgerError
 from exporter.ledger.names import ByName, names_of
 from exporter.ledger.rows import (
     LEARNT_COLUMNS,
@@ -67,6 +67,13 @@ REVIVED = (
     + ", deleted_at = NULL WHERE registrations.deleted_at IS NOT NULL"
 )
 """What is registered already stays as it is; what was given up begins anew."""
+
+HINTED_COLUMNS = (*VERSIONED_COLUMNS, "deleted_at")
+
+HINTED_AGAIN = (
+    f"ON CONFLICT ({', '.join(REGISTRATION_KEY)}) DO UPDATE SET"
+    " version = excluded.version, deleted_at = excluded.deleted_at"
+)
 
 REGISTERED = "SELECT id, {} FROM registrations WHERE deleted_at IS NULL ORDER BY id"
 
@@ -322,6 +329,15 @@ class StoredLedger:
                     tx.execute(update(registrations).filter_by(**key).where(still).values(said))
                 else:
                     tx.execute(delete(registrations).filter_by(**key))
+
+    def hint(self, refs: Sequence[TaskRef], *, now: float) -> None:
+        hints = [Registration(HINTED, ref, now) for ref in refs]
+        with self._owned() as tx:
+            versions = self._next_versions(tx, hints)
+            rows = {
+                registration_key(hint): (*registration_row(hint), versions[hint.ref.account], now) for hint in hints
+            }
+            self._statements.insert(tx, "registrations", HINTED_COLUMNS, list(rows.values()), otherwise=HINTED_AGAIN)
 
     def _next_versions(self, tx: Connection, changing: Sequence[Registration]) -> dict[str, int]:
         """The versions that the accounts have from now on; the lock of each puts whoever changes them in order."""

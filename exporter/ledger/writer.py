@@ -292,6 +292,16 @@ class LedgerWriter:
         accounts = {ref.account for ref in refs}
         return await self._fenced(accounts, lambda fences: self._ledger.recall(refs, now=now, fences=fences))
 
+    async def kept(self, refs: Sequence[TaskRef]) -> Mapping[TaskRef, TaskState]:
+        """What a shared ledger has of these tasks, whoever follows them: to be read, nothing is noted."""
+        now = self._clock.wall()
+        return await self._call(lambda: self._ledger.recall(refs, now=now))
+
+    async def hint(self, refs: Sequence[TaskRef]) -> None:
+        """Tell whoever shares the ledger and follows these tasks to ask about them; see Ledger."""
+        now = self._clock.wall()
+        await self._call(lambda: self._ledger.hint(refs, now=now))
+
     async def registrations(self) -> Sequence[Registration]:
         """Every registration."""
         return await self._call(self._ledger.registrations)

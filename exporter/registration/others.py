@@ -1,7 +1,7 @@
-"""Follows the registrations that other exporters take and give up, where several share a ledger.
+"""Follows the registrations that other exporters take and give up, and their hints, where several share a ledger.
 
-Any of them may take a registration; whoever owns its account follows the task. What each has changed is told by the
-version of an account, which goes up with every change.
+Any of them may take a registration or a callback; whoever owns its account follows the task, and asks about it. What
+each has changed is told by the version of an account, which goes up with every change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,10 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.intake.intake import Intake
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import HINTED, LedgerError
 from exporter.registration.registry import Registry, items_of, registered_source
 from exporter.settings.reload import CurrentSettings
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 
 LOOK_SECONDS = 1.0
@@ -32,7 +33,7 @@ class Changes(Protocol):
 
 class OthersRegistrations:
     """Keeps the registry, and what is followed, as the ledger has it. ``follows``: whether an account's tasks are
-    followed here."""
+    followed here; ``hinted`` is told which of them a callback has named elsewhere."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class OthersRegistrations:
         intake: Intake,
         ledger: Changes,
         follows: Callable[[str], bool],
+        hinted: Callable[[TaskRef], object],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
@@ -50,9 +52,11 @@ class OthersRegistrations:
         self._intake = intake
         self._ledger = ledger
         self._follows = follows
+        self._hinted = hinted
         self._clock = clock
         self._log = log
         self._seen: dict[str, int] = {}
+        self._has_looked = False
         self._failure = ""
 
     async def run(self) -> None:
@@ -73,12 +77,15 @@ class OthersRegistrations:
         """Take in every change there is; raise LedgerError, to be called again. The caller holds ``changing``."""
         for account, version in (await self._ledger.registration_versions()).items():
             if version > self._seen.get(account, 0):
-                added, removed = await self._ledger.registrations_since(account, self._seen.get(account, 0))
-                self._registry.discard(removed)
+                added, gone = await self._ledger.registrations_since(account, self._seen.get(account, 0))
+                removed = [registration for registration in gone if registration.group != HINTED]
+                self._registry.discard([*removed, *added])  # what was given up and taken again may say something else
                 self._registry.add(added)
                 if self._follows(account):
                     await self._follow(account, added, removed)
+                    self._hear(gone)
                 self._seen[account] = version
+        self._has_looked = True
 
     async def _follow(self, account: str, added: Sequence[Registration], removed: Sequence[Registration]) -> None:
         by_group = {name: list(some) for name, some in groupby(sorted(added, key=_group), key=_group)}
@@ -88,6 +95,13 @@ class OthersRegistrations:
                 await self._intake.add(source, items, await self._intake.recall({source: items}))
         for name, gone in groupby(sorted(removed, key=_group), key=_group):
             await self._intake.drop(registered_source(name), [registration.ref for registration in gone])
+
+    def _hear(self, gone: Sequence[Registration]) -> None:
+        """Take the hints among them; those from before this process's first look are of tasks that it asks about
+        anyway."""
+        for registration in gone:
+            if self._has_looked and registration.group == HINTED:
+                self._hinted(registration.ref)
 
     def _failed(self, reason: str) -> None:
         if reason != self._failure:

@@ -133,6 +133,7 @@ class Registrar:
         ledger: Keeping,
         hurry: Callable[[TaskView], None],
         follows: Callable[[str], bool],
+        pass_on: Callable[[GroupSettings, TaskRef], None],
         refused: Callable[[str, str], None],
         clock: Clock,
         log: FilteringBoundLogger,
@@ -144,6 +145,7 @@ class Registrar:
         self._ledger = ledger
         self._hurry = hurry
         self._follows = follows
+        self._pass_on = pass_on
         self._refused = refused
         self._clock = clock
         self._log = log
@@ -180,10 +182,21 @@ class Registrar:
         The word of a callback is a hint, only the API's answer is believed. Nothing is asked or written here, so that a
         flood of hints costs next to nothing.
         """
+        if not self._follows(group.account):
+            self._pass_on(group, ref)
+        elif not self.hurry(ref):
+            self.offer_unknown(group, ref)
+
+    def hurry(self, ref: TaskRef) -> bool:
+        """Ask about a task at once, if it is followed; say whether it is."""
         task = self._tracker.find(ref)
         if task is not None:
             self._hurry(task)
-        elif group.callback_config and group.callback_config.register_unknown:
+        return task is not None
+
+    def offer_unknown(self, group: GroupSettings, ref: TaskRef) -> None:
+        """Nobody follows a task that a callback named: register it soon, where its group wants that."""
+        if group.callback_config and group.callback_config.register_unknown:
             # one id alone: that the two belong together is for the API to say
             self.offer(Registration(group.name, next(ref.each()), self._clock.wall()))
 

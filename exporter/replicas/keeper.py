@@ -10,7 +10,7 @@ from collections.abc import Collection
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.replicas.lease import Fence, LeaseError
+from exporter.replicas.lease import Fence, LeaseError, Member
 from exporter.replicas.replica import Listener, Replica
 from exporter.replicas.steps import Answer, Step
 from exporter.replicas.store import LeaseStore
@@ -57,6 +57,10 @@ class Keeper:
     def may_show(self, account: str, scrape_timeout: float) -> bool:
         """Whether a scrape that has arrived, and may take so many seconds in all, may see the account."""
         return self._replica.may_show(account, scrape_timeout, now=self._clock.steady())
+
+    def other_owner(self, account: str) -> Member | None:
+        """The other process that owns the account, as far as has been seen: nothing is asked for this."""
+        return self._replica.other_owner(account, now=self._clock.steady())
 
     def time_left(self, account: str) -> float:
         """Seconds within which everything that was begun for the account must have ended; 0 where it is not owned."""

@@ -32,6 +32,10 @@ class Membership:
             self._live, self._since = live, now
         return changed
 
+    def get(self, owner: str) -> Member | None:
+        """A member as it was seen last, dead or alive."""
+        return self._seen.get(owner)
+
     def share(self, accounts: int) -> int:
         """How many of so many accounts are one replica's."""
         return -(-accounts // len(self._live))

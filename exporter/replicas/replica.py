@@ -12,7 +12,7 @@ from typing import Protocol
 
 from exporter.replicas.balance import Balance
 from exporter.replicas.holding import Holding
-from exporter.replicas.lease import LEASE, RENEWALS, Fence, Lease, Standing, owner_of
+from exporter.replicas.lease import LEASE, RENEWALS, Fence, Lease, Member, Standing, owner_of, patience_with
 from exporter.replicas.membership import Membership
 from exporter.replicas.sightings import Sightings
 from exporter.replicas.steps import (
@@ -103,6 +103,15 @@ class Replica:
         """Whether a scrape that has arrived by now, and may take so many seconds in all, may see the account."""
         holding = self._held.get(account)
         return holding is not None and holding.may_show(scrape_timeout, now=now)
+
+    def other_owner(self, account: str, *, now: float) -> Member | None:
+        """The other process that owns the account, as far as has been seen; None where none does that can be alive."""
+        lease = self._leases.get(account)
+        if lease is None or lease.owner in (None, self.owner) or account in self._held:
+            return None
+        if self._leases.unchanged_for(account, now=now) >= patience_with(lease.owner, lease=self._lease):
+            return None
+        return self._members.get(lease.owner) or Member(lease.owner, url="", beat=0)
 
     def deadline(self, account: str) -> float | None:
         """When everything that was begun for the account must have ended, streams too; None where it is not owned."""

@@ -21,6 +21,11 @@ class Sightings(Generic[K, V]):
         """Seconds since this value was first seen."""
         return now - self._seen[key][1]
 
+    def get(self, key: K) -> V | None:
+        """The value as it was seen last; None where there was none."""
+        seen = self._seen.get(key)
+        return None if seen is None else seen[0]
+
     def __len__(self) -> int:
         return len(self._seen)
 

@@ -24,6 +24,7 @@ from exporter.metrics.limits import LabelLimits
 from exporter.metrics.snapshot import BuildView, ConfigView, Snapshot
 from exporter.metrics.traffic import Traffic
 from exporter.polling.learning import Learning
+from exporter.registration.hints import Hints
 from exporter.registration.others import OthersRegistrations
 from exporter.registration.registrar import Registrar
 from exporter.registration.registry import Registry
@@ -31,6 +32,7 @@ from exporter.registration.retirement import Retirement
 from exporter.service.accounts import Accounts
 from exporter.service.clock_steps import ClockSteps
 from exporter.service.dependencies import Dependencies
+from exporter.service.elsewhere import Elsewhere
 from exporter.service.keyring import Keyring
 from exporter.service.loops import Loops
 from exporter.service.pruning import Pruning
@@ -60,10 +62,10 @@ HEARTBEAT_LATE = 5.0
 class Exporter:
     """One running exporter. All methods belong to the event loop.
 
-    ``clock``, ``tasks``, ``answers``, ``registrations``, ``accounts``, ``accounting`` and ``secrets`` are its parts
-    that others may ask; a web server tells ``traffic`` of its connections, and whoever has a loop of his own lets
-    ``loops`` run it. ``ledger`` stands in for the one that the settings name, ``itself`` is what it is called among
-    others that share that.
+    ``clock``, ``tasks``, ``answers``, ``registrations``, ``elsewhere``, ``accounts``, ``accounting`` and ``secrets``
+    are its parts that others may ask; a web server tells ``traffic`` of its connections, and whoever has a loop of his
+    own lets ``loops`` run it. ``ledger`` stands in for the one that the settings name, ``itself`` is what it is called
+    among others that share that.
     """
 
     def __init__(
@@ -125,6 +127,14 @@ class Exporter:
             log=log,
         )
         self._registry = Registry()
+        self._hints = Hints(registry=self._registry, ledger=self._writer, clock=clock, log=log)
+        self.elsewhere = Elsewhere(
+            settings=self._settings,
+            registry=self._registry,
+            ledger=self._writer,
+            follows=self._follows,
+            other_owner=self._keeper.other_owner if self._keeper else lambda _account: None,
+        )
         self.registrations = Registrar(
             settings=self._settings,
             registry=self._registry,
@@ -133,6 +143,7 @@ class Exporter:
             ledger=self._writer,
             hurry=self.accounts.hurry,
             follows=self._follows,
+            pass_on=self._hints.take,
             refused=self.accounting.refresh_failed,
             clock=clock,
             log=log,
@@ -198,6 +209,7 @@ class Exporter:
         self.loops.start("sampling", self._sampling.run())
         if self._replication:
             self._replication.start(self.loops)
+            self.loops.start("hints", self._hints.run(self.registrations.offer_unknown))
 
     def _replication_of(self, leases: Leases | None, dependencies: Dependencies) -> Replication | None:
         if leases is None:
@@ -208,6 +220,7 @@ class Exporter:
             intake=self._intake,
             ledger=self._writer,
             follows=self._follows,
+            hinted=self.registrations.hurry,
             clock=self.clock,
             log=self._log,
         )

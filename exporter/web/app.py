@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
+from exporter.ledger.ledger import LedgerError
 from exporter.summed import SummedLog
 from exporter.web.api import callbacks, tasks
 from exporter.web.api.access import Access, SecretFiles
@@ -72,7 +73,13 @@ def create_app(
             Route(at("/-/reload"), Reload(exporter, access, log).reload, methods=["POST", "PUT"]),
             *api_routes(exporter, access, Callbacks(exporter, secrets, guesses), walk=walk, summed=summed, site=site),
         ],
-        exception_handlers={HTTPException: _refused, Refusal: _not_for_you, BusyError: _busy, ClientDisconnect: _gone},
+        exception_handlers={
+            HTTPException: _refused,
+            Refusal: _not_for_you,
+            BusyError: _busy,
+            LedgerError: _unable,
+            ClientDisconnect: _gone,
+        },
         max_body_size=MAX_BODY_BYTES,
     )
     app.router.redirect_slashes = False  # a scrape of /metrics/ is a mistake that should show
@@ -138,6 +145,10 @@ async def _not_for_you(_request: Request, error: Exception) -> Response:
 
 async def _busy(_request: Request, _error: Exception) -> Response:
     return text("too many requests at once: try again", 503, {"Retry-After": "1"})
+
+
+async def _unable(_request: Request, _error: Exception) -> Response:
+    return text("the ledger cannot be read now: try again", 503, {"Retry-After": "5"})
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

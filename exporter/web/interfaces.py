@@ -4,7 +4,7 @@ Nothing here blocks, and all of it belongs to the event loop. What is handed out
 await, and it may be read in a thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from exporter.accounting.series import Series
@@ -16,6 +16,7 @@ from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import Snapshot
 from exporter.polling.poller import Outlook
 from exporter.registration.registrar import Result
+from exporter.service.elsewhere import KeptTask, Owner
 from exporter.settings.model import GroupSettings, Settings
 from exporter.settings.reload import Difference
 from exporter.tasks.identity import TaskRef
@@ -58,6 +59,19 @@ class Registrations(Protocol):
 
     def hint(self, group: GroupSettings, ref: TaskRef) -> None:
         """Ask about a task soon, and where nobody follows it register it, if the group allows that. It never fails."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """What other exporters follow, where several share a ledger; nothing where none do."""
+
+    def accounts(self) -> Mapping[str, Owner | None]:
+        """The configured accounts whose tasks are not followed here, each with whoever is known to own it."""
+        ...
+
+    async def find(self, refs: Sequence[TaskRef]) -> Sequence[KeptTask]:
+        """The tasks of these accounts that go by these ids, as the ledger has them; LedgerError where it cannot be
+        read."""
         ...
 
 
@@ -144,6 +158,9 @@ class RunningExporter(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+
+    @property
+    def elsewhere(self) -> Elsewhere: ...
 
     @property
     def secrets(self) -> Secrets: ...

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from exporter.ledger.ledger import LedgerView
 from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import AccountView, BuildView, ConfigView, Snapshot
+from exporter.service.elsewhere import Owner
 from exporter.settings.model import GroupSettings
 from exporter.settings.redact import as_yaml
 from exporter.tasks.observation import Status
@@ -18,6 +19,7 @@ from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.interfaces import RunningExporter
 from exporter.web.look import Look
+from exporter.web.others import OtherAccount, other_accounts
 from exporter.web.responses import RenderSlots, text
 from exporter.web.task_pages.query import OPEN, TasksQuery
 from exporter.web.trends import Trends, trends
@@ -47,6 +49,7 @@ class Pages:
                 exporter.recent,
                 faults=exporter.faults,
                 unready=exporter.unready,
+                elsewhere=exporter.elsewhere.accounts(),
             )
             return await in_thread(lambda: self._look.page("landing.html", page=seen()))
 
@@ -104,6 +107,7 @@ class Landing:
     config: State
     config_loaded: Moment
     trends: Trends
+    elsewhere: Sequence[OtherAccount]
 
 
 def landing(
@@ -113,6 +117,7 @@ def landing(
     *,
     faults: Sequence[str],
     unready: Sequence[str],
+    elsewhere: Mapping[str, Owner | None] | None = None,
 ) -> Landing:
     """The page of one instant."""
     now = snapshot.census.at
@@ -132,6 +137,7 @@ def landing(
         config=config,
         config_loaded=moment_at(snapshot.config.last_reload_success_at, now),
         trends=trends(recent, snapshot),
+        elsewhere=other_accounts(elsewhere or {}),
     )
 
 

@@ -1,10 +1,11 @@
 """Exporters that share a ledger on a real PostgreSQL: each account has one owner, and is counted once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -40,8 +41,10 @@ def upstream(tmp_path: Path) -> Iterator[Upstream]:
         yield upstream
 
 
-def configured(directory: Path, upstream: Upstream, server: Postgres, tasks: dict[str, list[str]]) -> Path:
-    """The configuration that all replicas have."""
+def configured(
+    directory: Path, upstream: Upstream, server: Postgres, tasks: dict[str, list[str]], **group: object
+) -> Path:
+    """The configuration that all replicas have; ``group`` is what else each of its groups says."""
     for name in ACCOUNTS:
         (directory / f"key-{name}").write_text(f"sk-byts-{name}")
     config = {
@@ -58,7 +61,7 @@ def configured(directory: Path, upstream: Upstream, server: Postgres, tasks: dic
             for name in ACCOUNTS
         ],
         "task_groups": [
-            {"name": f"of-{name}", "account": name, "static_configs": [{"task_ids": ids}], "api_config": {}}
+            {"name": f"of-{name}", "account": name, "static_configs": [{"task_ids": ids}], "api_config": {}, **group}
             for name, ids in tasks.items()
         ],
         "ledger": {"url": server.url("shared"), "lease": "3s"},
@@ -120,3 +123,54 @@ def test_two_share_what_one_counts(tmp_path: Path, upstream: Upstream, postgres:
 
     assert postgres.rows("SELECT count(*) FROM outcomes", "shared") == [(TASKS * len(ACCOUNTS),)]
     assert postgres.rows("SELECT DISTINCT owner FROM leases WHERE account <> ''", "shared") == [(None,)]
+
+
+def test_either_may_be_asked_and_told(tmp_path: Path, upstream: Upstream, postgres: Postgres) -> None:
+    """Registered, looked at and called back on the replica that does not own the account: as on the one that does."""
+    ids = {name: upstream.submit(2, account=name, latency_seconds=3600)[0] for name in ACCOUNTS}
+    (tmp_path / "hook").write_text("hook")
+    config = configured(
+        tmp_path,
+        upstream,
+        postgres,
+        {name: tasks[:1] for name, tasks in ids.items()},
+        callback_config={"secret_file": str(tmp_path / "hook")},
+        poll={
+            "strategy": "eta",
+            "polls_per_eta": 1,
+            "default_eta": "1h",
+            "min_interval": "200ms",
+            "max_interval": "1h",
+        },
+    )
+
+    with replica(config, "one") as one, replica(config, "two") as two, httpx.Client(timeout=PATIENCE) as client:
+        until(lambda: {len(owned(one)), len(owned(two))} == {2}, "each owns two", seconds=PATIENCE)
+        account = min(owned(two))
+        group, (listed, registered) = f"of-{account}", ids[account]
+
+        answer = client.post(f"{one.url}/api/v1/tasks", json={"group": group, "task_ids": [registered]})
+        assert answer.json()["tasks"][0]["result"] == "registered"
+
+        def seen(exporter: RunningExporter, task: str) -> dict[str, object]:
+            return dict(client.get(f"{exporter.url}/api/v1/tasks/{task}").json())
+
+        until(lambda: "group" in seen(two, registered), "its owner has found it", seconds=PATIENCE)
+        there, here = seen(two, registered), seen(one, registered)
+        assert (here["group"], here["sources"]) == (there["group"], there["sources"]) == (group, [f"{group}/api"])
+        assert "owner" not in there
+        assert isinstance(here["owner"], dict)
+        assert here["owner"]["id"] == "two"
+
+        page = client.get(f"{one.url}/tasks/{registered}").text
+        assert f"Replica two follows account {account}" in page
+        assert f"{here['owner']['url']}/tasks/{registered}?account={account}" in page
+
+        def is_asked(before: int) -> Callable[[], bool]:
+            return lambda: upstream.requests(account) > before
+
+        for task in (listed, registered, listed, registered):  # once it may be asked about of itself, within the hour
+            asked = is_asked(upstream.requests(account))
+            hint = client.post(f"{one.url}/api/v1/callbacks/{group}/hook", json={"task_id": task})
+            assert hint.status_code == 202
+            until(asked, "it is asked", seconds=PATIENCE)

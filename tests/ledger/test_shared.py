@@ -10,12 +10,13 @@ import pytest
 
 from exporter.accounting.series import Increments, Series, labels_of
 from exporter.ledger.copying import copy
-from exporter.ledger.ledger import Aged, Batch, LedgerError, UsurpedError
+from exporter.ledger.ledger import HINTED, Aged, Batch, LedgerError, UsurpedError
 from exporter.ledger.opening import database_at, ledger_at
 from exporter.ledger.postgres import PostgresServer
-from exporter.ledger.store import StoredLedger
+from exporter.ledger.store import DELETED_SECONDS, StoredLedger
 from exporter.replicas.lease import Fence
 from exporter.replicas.postgres import PostgresLeases
+from exporter.tasks.item import Registration
 from tests.ledger.places import OnServer
 from tests.ledger.test_store import FINISHED, REQUESTS, T0, begun, ended
 from tests.replicas.server import engine_at
@@ -133,6 +134,36 @@ def test_renewals_and_prunings_of_the_same_accounts_never_wait_for_each_other_in
         renewing.join(30)
     with pytest.raises(UsurpedError):
         shared.prune(gone=[Aged("outcomes", 1, T0, begun().ref)], kept=(), now=T0, fences=[replace(fences[0], epoch=9)])
+
+
+def test_a_hint_is_heard_by_whoever_looks_and_is_one_row_however_often_it_is_given(shared: StoredLedger) -> None:
+    ref = begun("t").ref
+    shared.register([Registration("g", ref, T0)], [], now=T0)
+    for at in (T0, T0 + 1, T0 + 2):
+        shared.hint([ref], now=at)
+
+    hint = Registration(HINTED, ref, T0)
+    assert shared.registrations_since(ref.account, 0) == ([Registration("g", ref, T0)], [hint])
+    assert shared.registrations_since(ref.account, 3) == ([], [hint])
+    assert shared.registration_versions() == {ref.account: 4}
+    assert shared.registrations() == [Registration("g", ref, T0)], "a hint is no registration"
+
+
+def test_hints_are_gone_after_a_day(shared: StoredLedger, leases: PostgresLeases) -> None:
+    ref = begun("t").ref
+    shared.hint([ref], now=T0)
+    shared.prune(gone=(), kept=(), now=T0 + DELETED_SECONDS + 1, fences=[taken(leases, ref.account)])
+    assert shared.registrations_since(ref.account, 0) == ([], [])
+
+
+def test_what_another_follows_is_read_and_not_noted(
+    shared: StoredLedger, leases: PostgresLeases, place: OnServer
+) -> None:
+    shared.commit(behind(taken(leases, "a", OTHER), "t"), now=T0)
+    place.run("UPDATE outcomes SET is_named = false")
+    found = shared.recall([begun("t").ref], now=T0)
+    assert [state.is_terminal for state in found.values()] == [True]
+    assert place.rows("SELECT is_named FROM outcomes") == [(False,)]
 
 
 # ---- who has it alone ----------------------------------------------------------------------------------------------

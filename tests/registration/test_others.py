@@ -8,7 +8,7 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from exporter.intake.intake import Intake
-from exporter.ledger.ledger import LedgerError
+from exporter.ledger.ledger import HINTED, LedgerError
 from exporter.registration.others import LOOK_SECONDS, OthersRegistrations
 from exporter.registration.registry import Registry
 from exporter.settings.model import AccountSettings, ApiConfigSettings, GroupSettings, Settings
@@ -71,6 +71,7 @@ class Rig:
     def __init__(self) -> None:
         self.clock, self.books, self.registry = FakeClock(), Books(), Registry()
         self.lines = CapturingLogger()
+        self.hints: list[str] = []
         self.tracker = Tracker(Rules())
         log = structlog.wrap_logger(self.lines, processors=[])
         intake = Intake(self.tracker, ledger=NoMemory(), bounds=AnyLabels(), clock=self.clock, log=log)
@@ -80,6 +81,7 @@ class Rig:
             intake=intake,
             ledger=self.books,
             follows=lambda account: account == "blue",
+            hinted=lambda ref: self.hints.append(str(ref)),
             clock=self.clock,
             log=log,
         )
@@ -157,3 +159,29 @@ async def test_a_group_that_is_not_configured_is_passed_over(rig: Rig) -> None:
 
     assert not rig.tracker.is_followed(TaskRef("blue", "t1"))
     assert rig.tracker.is_followed(TaskRef("blue", "t2"))
+
+
+async def test_a_hint_gives_nothing_up_and_is_heard_once(rig: Rig) -> None:
+    rig.books.take(registered("t1"))
+    await rig.run()
+    rig.books.take(registered("t1", group=HINTED), is_gone=True)
+    await rig.run()
+    await rig.run()
+
+    assert rig.tracker.is_followed(TaskRef("blue", "t1"))
+    assert rig.hints == [str(TaskRef("blue", "t1"))]
+
+
+async def test_a_hint_for_an_account_that_another_follows_is_passed_over(rig: Rig) -> None:
+    await rig.run()
+    rig.books.take(registered("t2", group=HINTED, account="green"), is_gone=True)
+    await rig.run()
+
+    assert rig.hints == []
+
+
+async def test_hints_from_before_the_start_are_old(rig: Rig) -> None:
+    rig.books.take(registered("t1", group=HINTED), is_gone=True)
+    await rig.run()
+
+    assert rig.hints == []

@@ -72,6 +72,26 @@ def one_with_accounts(world: World) -> Process:
     return world.processes[owners(world)[world.accounts[0]]]
 
 
+def test_another_owner_is_known_until_it_cannot_be_alive() -> None:
+    one = Alone("blue", "green", "red")
+    store = ModelStore(one.store.database)
+    store.renew("two/15000/00", "http://two:9877", {})
+    for account, owner in (("blue", "two/15000/00"), ("green", "unheard-of/15000/00")):
+        store.enrol([account])
+        store.take(owner, store.look([account]).leases[account])
+    assert one.replica.other_owner("blue", now=one.now) is None, "nothing has been seen yet"
+
+    one.run(2.0)
+    found = {account: one.replica.other_owner(account, now=one.now) for account in ("blue", "green", "red", "no such")}
+    urls = {account: (member.owner, member.url) for account, member in found.items() if member}
+    assert urls == {"blue": ("two/15000/00", "http://two:9877"), "green": ("unheard-of/15000/00", "")}
+    assert one.replica.owns("red", now=one.now)
+
+    one.store.database.is_down = True
+    one.run(PATIENCE * LEASE)
+    assert one.replica.other_owner("blue", now=one.now) is None, "it has not been heard of for too long"
+
+
 # ---- among others ----------------------------------------------------------------------------------------------------
 
 

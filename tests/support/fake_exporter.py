@@ -1,7 +1,7 @@
 """An exporter that is in whatever state a test of the web needs."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.accounting.series import Series
@@ -14,6 +14,7 @@ from exporter.metrics.history import Recent
 from exporter.metrics.snapshot import BuildView, Snapshot
 from exporter.polling.poller import Outlook
 from exporter.registration.registrar import Result
+from exporter.service.elsewhere import KeptTask, Owner
 from exporter.service.keyring import Keyring
 from exporter.settings.model import AccountSettings, GroupSettings, Settings
 from exporter.settings.reload import Changes, Difference
@@ -125,6 +126,25 @@ class FakeAccounts:
 
 
 @dataclass
+class FakeElsewhere:
+    """What other exporters follow: nothing, unless a test says so; a ``refusal`` is raised instead of a look-up."""
+
+    owners: dict[str, Owner | None] = field(default_factory=dict)
+    kept: list[KeptTask] = field(default_factory=list)
+    refusal: Exception | None = None
+    looked_up: list[TaskRef] = field(default_factory=list)
+
+    def accounts(self) -> Mapping[str, Owner | None]:
+        return self.owners
+
+    async def find(self, refs: Sequence[TaskRef]) -> Sequence[KeptTask]:
+        self.looked_up += refs
+        if self.refusal is not None:
+            raise self.refusal
+        return [kept for kept in self.kept if set(kept.task.state.ref.each()) & set(refs)]
+
+
+@dataclass
 class FakeExporter:
     """``exporter.web.interfaces.RunningExporter`` out of plain attributes.
 
@@ -143,6 +163,7 @@ class FakeExporter:
     registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
     answers: dict[int, LastAnswer] = field(default_factory=dict)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    elsewhere: FakeElsewhere = field(default_factory=FakeElsewhere)
     recent: Recent = field(default_factory=Recent)
     secrets: Keyring = field(default_factory=lambda: Keyring(Secrets(), {}))
     refused: list[Credential] = field(default_factory=list)

@@ -94,6 +94,10 @@ class FaultyLedger:
         with self._call():
             self.real.unregister(gone, now=now)
 
+    def hint(self, refs: Sequence[TaskRef], *, now: float) -> None:
+        with self._call():
+            self.real.hint(refs, now=now)
+
     def registration_versions(self) -> Mapping[str, int]:
         with self._call():
             return self.real.registration_versions()

@@ -1,12 +1,20 @@
-"""Which task is meant by an id in a path: it may be one that the API gave, or the caller's own, of any account."""
+"""Which task is meant by an id in a path: it may be one that the API gave, or the caller's own, of any account.
+
+What is followed here comes first; what another exporter follows is looked up in the ledger that both have.
+"""
 
 from collections.abc import Iterable, Sequence
 
+from exporter.service.elsewhere import KeptTask
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.view import TaskView
 from exporter.web.api.parsing import is_task_id
-from exporter.web.interfaces import TaskReader
+from exporter.web.api.refusals import ConcurrencyLimit
+from exporter.web.interfaces import RunningExporter, TaskReader
+
+LOOK_UPS = 4
+"""So many may be under way: each takes the ledger's thread for some milliseconds, and commits wait meanwhile."""
 
 
 def refs_of(name: str, *, accounts: Iterable[AccountSettings], account: str | None) -> Sequence[TaskRef]:
@@ -24,6 +32,19 @@ def found(tasks: TaskReader, refs: Iterable[TaskRef]) -> list[TaskView]:
     """The followed tasks that go by these, each once."""
     some = (task for ref in refs if (task := tasks.find(ref)))
     return list({task.number: task for task in some}.values())
+
+
+class LookUps:
+    """Looks tasks up that are not followed here, a few at a time."""
+
+    def __init__(self, exporter: RunningExporter) -> None:
+        self._exporter = exporter
+        self._limit = ConcurrencyLimit(LOOK_UPS)
+
+    async def found(self, refs: Sequence[TaskRef]) -> Sequence[KeptTask]:
+        """Those that go by these; raise LedgerError, or a Refusal (429) where too many are looked up already."""
+        with self._limit.slot():
+            return await self._exporter.elsewhere.find(refs)
 
 
 def accounts_of(tasks: Iterable[TaskView]) -> set[str]:

@@ -75,7 +75,10 @@ def _register() -> Schema:
 
 
 def _list() -> Schema:
-    page = _object({"tasks": _list_of({"$ref": "#/components/schemas/Task"}), "next": TEXT_OR_NULL}, ["tasks", "next"])
+    tasks = _list_of({"$ref": "#/components/schemas/Task"})
+    missing = _list_of(_object({"account": TEXT, "owner": _owner()}, ["account", "owner"]))
+    elsewhere = {**missing, "description": "The accounts whose tasks other exporters of the ledger follow, if any."}
+    page = _object({"tasks": tasks, "next": TEXT_OR_NULL, "elsewhere": elsewhere}, ["tasks", "next"])
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
     return {
         "summary": "The followed tasks, in the order in which they came.",
@@ -96,7 +99,7 @@ def _list() -> Schema:
 
 def _show() -> Schema:
     return {
-        "summary": "One followed task, with what was seen of it.",
+        "summary": "One task that is followed, here or by another exporter of the ledger, with what was seen of it.",
         "operationId": "showTask",
         "parameters": [_id(), _query("account", TEXT, "Needed where two accounts have a task of this id.")],
         "responses": {
@@ -202,7 +205,13 @@ def _whole_task() -> Schema:
         "history": _list_of(change),
     }
     properties = {**_task()["properties"], **more}
-    return _object(properties, list(properties))
+    owner = {**_owner(), "description": "There where another exporter of the ledger follows the task."}
+    return _object({**properties, "owner": owner}, list(properties))
+
+
+def _owner() -> Schema:
+    """Another exporter; null where none is known to own the account at the moment."""
+    return {**_object({"id": TEXT, "url": TEXT_OR_NULL}, ["id", "url"]), "type": ["object", "null"]}
 
 
 def _errors() -> Schema:

@@ -1,7 +1,7 @@
 """``/api/v1/tasks``: register, list, show, and stop following. Times are RFC 3339 in UTC; what is not known is null."""
 
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -9,14 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.registration.registrar import Result
+from exporter.service.elsewhere import KeptTask, Owner
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.tasks.view import TaskView
 from exporter.threads import in_thread
 from exporter.web.api.access import Access
 from exporter.web.api.bodies import Bodies
-from exporter.web.api.finding import accounts_of, found, refs_of
-from exporter.web.api.listing import Cursors, PageQuery, TaskWalk
+from exporter.web.api.finding import LookUps, accounts_of, found, refs_of
+from exporter.web.api.listing import Cursors, Filters, PageQuery, TaskWalk
 from exporter.web.api.parsing import read_registrations
 from exporter.web.api.refusals import ConcurrencyLimit, refusal
 from exporter.web.interfaces import RunningExporter
@@ -39,6 +40,7 @@ class Tasks:
         self._registering = ConcurrencyLimit(AT_ONCE)
         self._bodies = Bodies()
         self._cursors = Cursors(secrets.token_hex(4))
+        self._look_ups = LookUps(exporter)
 
     async def register(self, request: Request) -> Response:
         """Answered once the ledger has everything; all of a request is registered, or nothing."""
@@ -61,14 +63,20 @@ class Tasks:
         await self._access.check(request)
         query = PageQuery.of(request.query_params, self._cursors)
         page = await self._walk.page(query.filters, after=query.after, limit=query.limit)
-        after = None if page.last is None else self._cursors.write(page.last)
+        about = {"next": None if page.last is None else self._cursors.write(page.last)} | self._elsewhere(query.filters)
         async with self._slots.slot():
-            return in_pieces(await in_thread(partial(_listed, page.tasks, after)))
+            return in_pieces(await in_thread(partial(_listed, page.tasks, about)))
 
     async def show(self, request: Request) -> Response:
         """One task with its history."""
         await self._access.check(request)
-        return as_json(_whole_task(_one_of(found(self._exporter.tasks, self._refs(request)))))
+        refs = self._refs(request)
+        tasks = found(self._exporter.tasks, refs)
+        kept = () if tasks else await self._look_ups.found(refs)
+        if kept:
+            _refuse_ambiguous(accounts_of(each.task for each in kept))
+            return as_json(_kept_task(kept[0]))
+        return as_json(_whole_task(_one_of(tasks)))
 
     async def remove(self, request: Request) -> Response:
         """Stop following what was registered; upstream nothing is cancelled."""
@@ -78,6 +86,9 @@ class Tasks:
         registrations = self._registrations(refs, tasks)
         _refuse_ambiguous({registration.ref.account for registration in registrations})
         if not registrations:
+            if not tasks and (kept := await self._look_ups.found(refs)):
+                owner = kept[0].owner.id if kept[0].owner else "another one"
+                raise refusal(409, f"it was not registered by this id, and exporter {owner} follows it; ask there")
             sources = ", ".join(_one_of(tasks).sources)
             raise refusal(409, f"it was not registered here, but is named by {sources}; take it out there")
         await self._exporter.registrations.unregister(registrations)
@@ -86,6 +97,16 @@ class Tasks:
     def _refs(self, request: Request) -> Sequence[TaskRef]:
         name, account = request.path_params["id"], request.query_params.get("account")
         return refs_of(name, accounts=self._exporter.settings.accounts, account=account)
+
+    def _elsewhere(self, filters: Filters) -> dict[str, object]:
+        """The accounts whose tasks are missing in a list, where exporters share a ledger."""
+        missing = self._exporter.elsewhere.accounts()
+        named = [
+            {"account": account, "owner": _owner(owner)}
+            for account, owner in missing.items()
+            if filters.account in (None, account)
+        ]
+        return {"elsewhere": named} if named else {}
 
     def _registrations(self, refs: Sequence[TaskRef], tasks: Sequence[TaskView]) -> Sequence[Registration]:
         """Those by this id, and those under which the same task was registered by its other id."""
@@ -136,8 +157,8 @@ def _name(ref: TaskRef) -> dict[str, object]:
     return {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
 
 
-def _listed(tasks: Sequence[TaskView], after: str | None) -> bytes:
-    return as_json_list(map(_task, tasks), name="tasks", others={"next": after})
+def _listed(tasks: Sequence[TaskView], about: Mapping[str, object]) -> bytes:
+    return as_json_list(map(_task, tasks), name="tasks", others=about)
 
 
 def _task(task: TaskView) -> dict[str, object]:
@@ -172,6 +193,15 @@ def _whole_task(task: TaskView) -> dict[str, object]:
         "sources": list(task.sources),
         "history": [{"at": rfc3339(change.at), "status": str(change.status)} for change in task.history],
     }
+
+
+def _kept_task(kept: KeptTask) -> dict[str, object]:
+    """A task that another exporter follows."""
+    return {**_whole_task(kept.task), "owner": _owner(kept.owner)}
+
+
+def _owner(owner: Owner | None) -> dict[str, object] | None:
+    return None if owner is None else {"id": owner.id, "url": owner.url or None}
 
 
 def rfc3339(at: float | None) -> str | None:

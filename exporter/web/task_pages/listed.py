@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from exporter.metrics.snapshot import AccountView, Snapshot
 from exporter.polling.poller import Outlook
+from exporter.service.elsewhere import Owner
 from exporter.settings.model import Settings
 from exporter.tasks.observation import Status
 from exporter.tasks.view import TaskView
+from exporter.web.others import OtherAccount, other_accounts
 from exporter.web.task_pages.query import (
     MOST_RANKED,
     OPEN,
@@ -107,6 +109,7 @@ class TasksPage:
     now: str
     refresh: int
     held: Sequence[AccountView]
+    elsewhere: Sequence[OtherAccount]
     chips: Sequence[Chip]
     columns: Sequence[Column]
     rows: Sequence[TaskRow]
@@ -129,6 +132,7 @@ def tasks_page(
     *,
     snapshot: Snapshot,
     settings: Settings,
+    elsewhere: Mapping[str, Owner | None],
     took: float,
 ) -> TasksPage:
     """The page of one instant; ``tasks`` are its own, how their polling goes on, and whether they are overdue."""
@@ -153,6 +157,7 @@ def tasks_page(
         now=as_utc(now),
         refresh=max(LEAST_REFRESH, math.ceil(took * WORK_SHARE)),
         held=[account for account in snapshot.accounts if account.suspended],
+        elsewhere=_elsewhere(query, elsewhere),
         chips=_chips(query, seen),
         columns=[_column(query, by, title) for by, title in COLUMNS.items()],
         rows=rows,
@@ -167,6 +172,12 @@ def tasks_page(
         sizes=_choices({str(size): str(size) for size in PAGE_SIZES}, str(query.size)),
         suggested=_suggested(snapshot, settings),
     )
+
+
+def _elsewhere(query: TasksQuery, accounts: Mapping[str, Owner | None]) -> Sequence[OtherAccount]:
+    """The accounts whose tasks would be on the page if they were followed here; each leads to the same page there."""
+    asked = {name: owner for name, owner in accounts.items() if query.account in ("", name)}
+    return other_accounts(asked, lambda name: replace(query, account=name, page=1).link)
 
 
 def _chips(query: TasksQuery, seen: Seen) -> Sequence[Chip]:

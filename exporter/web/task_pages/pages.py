@@ -10,18 +10,20 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.service.elsewhere import KeptTask
 from exporter.settings.errors import shown
 from exporter.tasks.census import Rules, share_of
 from exporter.tasks.view import TaskView
 from exporter.threads import in_thread
 from exporter.web.api.access import Access
-from exporter.web.api.finding import accounts_of, found, refs_of
+from exporter.web.api.finding import LookUps, accounts_of, found, refs_of
 from exporter.web.api.listing import TaskWalk
 from exporter.web.api.refusals import Refusal
 from exporter.web.interfaces import RunningExporter
 from exporter.web.look import Look
 from exporter.web.responses import RenderSlots, Shared
 from exporter.web.site import Site
+from exporter.web.task_pages.kept import kept_page
 from exporter.web.task_pages.listed import Seen, tasks_page
 from exporter.web.task_pages.one import Choice, task_page
 from exporter.web.task_pages.query import Order, TasksQuery
@@ -49,6 +51,7 @@ class TaskPages:
         self._access = access
         self._look = look
         self._site = site
+        self._look_ups = LookUps(exporter)
         self._slots = RenderSlots()  # of its own: no look at tasks may have a scrape turned away
         self._lists = Shared(self._listed, RenderSlots(at_once=1, waiting=WAITING))
 
@@ -62,14 +65,17 @@ class TaskPages:
         await self._check(request)
         name, account = request.path_params["id"], request.query_params.get("account")
         exporter = self._exporter
-        tasks = found(exporter.tasks, refs_of(name, accounts=exporter.settings.accounts, account=account))
+        refs = refs_of(name, accounts=exporter.settings.accounts, account=account)
+        here = found(exporter.tasks, refs)
+        kept = () if here else await self._look_ups.found(refs)
+        tasks = here or [each.task for each in kept]
         root = _root(request, self._site)
         if not tasks:
             return self._look.page("no_task.html", status=404, root=root, name=shown(name), choices=())
         if len(accounts_of(tasks)) > 1:
             choices = [Choice(task.labels.account, link_to(task, task.labels.account)) for task in tasks]
             return self._look.page("no_task.html", status=300, root=root, name=shown(name), choices=choices)
-        return await self._shown(tasks[0], root)
+        return await (self._shown(here[0], root) if here else self._shown_elsewhere(kept[0], root))
 
     async def _check(self, request: Request) -> None:
         """As the API does it; whoever comes with a browser and is turned away is told how one gets in."""
@@ -102,6 +108,7 @@ class TaskPages:
             seen,
             snapshot=exporter.snapshot(),
             settings=exporter.settings,
+            elsewhere=exporter.elsewhere.accounts(),
             took=exporter.clock.monotonic() - began,
         )
         return await in_thread(lambda: self._look.page("tasks.html", refreshes=True, page=make()))
@@ -132,6 +139,11 @@ class TaskPages:
         )
         async with self._slots.slot():
             return await in_thread(lambda: self._look.page("task.html", refreshes=True, root=root, page=make()))
+
+    async def _shown_elsewhere(self, kept: KeptTask, root: str) -> Response:
+        make = partial(kept_page, kept, now=self._exporter.clock.wall())
+        async with self._slots.slot():
+            return await in_thread(lambda: self._look.page("elsewhere.html", root=root, page=make()))
 
 
 VALUES: Mapping[Order, Callable[[TaskView], Value]] = {

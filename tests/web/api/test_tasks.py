@@ -8,11 +8,12 @@ import pytest
 
 from exporter.ledger.ledger import LedgerError
 from exporter.registration.registrar import ClosedError
+from exporter.service.elsewhere import KeptTask, Owner
 from exporter.settings.model import ApiConfigSettings, GroupSettings, Settings
 from exporter.web.api.tasks import AT_ONCE, rfc3339
 from tests.support.api_rig import CONFIG, Upstream, api_rig
 from tests.support.browse import Browse
-from tests.support.fake_exporter import SETTINGS, FakeExporter, FakeRegistrations
+from tests.support.fake_exporter import SETTINGS, FakeElsewhere, FakeExporter, FakeRegistrations, FakeTasks, task_view
 
 URL = "http://localhost/api/v1/tasks"
 
@@ -363,3 +364,48 @@ async def test_so_many_registrations_at_once(browse: Browse) -> None:
 )
 def test_a_moment(at: float | None, written: str | None) -> None:
     assert rfc3339(at) == written
+
+
+# ---- what another exporter follows -----------------------------------------------------------------------------------
+
+ELSEWHERE = KeptTask(task_view(7), Owner("two", "http://two:9877"))
+
+
+async def test_a_task_that_another_exporter_follows(browse: Browse) -> None:
+    async with browse(FakeExporter(elsewhere=FakeElsewhere(kept=[ELSEWHERE]))) as client:
+        found = await client.get("/api/v1/tasks/t7")
+        assert (found.status_code, found.json()["task_id"]) == (200, "t7")
+        assert found.json()["owner"] == {"id": "two", "url": "http://two:9877"}
+        assert (await client.get("/api/v1/tasks/t8")).status_code == 404
+
+        refused = await client.delete("/api/v1/tasks/t7")
+        assert refused.status_code == 409
+        assert "exporter two follows it" in refused.text
+
+
+async def test_nobody_is_known_to_own_it_or_where_he_is(browse: Browse) -> None:
+    for owner, said in ((None, None), (Owner("two", ""), {"id": "two", "url": None})):
+        elsewhere = FakeElsewhere(kept=[KeptTask(task_view(7), owner)])
+        async with browse(FakeExporter(elsewhere=elsewhere)) as client:
+            assert (await client.get("/api/v1/tasks/t7")).json()["owner"] == said
+
+
+async def test_what_is_followed_here_needs_no_look_at_the_ledger(browse: Browse) -> None:
+    elsewhere = FakeElsewhere(refusal=LedgerError("the ledger is away"))
+    async with browse(FakeExporter(tasks=FakeTasks(count=3), elsewhere=elsewhere)) as client:
+        assert "owner" not in (await client.get("/api/v1/tasks/t1")).json()
+        assert elsewhere.looked_up == []
+        away = await client.get("/api/v1/tasks/t7")
+    assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+
+
+async def test_a_list_says_which_accounts_are_missing_in_it(browse: Browse) -> None:
+    owners = {"green": Owner("two", "http://two:9877"), "red": None}
+    green = {"account": "green", "owner": {"id": "two", "url": "http://two:9877"}}
+    async with browse(FakeExporter(elsewhere=FakeElsewhere(owners=owners))) as client:
+        everything = (await client.get("/api/v1/tasks")).json()
+        assert everything["elsewhere"] == [green, {"account": "red", "owner": None}]
+        assert (await client.get("/api/v1/tasks?account=green")).json()["elsewhere"] == [green]
+        assert "elsewhere" not in (await client.get("/api/v1/tasks?account=blue")).json()
+    async with browse(FakeExporter()) as client:
+        assert "elsewhere" not in (await client.get("/api/v1/tasks")).json()

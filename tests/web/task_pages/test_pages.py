@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from exporter.intake.answers import LastAnswer
+from exporter.ledger.ledger import LedgerError
 from exporter.metrics.snapshot import AccountView
 from exporter.polling.poller import Miss, Outlook
+from exporter.service.elsewhere import KeptTask, Owner
 from exporter.settings.model import AccountSettings, Settings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
@@ -24,7 +27,7 @@ from exporter.web.site import Site
 from exporter.web.task_pages import pages
 from tests.support.api_rig import CONFIG, api_rig
 from tests.support.browse import Browse
-from tests.support.fake_exporter import NOW, FakeAccounts, FakeExporter, FakeTasks, snapshot, task_view
+from tests.support.fake_exporter import NOW, FakeAccounts, FakeElsewhere, FakeExporter, FakeTasks, snapshot, task_view
 
 STATUSES = list(Status)
 
@@ -384,3 +387,52 @@ async def test_nothing_is_looked_at_when_nobody_looks(browse: Browse) -> None:
         for path in ("/", "/metrics", "/-/healthy", "/static/refresh.js"):
             assert (await client.get(path)).status_code == 200
     assert tasks.reads == []
+
+
+# ---- what another exporter follows -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("owner", "said", "link"),
+    [
+        (
+            Owner("two", "http://two:9877/x"),
+            "Replica two follows account default",
+            "http://two:9877/x/tasks/t7?account=default",
+        ),
+        (Owner("two", ""), "Replica two follows account default.", ""),
+        (Owner("two", "javascript:alert(1)"), "Replica two follows account default.", ""),
+        (None, "no replica is known to own it at the moment", ""),
+    ],
+)
+async def test_a_task_elsewhere_is_shown_with_the_way_there(
+    browse: Browse, owner: Owner | None, said: str, link: str
+) -> None:
+    elsewhere = FakeElsewhere(kept=[KeptTask(task_view(7), owner)])
+    async with browse(FakeExporter(elsewhere=elsewhere)) as client:
+        page = await client.get("/tasks/t7")
+        missing = await client.get("/tasks/t8")
+    assert (page.status_code, missing.status_code) == (200, 404)
+    assert said in page.text
+    assert re.findall(r'<a href="([a-z]+:[^"]*)"', page.text) == ([link] if link else [])
+    assert "script-src" not in page.headers["content-security-policy"]
+
+
+async def test_a_ledger_that_cannot_be_read_is_no_missing_task(browse: Browse) -> None:
+    async with browse(FakeExporter(elsewhere=FakeElsewhere(refusal=LedgerError("away")))) as client:
+        page = await client.get("/tasks/t7")
+    assert (page.status_code, page.headers["retry-after"]) == (503, "5")
+
+
+async def test_the_list_leads_to_the_same_list_of_each_account_elsewhere(browse: Browse) -> None:
+    owners = {"<green>": Owner("two", "http://two:9877"), "red": None}
+    async with browse(FakeExporter(elsewhere=FakeElsewhere(owners=owners))) as client:
+        page = unescape((await client.get("/tasks?status=failed")).text)
+        assert '<a href="http://two:9877/tasks?status=failed&account=%3Cgreen%3E"><green></a> (two)' in page
+        assert "red (no owner known)" in page
+        assert "<green>" not in (await client.get("/tasks")).text
+        assert "Not followed here" not in (await client.get("/tasks?account=blue")).text
+        assert '<a href="http://two:9877/">' in (await client.get("/")).text
+    async with browse(FakeExporter()) as client:
+        for path in ("/tasks", "/"):
+            assert "Not followed here" not in (await client.get(path)).text
