@@ -78,7 +78,8 @@ class Replication:
         """Take part from now on."""
         self._is_running = True
         loops.start("leases", self._keeper.run())
-        loops.start("sharing", self._sharing.run(self._keeper))
+        loops.start("sharing", self._sharing.run())
+        loops.start("hand-overs", self._sharing.watch(self._keeper))
         loops.start("registrations of others", self._others.run())
 
     def has(self, account: str) -> bool:

@@ -76,7 +76,9 @@ class Sharing:
         self._followed: dict[str, int] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._has_changed = asyncio.Event()
+        self._is_leaving = asyncio.Event()
         self._failure = ""
+        self._failures: dict[str, int] = {}  # of accounts that could not be read, how often
 
     @property
     def followed(self) -> frozenset[str]:
@@ -98,12 +100,13 @@ class Sharing:
         self._log.info("account_gained", account=account)
 
     def leaving(self, account: str) -> None:
-        self._has_changed.set()
+        self._is_leaving.set()
         self._log.info("account_leaving", account=account)
 
     def lost(self, account: str) -> None:
         self._owned.pop(account, None)
         self._open.pop(account, None)
+        self._failures.pop(account, None)
         if (ending := self._leaving.pop(account, None)) is not None:
             ending.cancel()
         self._lanes.drop(account)
@@ -111,39 +114,60 @@ class Sharing:
         self._has_changed.set()
         self._log.info("account_lost", account=account)
 
-    # ---- the loop ----------------------------------------------------------------------------------------------------
+    # ---- the loops ---------------------------------------------------------------------------------------------------
 
-    async def run(self, keeper: Keeper) -> None:
-        """Do what follows from what was heard, for ever; it never raises."""
+    async def run(self) -> None:
+        """Let what is owned be followed, and nothing else, for ever; it never raises."""
+        while True:
+            is_settled = await self._try_to_settle()
+            await self._clock.wait(self._has_changed, None if is_settled else RETRY_SECONDS)
+            self._has_changed.clear()
+
+    async def watch(self, keeper: Keeper) -> None:
+        """Bring to an end what must end with a lease, for ever; it waits for no account that is being read."""
         try:
             while True:
-                await self._clock.wait(self._has_changed, LOOK_SECONDS)
-                self._has_changed.clear()
                 self._close_streams(keeper)
                 self._leave(keeper)
-                await self._try_to_settle()
+                await self._clock.wait(self._is_leaving, LOOK_SECONDS)
+                self._is_leaving.clear()
         finally:
             for ending in self._leaving.values():
                 ending.cancel()
 
-    async def _try_to_settle(self) -> None:
+    async def _try_to_settle(self) -> bool:
         try:
             await self._settle()
         except LedgerError as error:
             self._failed(str(error))
-            await self._clock.wait(self._has_changed, RETRY_SECONDS)
-        except Exception:  # noqa: BLE001 - a loop that died would look like accounts without tasks
-            self._log.exception("sharing_fault")
-            await self._clock.wait(self._has_changed, RETRY_SECONDS)
-        else:
-            self._failure = ""
+            return False
+        except Exception as error:  # noqa: BLE001 - a loop that died would look like accounts without tasks
+            self._failed(f"unexpected {type(error).__name__}: {error}")
+            return False
+        self._failure = ""
+        return True
 
     async def _settle(self) -> None:
-        """Let exactly what is owned be followed: first forget what is not any more."""
+        """Let exactly what is owned be followed: first forget what is not any more.
+
+        Once that has failed the rest is tried one by one, and whatever failed comes last: what the ledger cannot read
+        of one account holds up no other.
+        """
         kept = {account: number for account, number in self._followed.items() if self._owned.get(account) == number}
         if kept != self._followed:
             await self._let_follow(kept)
         gained = {account: number for account, number in self._owned.items() if account not in self._followed}
+        if not self._failure:
+            await self._begin(gained)
+            return
+        for account in sorted(gained, key=lambda account: self._failures.get(account, 0)):
+            try:
+                await self._begin({account: gained[account]})
+            except Exception:
+                self._failures[account] = self._failures.get(account, 0) + 1
+                raise
+
+    async def _begin(self, gained: Mapping[str, int]) -> None:
         for account, number in gained.items():
             await self._open_lane(account, number)
         ready = {account: number for account, number in gained.items() if self._open.get(account) == number}

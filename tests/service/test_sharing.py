@@ -24,6 +24,7 @@ class Bench:
     """A replica of two accounts with everything around it, which notes what it is told.
 
     ``busy``: a request of an account is under way. ``refuses``: the ledger cannot be read, or takes nothing.
+    ``damaged`` are accounts of which it cannot be read; ``slow``: what is followed takes time to change.
     """
 
     def __init__(self, database: Database) -> None:
@@ -35,6 +36,9 @@ class Bench:
         self.busy = asyncio.Event()
         self.busy.set()
         self.refuses = False
+        self.damaged: set[str] = set()
+        self.slow = asyncio.Event()
+        self.slow.set()
         self.sharing = Sharing(
             accounts=self,
             lanes=self,
@@ -67,7 +71,7 @@ class Bench:
     # ---- the lanes -----------------------------------------------------------------------------------------------
 
     async def gain(self, account: str) -> Books:
-        if self.refuses:
+        if self.refuses or account in self.damaged:
             raise LedgerError("the ledger is away")
         self.said.append(f"gain {account}")
         return BOOKS
@@ -80,6 +84,7 @@ class Bench:
         return not self.refuses
 
     async def follow(self, accounts: frozenset[str]) -> None:
+        await self.slow.wait()
         if self.refuses and accounts:
             raise LedgerError("the ledger is away")
         self.said.append(f"follow {' '.join(sorted(accounts))}".strip())
@@ -99,7 +104,8 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
 
 @asynccontextmanager
 async def running(bench: Bench) -> AsyncIterator[None]:
-    loops = [asyncio.create_task(bench.keeper.run()), asyncio.create_task(bench.sharing.run(bench.keeper))]
+    parts = (bench.keeper.run(), bench.sharing.run(), bench.sharing.watch(bench.keeper))
+    loops = [asyncio.create_task(part) for part in parts]
     try:
         yield
     finally:
@@ -222,3 +228,41 @@ async def test_streams_end_before_the_lease_does(bench: Bench, database: Databas
 
     assert "close streams of blue" in bench.said
     assert bench.keeper.owns("blue")
+
+
+async def test_what_is_left_waits_for_no_account_that_is_being_read(bench: Bench, database: Database) -> None:
+    bench.slow.clear()
+    await bench.run(4.0)
+
+    draining = asyncio.create_task(bench.keeper.drain(deadline=10.0))
+    await bench.run(2.0)
+
+    assert draining.done()
+    assert draining.result()
+    assert all(row.owner is None for row in database.rows.values())
+
+
+async def test_streams_end_with_the_lease_though_another_account_is_being_read(
+    bench: Bench, database: Database
+) -> None:
+    await bench.run(4.0)
+    bench.slow.clear()
+    usurp(database, "green")  # to forget it takes long, too
+    await bench.run(1.0)
+    bench.said.clear()
+    database.is_down = True
+
+    while bench.keeper.time_left("blue") > 0.25:
+        await bench.run(0.25)
+
+    assert "close streams of blue" in bench.said
+
+
+async def test_an_account_that_cannot_be_read_holds_up_no_other(bench: Bench) -> None:
+    bench.damaged = {"blue"}
+    await bench.run(4.0 + 4 * RETRY_SECONDS)
+    assert bench.sharing.followed == {"green"}
+
+    bench.damaged = set()
+    await bench.run(2 * RETRY_SECONDS)
+    assert bench.sharing.followed == {"blue", "green"}
