@@ -269,9 +269,14 @@ class Passage(asyncio.Protocol):
             upstream.abort()
             return
         if self._is_client_full:  # of what another upstream has said
-            upstream.pause_reading()
+            # asyncio begins to read a new connection after this: that of Python 3.11.2 even where it was paused before
+            self._loop.call_soon(self._pause_while_full, upstream)
         if self._send(self._exchange, upstream, head=_head_for_upstream(self._exchange)):
             self._go_on()
+
+    def _pause_while_full(self, upstream: UpstreamSide) -> None:
+        if self._is_client_full and self._upstream is upstream:
+            upstream.pause_reading()
 
     def _send(self, exchange: Exchange, upstream: UpstreamSide, *, head: bytes = b"") -> bool:
         """Send on what has come of the body, with the head where that comes first; say whether to go on."""

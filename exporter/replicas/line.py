@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,7 @@ class Line:
         driver: Any = connection.connection.driver_connection
         # a descriptor of our own: the driver may close its own at any moment
         line = socket.socket(fileno=os.dup(driver.fileno()))
+        weakref.finalize(self, line.close)  # as the driver does where nobody closes a connection
         self.let_go()
         with self._changing:
             self._socket = line

@@ -29,13 +29,20 @@ async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
             await asyncio.sleep(0.02)
 
 
+def swap(path: Path, text: str) -> None:
+    """Write a file anew in one step: whoever reads it meanwhile never finds half of it."""
+    written = path.with_name(f"{path.name}.new")
+    written.write_text(text)
+    written.replace(path)
+
+
 async def test_another_password_holds_at_once(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text(users("old"))
 
     async with serving(file, every=0.02) as address:
         assert await ask(address, basic("dave", "old")) == PAGE
-        file.write_text(users("new"))
+        swap(file, users("new"))
         await until(lambda: ask(address, basic("dave", "new")), PAGE)
         refused = await ask(address, basic("dave", "old"))
     assert isinstance(refused, tuple)
@@ -73,13 +80,13 @@ async def test_a_file_that_has_become_wrong_lets_nobody_in_and_is_told_of_once(t
 
     with capture_logs() as logs:
         async with serving(file, every=0.02) as address:
-            file.write_text("tls_server_config: {cert: }\nunknown: 1\n")
+            swap(file, "tls_server_config: {cert: }\nunknown: 1\n")
             await until(lambda: ask(address, tls=client()), REFUSED)
             for _ in range(5):
                 assert await ask(address, tls=client()) == REFUSED
-            file.write_text(TLS)
+            swap(file, TLS)
             await until(lambda: ask(address, tls=client()), PAGE)
-            (tmp_path / "server.key").write_text("rubbish")
+            swap(tmp_path / "server.key", "rubbish")
             await until(lambda: ask(address, tls=client()), REFUSED)
 
     told = [(log["event"], log.get("fault", "").removeprefix(str(tmp_path))) for log in logs]
@@ -105,9 +112,9 @@ async def test_whatever_has_stood_in_it_later_changes_are_seen(tmp_path: Path) -
 
     async with serving(file, every=0.02) as address:
         for nonsense in ('tls_server_config: {cert_file: "a\\0b", key_file: x}', "\0", "[" * 5000):
-            file.write_text(users("wrong") + nonsense)
+            swap(file, users("wrong") + nonsense)
             await asyncio.sleep(0.1)
-            file.write_text(users("new"))
+            swap(file, users("new"))
             await until(lambda: ask(address, basic("dave", "new")), PAGE)
 
 
@@ -139,7 +146,7 @@ async def test_what_takes_a_restart_is_said(tmp_path: Path) -> None:
 
     with capture_logs() as logs:
         async with serving(file, every=0.02) as address:
-            file.write_text(TLS)
+            swap(file, TLS)
 
             async def is_said() -> bool:
                 return any(log["event"] == "web_config_needs_restart" for log in logs)
