@@ -105,7 +105,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def start(self) -> None:
         """A new process: it knows what was registered, and its sources have not reported yet."""
-        self.ledger = FaultyLedger(ledger_at(self.url()))
+        self.ledger = FaultyLedger(ledger_at(self.url(), alone=True))
         log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
         self.writer = LedgerWriter(self.ledger, clock=self.clock, log=log)
         self.tracker = Tracker(Rules(not_found_grace=0.0, retention=1e12))
