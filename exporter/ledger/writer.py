@@ -133,17 +133,14 @@ class LedgerWriter:
         """Whether so much waits that no more tasks should be taken."""
         return sum(len(lane.waiting) for lane in self._all()) >= WAITING_LIMIT
 
-    def shown(self, accounts: Collection[str] | None = None) -> Mapping[Series, float]:
-        """What has been added up of these accounts (None: of all), and of this process itself.
-
-        Where this process has the ledger alone, it is always everything.
-        """
-        parts = [view for lane in self._some(accounts) for view in _views(lane)]
+    def shown(self) -> Mapping[Series, float]:
+        """What has been added up of every account that is this process's, and of this process itself."""
+        parts = [view for lane in self._all() for view in _views(lane)]
         return Joined(*parts) if self._whole else Joined(*parts, self._own.view(live=True))
 
-    def exemplars(self, accounts: Collection[str] | None = None) -> Mapping[Series, Exemplar]:
-        """The latest event of each series of these accounts that can show one."""
-        return Joined(*(lane.totals.exemplars() for lane in self._some(accounts)))
+    def exemplars(self) -> Mapping[Series, Exemplar]:
+        """The latest event of each of these series that can show one."""
+        return Joined(*(lane.totals.exemplars() for lane in self._all()))
 
     def clock_stepped(self, by: float) -> None:
         """Date the last commit by the clock as it goes now: a ledger that fails may not get another for long."""
@@ -185,11 +182,6 @@ class LedgerWriter:
 
     def _all(self) -> Collection[Lane]:
         return (self._whole,) if self._whole else self._lanes.values()
-
-    def _some(self, accounts: Collection[str] | None) -> Iterable[Lane]:
-        if accounts is None or self._whole:
-            return self._all()
-        return [lane for account, lane in self._lanes.items() if account in accounts]
 
     def _is_open(self, lane: Lane) -> bool:
         return lane is self._whole or (lane.fence is not None and self._lanes.get(lane.fence.account) is lane)
@@ -436,8 +428,9 @@ class LedgerWriter:
     async def flush(self, account: str | None = None) -> bool:
         """Commit everything that has been recorded so far, of one account or all, meters too; say whether that
         succeeded."""
-        lanes = self._some(None if account is None else (account,))
-        return all([await self._flush(lane) for lane in tuple(lanes)])
+        one = self._lane(account) if account is not None else None
+        lanes = tuple(self._all()) if account is None else (one,) if one else ()
+        return all([await self._flush(lane) for lane in lanes])
 
     async def _flush(self, lane: Lane) -> bool:
         for _ in range(lane.batches):

@@ -151,12 +151,12 @@ class Poller:
         self._has_tried = False
         self._is_stopping = False
 
+    # ---- what is shown ---------------------------------------------------------------------------------------------
+
     @property
     def is_stopped(self) -> bool:
         """Whether it has been stopped, for good."""
         return self._is_stopping
-
-    # ---- what is shown ---------------------------------------------------------------------------------------------
 
     @property
     def has_tried(self) -> bool:

@@ -88,6 +88,11 @@ def replica_of(owner: str) -> str:
     return owner.rsplit("/", 2)[0]
 
 
+def longest_answer(lease: float) -> float:
+    """Seconds that a question about leases may take: what comes later than the next renewal is of no use."""
+    return lease / RENEWALS
+
+
 def patience_with(owner: str | None, *, lease: float) -> float:
     """Seconds that a process waits, whose own leases are so long, before it takes what this one does not renew."""
     parts = (owner or "").rsplit("/", 2)

@@ -5,16 +5,18 @@ from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
-from exporter.ledger.leasing import is_shared, leases_at, patience_of
 from exporter.ledger.ledger import Books
+from exporter.ledger.opening import leases_at
 from exporter.registration.others import OthersRegistrations
 from exporter.replicas.keeper import Keeper
+from exporter.replicas.lease import longest_answer
 from exporter.replicas.replica import Replica
 from exporter.replicas.store import LeaseStore
 from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.service.sharing import Accounts, Lanes, Sharing
 from exporter.settings.model import Settings
+from exporter.settings.postgres import is_postgres
 from exporter.threads import in_thread
 
 
@@ -37,7 +39,7 @@ def leases_of(
 ) -> Leases | None:
     """Those of a ledger that others may share; None where this process has its ledger alone."""
     ledger = settings.ledger
-    if not is_shared(ledger.url):
+    if not is_postgres(ledger.url):
         return None
     replica = Replica(
         itself.name,
@@ -47,7 +49,7 @@ def leases_of(
         lease=ledger.lease,
     )
     store = leases_at(ledger.url, lease=ledger.lease)
-    keeper = Keeper(replica, store, patience=patience_of(ledger.lease), clock=dependencies.clock, log=log)
+    keeper = Keeper(replica, store, patience=longest_answer(ledger.lease), clock=dependencies.clock, log=log)
     return Leases(keeper, store)
 
 

@@ -22,9 +22,6 @@ from exporter.tasks.parted import Parted
 LEFT = 1 - 1 / RENEWALS
 """So much of a lease is left when it is renewed."""
 
-SHARED = ("postgres:", "postgresql:", "postgresql+")
-"""What the URL of a ledger begins with that replicas can share."""
-
 Complaint = tuple[KeyPath, str]
 """Where, and what is wrong and allowed."""
 
@@ -136,7 +133,7 @@ def _lease(
     ledger: Mapping[str, object], accounts: Iterable[tuple[KeyPath, Mapping[str, object]]]
 ) -> Iterator[Complaint]:
     """A request must end within what is left of a lease; only replicas on PostgreSQL have leases."""
-    if not (_text(ledger.get("url")) or "").startswith(SHARED):
+    if not is_postgres(_text(ledger.get("url")) or ""):
         return
     lease = _seconds(ledger.get("lease"), LEASE)
     for path, account in accounts:
@@ -202,7 +199,7 @@ def not_as_meant(settings: Settings) -> list[str]:
 
 
 def _lease_of_nobody(settings: Settings) -> Iterator[str]:
-    if settings.ledger.lease != LEASE and not settings.ledger.url.startswith(SHARED):
+    if settings.ledger.lease != LEASE and not is_postgres(settings.ledger.url):
         yield "ledger.lease: has no effect: only replicas that share a PostgreSQL ledger have leases"
 
 

@@ -100,8 +100,12 @@ class Replica:
             await self.writer.gain(account)
 
     def shown(self, *accounts: str) -> dict[Series, float]:
-        view = self.writer.shown(accounts or None)
-        return {series: number for series, number in view.items() if series != COMMITS}
+        """What is shown of these accounts, or of all, and of none."""
+        view = {series: number for series, number in self.writer.shown().items() if series != COMMITS}
+        wanted = (None, *accounts)
+        return {
+            series: by for series, by in view.items() if not accounts or dict(series.labels).get("account") in wanted
+        }
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let time pass until something holds."""
