@@ -10,18 +10,17 @@ from random import Random
 
 from benchmarks.chaos import prometheus
 from benchmarks.chaos.applications import Applications
+from benchmarks.chaos.cluster import DATABASE, Cluster
 from benchmarks.chaos.plan import Plan
 from benchmarks.chaos.process import Process
 from benchmarks.chaos.rounds import Rounds
 from benchmarks.chaos.upstream import MODEL, Upstream, group_of, key_of, write_accounts
 from benchmarks.chaos.way import Way
 from benchmarks.chaos.witness import Witness
-from tests.support.pgbouncer import running_pgbouncer
 from tests.support.ports import free_port
-from tests.support.postgres import PORT, USER, running_postgres
+from tests.support.postgres import USER
 from tests.support.processes import start_simulator
 
-DATABASE = "ledger_of_all"
 POLL = "400ms"
 
 
@@ -31,12 +30,9 @@ class Stage:
     def __init__(self, plan: Plan, directory: Path, stack: ExitStack) -> None:
         self._plan = plan
         self._directory = directory
-        self.postgres = stack.enter_context(running_postgres(("fsync=off",)))  # a crash of the machine is not tried
-        self.postgres.run(f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8'")
-        pooler = Path(stack.enter_context(running_pgbouncer(self.postgres)))
+        self.cluster = Cluster(stack)
         # the first goes straight to the server, the others through PgBouncer
-        folders = [self.postgres.folder, *[pooler] * (plan.replicas - 1)]
-        sockets = [folder / f".s.PGSQL.{PORT}" for folder in folders]
+        sockets = [self.cluster.socket, *[self.cluster.pooled_socket] * (plan.replicas - 1)]
         self.ways = [stack.enter_context(closing(Way(socket, Random(plan.seed)))) for socket in sockets]
         addresses = _addresses(plan.replicas)
         self.applications = stack.enter_context(Applications(addresses, Random(plan.seed)))
@@ -44,11 +40,6 @@ class Stage:
         self.replicas = [stack.enter_context(closing(self._replica(*each))) for each in enumerate(addresses)]
         self.prometheus = stack.enter_context(prometheus.started(directory / "prometheus", addresses))
         self.rounds = stack.enter_context(Rounds(addresses))
-
-    @property
-    def url(self) -> str:
-        """The ledger, past everything that disturbs."""
-        return self.postgres.url(DATABASE)
 
     def config(self, number: int) -> Path:
         """The configuration file of a replica."""
@@ -62,16 +53,7 @@ class Stage:
     def is_in_transaction(self, number: int) -> bool:
         """Whether the database waits for that replica to go on with a transaction."""
         waiting = f"application_name = '{self.name(number)}' AND state = 'idle in transaction'"
-        return bool(self.postgres.rows(f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
-
-    def end_sessions(self) -> None:
-        """Every session of the ledger's database, as its administrator may."""
-        self.postgres.rows(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{DATABASE}'")
-
-    def restart_database(self) -> None:
-        """As after a crash of the server."""
-        self.postgres.stop(immediately=True)
-        self.postgres.start()
+        return bool(self.cluster.rows(f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
 
     def _simulated(self, stack: ExitStack) -> tuple[Upstream, Witness]:
         plan = self._plan

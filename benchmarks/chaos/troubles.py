@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from benchmarks.chaos.plan import Fault, Turn
 from benchmarks.chaos.process import Process
@@ -16,8 +17,9 @@ HUNT_PACE = 0.03
 class Troubles:
     """``done`` counts what was really done: a replica that is away already meets no other fault of a process."""
 
-    def __init__(self, stage: Stage, tell: Callable[[str], None]) -> None:
+    def __init__(self, stage: Stage, *, roll: float, tell: Callable[[str], None]) -> None:
         self._stage = stage
+        self._roll = roll
         self._tell = tell
         self._ends: list[tuple[float, Callable[[], None]]] = []
         self.done: list[Fault] = []
@@ -43,6 +45,40 @@ class Troubles:
         self.end_due(float("inf"))
 
     def _happens(self, turn: Turn, replica: Process) -> bool:
+        if turn.fault.is_of_replica:
+            return self._happens_to(replica, turn)
+        cluster = self._stage.cluster
+        match turn.fault:
+            case Fault.TERMINATE:
+                cluster.end_sessions()
+            case Fault.RESTART:
+                cluster.restart()
+            case Fault.FAIL_OVER:
+                if not cluster.fail_over():
+                    self._tell("       it could not")
+                    return False
+                self._end(turn, cluster.promote)
+            case Fault.FULL:
+                cluster.fill()
+                self._end(turn, cluster.clear)
+            case Fault.UPGRADE:
+                return self._upgrade(turn)
+        return True
+
+    def _upgrade(self, turn: Turn) -> bool:
+        has_newer = self._stage.cluster.upgrade()
+        if not has_newer:
+            self._tell("       its tables could not be changed now")
+        for number, replica in enumerate(self._stage.replicas):
+            self._ends.append((turn.at + number * self._roll, partial(self._restart, replica)))
+        return has_newer
+
+    def _restart(self, replica: Process) -> None:
+        if replica.is_up:
+            replica.term()
+            self._start_after_its_end(replica)
+
+    def _happens_to(self, replica: Process, turn: Turn) -> bool:
         match turn.fault:
             case Fault.KILL:
                 replica.kill()
@@ -62,10 +98,6 @@ class Troubles:
             case Fault.DELAY:
                 self._stage.ways[turn.replica].is_slow = True
                 self._end(turn, lambda: setattr(self._stage.ways[turn.replica], "is_slow", False))
-            case Fault.TERMINATE:
-                self._stage.end_sessions()
-            case Fault.RESTART:
-                self._stage.restart_database()
         return True
 
     def _end(self, turn: Turn, end: Callable[[], None]) -> None:

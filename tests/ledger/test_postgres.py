@@ -241,7 +241,7 @@ def test_commits_are_durable_even_where_the_server_would_not_wait(ledger: Stored
 @pytest.fixture
 def bouncer(postgres: Postgres) -> Iterator[str]:
     """The socket's folder of a PgBouncer that hands a session on after each transaction."""
-    with running_pgbouncer(postgres) as folder:
+    with running_pgbouncer(postgres.folder) as folder:
         yield folder
 
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.postgres import PORT, START_SECONDS, USER, Postgres, as_nobody_special
+from tests.support.postgres import PORT, START_SECONDS, USER, as_nobody_special
 from tests.support.tools import need_tool
 
 
 @contextmanager
-def running_pgbouncer(server: Postgres) -> Iterator[str]:
-    """The folder of its socket."""
+def running_pgbouncer(upstream: Path) -> Iterator[str]:
+    """The folder of its socket; ``upstream`` is that of the server's."""
     program = need_tool("pgbouncer")
     with tempfile.TemporaryDirectory(prefix="pgbouncer-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "users").write_text(f'"{USER}" ""\n')
         (folder / "pgbouncer.ini").write_text(
-            f"[databases]\n* = host={server.folder} port={PORT}\n"
+            f"[databases]\n* = host={upstream} port={PORT}\n"
             f"[pgbouncer]\nlisten_port = {PORT}\nlisten_addr =\nunix_socket_dir = {folder}\n"
             f"auth_type = trust\nauth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = 2\n"
         )

@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -66,6 +67,18 @@ class Postgres:
             shutil.chown(self.folder, "postgres", "postgres")
         command = [need_program("initdb"), "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8"]
         subprocess.run([*command, "--no-locale", "-N"], check=True, cwd="/", capture_output=True, **as_nobody_special())
+
+    def copy(self, primary: "Postgres", *, moved: Mapping[Path, Path]) -> None:
+        """Make its files by copying those of a server that runs, which it follows from then on.
+
+        ``moved`` names for each folder of a tablespace the one that it has here.
+        """
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        from_there = ("-h", str(primary.folder), "-p", str(PORT), "-U", USER)
+        mapped = [f"--tablespace-mapping={old}={new}" for old, new in moved.items()]
+        command = [need_program("pg_basebackup"), "-D", str(self.data), *from_there, *mapped, "-R", "-c", "fast"]
+        subprocess.run(command, check=True, cwd="/", capture_output=True, **as_nobody_special())
 
     @property
     def data(self) -> Path:
@@ -128,12 +141,23 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(options: Sequence[str] = QUICKLY) -> Iterator[Postgres]:
-    """A server, which is gone afterwards. Its folder lies where every user of the machine may come."""
+def running_postgres(
+    options: Sequence[str] = QUICKLY,
+    *,
+    primary: Postgres | None = None,
+    moved: Mapping[Path, Path] = MappingProxyType({}),
+) -> Iterator[Postgres]:
+    """A server, which is gone afterwards. Its folder lies where every user of the machine may come.
+
+    With a ``primary`` it is a standby of that one, until it is promoted; see ``Postgres.copy`` for ``moved``.
+    """
     need_program("postgres")
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         server = Postgres(Path(folder), options)
-        server.initialise()
+        if primary is None:
+            server.initialise()
+        else:
+            server.copy(primary, moved=moved)
         server.start()
         try:
             yield server
