@@ -16,6 +16,7 @@ from benchmarks._upstream import upstream
 from exporter.clock import SystemClock
 from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import Drift, Reason
+from exporter.outbound import Outbound
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
 
@@ -43,6 +44,7 @@ async def ours(url: str) -> None:
         logger=structlog.get_logger(),
         random=Random(1),
         environ={"KEY": KEY},
+        outbound=Outbound.of({}),
     )
 
     async def worker() -> None:

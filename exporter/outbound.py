@@ -32,6 +32,7 @@ class Outbound:
     _exempt: tuple["Exemption", ...] = ()
     _ca_file: str | None = None
     _ca_dirs: str | None = None
+    _shared: list[ssl.SSLContext] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
@@ -53,6 +54,12 @@ class Outbound:
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
         is_exempt = any(exemption.covers(url) for exemption in self._exempt)
         return None if proxy is None or is_exempt else httpx.Proxy(proxy)
+
+    def shared_tls_context(self) -> ssl.SSLContext:
+        """``tls_context``, the same at each call: for many connections, none of which may change it."""
+        if not self._shared:
+            self._shared.append(self.tls_context())
+        return self._shared[0]
 
     def tls_context(self) -> ssl.SSLContext:
         """Trusts whom the environment says, and else whom httpx does. It blocks, and raises OSError."""

@@ -27,6 +27,7 @@ from exporter.dispatcher.holds import names_account
 from exporter.dispatcher.quota import merged
 from exporter.dispatcher.report import QUERY_ENDPOINT, STREAM_ENDPOINT, AccountLog, RequestLog
 from exporter.dispatcher.stock import Transport
+from exporter.outbound import Outbound
 from exporter.secrets import SecretSource
 from exporter.settings.model import AccountSettings
 from exporter.tasks.identity import TaskRef
@@ -95,7 +96,8 @@ class Account:
 
     ``last_success_at`` is Unix seconds and moves only with a validated answer (a 404 for one task is one). ``quota``
     holds the money headers last seen with the present key. Making one blocks (the key's file, TLS) and may raise
-    DispatcherError where no certificates can be read: ``open`` does it in a thread.
+    DispatcherError where no certificates can be read: ``open`` does it in a thread. ``Connection`` tells of
+    ``outbound``.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Account:
         random: Random,
         transport: Transport | None = None,
         environ: Mapping[str, str] | None = None,
+        outbound: Outbound | None = None,
         hide: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
@@ -121,7 +124,7 @@ class Account:
         self._hide = hide
         self._log = AccountLog(logger, settings.name)
         self._key = self._read_key(settings)
-        self._client = self._connect(settings)
+        self._client = self._connect(settings, outbound)
         self._gate = Gate(
             max_in_flight=settings.max_in_flight,
             max_requests_per_second=settings.max_requests_per_second,
@@ -142,6 +145,7 @@ class Account:
         random: Random,
         transport: Transport | None = None,
         environ: Mapping[str, str] | None = None,
+        outbound: Outbound | None = None,
         hide: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """An account made off the event loop; raise DispatcherError as making one does. Close it with ``aclose``."""
@@ -155,6 +159,7 @@ class Account:
                 random=random,
                 transport=transport,
                 environ=environ,
+                outbound=outbound,
                 hide=hide,
             )
         )
@@ -413,16 +418,16 @@ class Account:
             if await in_thread(key.refresh) and key is self._key:
                 self._key_changed()
 
-    async def prepare(self, settings: AccountSettings) -> AccountChange:
+    async def prepare(self, settings: AccountSettings, outbound: Outbound | None = None) -> AccountChange:
         """Make, off the event loop, what other settings of this account need; nothing changes until it is committed.
 
         Raise DispatcherError as making an account does.
         """
-        return await in_thread(partial(self._prepared, settings))
+        return await in_thread(partial(self._prepared, settings, outbound))
 
-    def _prepared(self, settings: AccountSettings) -> AccountChange:
+    def _prepared(self, settings: AccountSettings, outbound: Outbound | None) -> AccountChange:
         key = self._read_key(settings) if _key_source(settings) != _key_source(self.settings) else None
-        client = self._connect(settings) if _connection(settings) != _connection(self.settings) else None
+        client = self._connect(settings, outbound) if _connection(settings) != _connection(self.settings) else None
         return AccountChange(adopt=partial(self._adopt, settings, key, client), client=client)
 
     def _adopt(self, settings: AccountSettings, key: SecretSource | None, client: DispatcherClient | None) -> None:
@@ -460,7 +465,7 @@ class Account:
     def _reveal_key(self) -> str | None:
         return self._key.reveal()
 
-    def _connect(self, settings: AccountSettings) -> DispatcherClient:
+    def _connect(self, settings: AccountSettings, outbound: Outbound | None) -> DispatcherClient:
         return DispatcherClient(
             settings.base_url,
             key=self._reveal_key,
@@ -469,7 +474,7 @@ class Account:
             wall=self._clock.wall,
             transport=self._transport,
             again=self._again,
-            environ=self._environ,
+            outbound=outbound,
         )
 
 

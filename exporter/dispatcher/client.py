@@ -18,6 +18,7 @@ from exporter.dispatcher.stock import OpenResponse, Transport
 from exporter.dispatcher.stream import read_stream, stream_path
 from exporter.dispatcher.taxonomy import judge
 from exporter.dispatcher.wire import request_body
+from exporter.outbound import Outbound
 from exporter.tasks.identity import TaskRef
 
 PATH = "/v1/tasks/query"
@@ -58,7 +59,7 @@ class DispatcherClient:
         transport: Transport | None = None,
         silence_limit: float = SILENCE_LIMIT,
         again: Again = at_once,
-        environ: Mapping[str, str] | None = None,
+        outbound: Outbound | None = None,
     ) -> None:
         self._key = key
         self._sent: tuple[str, Mapping[str, str]] = ("", {})
@@ -71,7 +72,7 @@ class DispatcherClient:
             transport=transport,
             silence_limit=silence_limit,
             again=again,
-            environ=environ,
+            outbound=outbound,
         )
 
     async def query(self, ref: TaskRef) -> Reply:

@@ -22,7 +22,7 @@ class Connection:
 
     Making one blocks for some milliseconds (TLS) and raises DispatcherError where no certificates can be read; it may
     be done in a thread. ``timeout`` (seconds) bounds each phase and the whole exchange. Redirects are never followed.
-    What the environment says of proxies and certificates is honoured (``Outbound``).
+    What the environment says of proxies and certificates is honoured (``outbound``; None: it is looked at now).
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Connection:
         transport: Transport | None = None,
         silence_limit: float = SILENCE_LIMIT,
         again: Again = at_once,
-        environ: Mapping[str, str] | None = None,
+        outbound: Outbound | None = None,
     ) -> None:
         base_url = base_url.rstrip("/")
         self._silence_limit = silence_limit
@@ -44,8 +44,8 @@ class Connection:
         context, proxy = None, None
         if transport is None:
             with named_environment():
-                outbound = Outbound.of(os.environ if environ is None else environ)
-                context, proxy = outbound.tls_context(), outbound.proxy_for(base_url)
+                outbound = outbound or Outbound.of(os.environ)
+                context, proxy = outbound.shared_tls_context(), outbound.proxy_for(base_url)
         self._stock = StockExchange(
             base_url,
             timeout=timeout,

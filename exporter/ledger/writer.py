@@ -112,6 +112,7 @@ class LedgerWriter:
         self._own = Meters()
         self._local: list[Callable[[Increments], None]] = []
         self._are_other_lanes = asyncio.Event()
+        self._has_local = asyncio.Event()
         self._failures = 0
         self._last_commit_at: float | None = None
         self._has_recalled = False
@@ -216,8 +217,7 @@ class LedgerWriter:
         elif increments:
             self._share_out(increments)
         else:
-            for lane in self._lanes.values():
-                lane.has_work.set()
+            self._has_local.set()
 
     def mark(self, series: Iterable[Series]) -> None:
         """Make it durable soon that these have been shown at 0."""
@@ -240,6 +240,7 @@ class LedgerWriter:
             self._own.flush_from(lambda _waiting: self._flush_local())
 
     def _flush_local(self) -> None:
+        self._has_local.clear()
         counted = Increments()
         for flush_into in self._local:
             flush_into(counted)
@@ -380,6 +381,7 @@ class LedgerWriter:
         """Commit what is recorded, for ever; it never raises. A lane that fails holds up no other."""
         if self._whole:
             await self._serve(self._whole)
+        sharing = asyncio.create_task(self._share_out_local())
         serving: dict[Lane, asyncio.Task[None]] = {}
         try:
             while True:
@@ -391,14 +393,22 @@ class LedgerWriter:
                 self._are_other_lanes.clear()
                 await self._clock.wait(self._are_other_lanes, None)
         finally:
-            for task in serving.values():
+            for task in (sharing, *serving.values()):
                 task.cancel()
-            await asyncio.gather(*serving.values(), return_exceptions=True)
+            await asyncio.gather(sharing, *serving.values(), return_exceptions=True)
+
+    async def _share_out_local(self) -> None:
+        """Wake the lanes of those accounts for which something was counted locally, and no others."""
+        while True:
+            await self._clock.wait(self._has_local, None)
+            await self._clock.sleep(GATHER_SECONDS)
+            self._flush_local()
 
     async def _serve(self, lane: Lane) -> None:
         while True:
-            await self._clock.wait(lane.has_work, None)
-            await self._clock.wait(lane.is_urgent, max(METERS_SECONDS, self._others_seconds(lane)))
+            if lane.in_flight is None:  # else it failed, and is tried again though nothing else comes
+                await self._clock.wait(lane.has_work, None)
+                await self._clock.wait(lane.is_urgent, max(METERS_SECONDS, self._others_seconds(lane)))
             await self._clock.sleep(self._gather_seconds(lane))
             if not await self._commit(lane):
                 first, longest = RETRY_SECONDS
@@ -428,6 +438,7 @@ class LedgerWriter:
     async def flush(self, account: str | None = None) -> bool:
         """Commit everything that has been recorded so far, of one account or all, meters too; say whether that
         succeeded."""
+        self._flush_local()
         one = self._lane(account) if account is not None else None
         lanes = tuple(self._all()) if account is None else (one,) if one else ()
         return all([await self._flush(lane) for lane in lanes])
@@ -443,6 +454,7 @@ class LedgerWriter:
 
         It takes ``deadline`` seconds at most; within them what fails is tried again. Nothing may be recorded after it.
         """
+        self._flush_local()
         by = self._clock.monotonic() + deadline
         is_saved = all(await asyncio.gather(*(self._save(lane, by=by) for lane in self._all())))
         if not is_saved:

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,6 +15,7 @@ from exporter.dispatcher.report import STREAM_ENDPOINT
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
 from exporter.metrics.snapshot import AccountView
+from exporter.outbound import Outbound
 from exporter.polling.cadence import AdaptiveCadence, Cadence, PublishedCadence
 from exporter.polling.learning import Learning
 from exporter.polling.poller import Outlook, Poller
@@ -25,6 +27,7 @@ from exporter.settings.model import AccountSettings, PollSettings, Settings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.tracker import Change, Tracker
 from exporter.tasks.view import TaskView
+from exporter.threads import in_thread
 
 _ANY_CADENCE = PublishedCadence(PollSettings())
 
@@ -169,9 +172,10 @@ class Accounts:
     async def prepare(self, wanted: Settings) -> AccountsPlan:
         """Read the keys and make the clients that these settings need; ConfigError where one cannot be made."""
         plan = AccountsPlan(wanted)
+        outbound = await in_thread(partial(Outbound.of, self._dependencies.environ))
         for settings in wanted.accounts:
             try:
-                await self._prepare(plan, settings)
+                await self._prepare(plan, settings, outbound)
             except BaseException as error:
                 await plan.discard()
                 if isinstance(error, DispatcherError):
@@ -216,14 +220,14 @@ class Accounts:
         await self._loops.stop(*map(_poll_loop, self._polled))
         await asyncio.gather(*(polled.poller.stop(deadline=deadline) for polled in self._polled.values()))
 
-    async def _prepare(self, plan: AccountsPlan, settings: AccountSettings) -> None:
+    async def _prepare(self, plan: AccountsPlan, settings: AccountSettings, outbound: Outbound) -> None:
         polled = self._polled.get(settings.name)
         if polled is None:
-            plan.opened.append(await self._open(settings))
+            plan.opened.append(await self._open(settings, outbound))
         elif polled.account.settings != settings:
-            plan.changed[settings.name] = await polled.account.prepare(settings)
+            plan.changed[settings.name] = await polled.account.prepare(settings, outbound)
 
-    async def _open(self, settings: AccountSettings) -> Account:
+    async def _open(self, settings: AccountSettings, outbound: Outbound) -> Account:
         dependencies = self._dependencies
         return await Account.open(
             settings,
@@ -233,6 +237,7 @@ class Accounts:
             random=dependencies.random,
             transport=dependencies.transport,
             environ=dependencies.environ,
+            outbound=outbound,
             hide=dependencies.secrets.add,
         )
 

@@ -62,7 +62,7 @@ async def test_what_is_raised_beside_an_open_response_is_left_as_it_is() -> None
 )
 async def test_what_cannot_be_used_of_the_environment_is_no_hindrance(environ: dict[str, str]) -> None:
     async with raw_server(response(b"direct")) as server:
-        connection = Connection(server.url, timeout=5.0, max_in_flight=2, environ=environ)
+        connection = Connection(server.url, timeout=5.0, max_in_flight=2, outbound=Outbound.of(environ))
         assert (await connection.post("/path", body=b"{}", headers={})).body == b"direct"
         await connection.aclose()
 
@@ -91,7 +91,7 @@ async def test_a_socks_proxy_is_used() -> None:
     server = await asyncio.start_server(socks, "127.0.0.1", 0)
     async with server:
         environ = {"ALL_PROXY": f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
-        connection = Connection("http://api.invalid", timeout=5.0, max_in_flight=2, environ=environ)
+        connection = Connection("http://api.invalid", timeout=5.0, max_in_flight=2, outbound=Outbound.of(environ))
         assert (await connection.post("/path", body=b"{}", headers={})).body == b"from beyond"
         await connection.aclose()
     assert asked == [b"\x05\x01\x00\x03\x0bapi.invalid\x00\x50"]
@@ -113,7 +113,7 @@ async def test_a_proxy_that_speaks_no_socks_is_named_and_its_connection_closed(a
     server = await asyncio.start_server(no_socks, "127.0.0.1", 0)
     async with server:
         environ = {"ALL_PROXY": f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
-        connection = Connection("http://api.invalid", timeout=5.0, max_in_flight=2, environ=environ)
+        connection = Connection("http://api.invalid", timeout=5.0, max_in_flight=2, outbound=Outbound.of(environ))
         with pytest.raises(DispatcherError) as caught:
             await connection.post("/path", body=b"{}", headers={})
         await asyncio.wait_for(closed.wait(), 5.0)
@@ -131,7 +131,7 @@ async def test_a_stream_that_met_a_closing_connection_is_opened_over_another() -
         await read_request(reader)
 
     async with raw_server(close_at_the_second_request) as server:
-        connection = Connection(server.url, timeout=5.0, max_in_flight=2, environ={})
+        connection = Connection(server.url, timeout=5.0, max_in_flight=2, outbound=Outbound.of({}))
         for _ in range(2):
             async with connection.listen("/stream", headers={}) as opened:
                 assert (await opened.whole()).status == 404

@@ -59,7 +59,7 @@ async def test_a_failed_query_leaves_no_garbage(answer: bytes | Handler, reason:
     before = standing(), faults()
     async with raw_server(answer) as server:
         client = DispatcherClient(
-            server.url, key=lambda: "sk-byts-0123456789", timeout=timeout, max_in_flight=2, wall=lambda: 0.0, environ={}
+            server.url, key=lambda: "sk-byts-0123456789", timeout=timeout, max_in_flight=2, wall=lambda: 0.0
         )
         with pytest.raises(DispatcherError) as raised:
             await client.query(TaskRef("one", "task_1"))

@@ -13,6 +13,7 @@ from structlog.testing import CapturingLogger
 from exporter.clock import SystemClock
 from exporter.dispatcher.account import Account
 from exporter.dispatcher.answer import DispatcherError, Reason
+from exporter.outbound import Outbound
 from tests.dispatcher.bench import KEY, REF, SETTINGS, Requests
 from tests.support.raw_server import Handler, raw_server, read_request
 
@@ -32,6 +33,7 @@ async def asking(handler: Handler) -> AsyncIterator[Account]:
             logger=structlog.wrap_logger(CapturingLogger()),
             random=Random(7),
             environ={"KEY": KEY},
+            outbound=Outbound.of({}),
         )
         yield account
         await account.aclose()

@@ -24,6 +24,7 @@ from tests.support.fake_clock import FakeClock
 from tests.support.faulty_ledger import Fault, FaultyLedger
 
 COMMITS = Series("commits_total", ())
+FAILURES = Series("commit_failures_total", ())
 
 
 def finished(account: str) -> Series:
@@ -88,7 +89,9 @@ class Replica:
             self.ledger,
             clock=self.clock,
             log=structlog.wrap_logger(self.lines, processors=[]),
-            metering=Metering(commit_succeeded=lambda _: Increments({COMMITS: 1.0})),
+            metering=Metering(
+                commit_succeeded=lambda _: Increments({COMMITS: 1.0}), commit_failed=lambda: Increments({FAILURES: 1.0})
+            ),
             leases=self.leases,
             account_of=lambda series: dict(series.labels).get("account"),
         )
@@ -101,7 +104,7 @@ class Replica:
 
     def shown(self, *accounts: str) -> dict[Series, float]:
         """What is shown of these accounts, or of all, and of none."""
-        view = {series: number for series, number in self.writer.shown().items() if series != COMMITS}
+        view = {series: number for series, number in self.writer.shown().items() if series not in (COMMITS, FAILURES)}
         wanted = (None, *accounts)
         return {
             series: by for series, by in view.items() if not accounts or dict(series.labels).get("account") in wanted
@@ -157,6 +160,32 @@ async def test_what_is_of_several_accounts_and_of_none_is_shared_out(replica: Re
     assert replica.shown("b") == {requests("b"): 5.0, Series("own_total", ()): 3.0}
     assert replica.shown("nobody") == {Series("own_total", ()): 3.0}, "it is not of any account"
     assert replica.ledger.books().meters == {requests("a"): 1.0, requests("b"): 5.0}
+
+
+async def test_what_is_counted_locally_is_committed_for_its_account_and_wakes_no_other(replica: Replica) -> None:
+    """With a thousand accounts, each poll would wake a thousand lanes."""
+    await replica.gain("a", "b")
+    local = Increments()
+    replica.writer.flush_from(lambda into: (into.merge(local), local.clear()))
+    running = asyncio.create_task(replica.writer.run())
+    for _ in range(3):
+        local.merge({requests("b"): 1.0})
+        replica.writer.meter(Increments())
+        await replica.until(lambda: not local)
+    await replica.until(lambda: replica.writer.shown().get(requests("b")) == 3.0)
+
+    numbers = {account: fence.batch for account, fence in replica.leases.fences.items()}
+    assert numbers["a"] == 0 < numbers["b"]
+    running.cancel()
+
+
+async def test_what_is_counted_locally_is_handed_over_with_its_account(replica: Replica) -> None:
+    await replica.gain("a")
+    local = Increments({requests("a"): 1.0})
+    replica.writer.flush_from(lambda into: (into.merge(local), local.clear()))
+    replica.writer.meter(Increments())
+    assert await replica.writer.flush("a")
+    assert replica.ledger.books("a").meters == {requests("a"): 1.0}
 
 
 async def test_a_mark_goes_where_its_series_does(replica: Replica) -> None:
