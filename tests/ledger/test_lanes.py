@@ -162,11 +162,16 @@ async def test_what_is_of_several_accounts_and_of_none_is_shared_out(replica: Re
     assert replica.ledger.books().meters == {requests("a"): 1.0, requests("b"): 5.0}
 
 
+def hand_over(local: Increments, into: Increments) -> None:
+    into.merge(local)
+    local.clear()
+
+
 async def test_what_is_counted_locally_is_committed_for_its_account_and_wakes_no_other(replica: Replica) -> None:
     """With a thousand accounts, each poll would wake a thousand lanes."""
     await replica.gain("a", "b")
     local = Increments()
-    replica.writer.flush_from(lambda into: (into.merge(local), local.clear()))
+    replica.writer.flush_from(lambda into: hand_over(local, into))
     running = asyncio.create_task(replica.writer.run())
     for _ in range(3):
         local.merge({requests("b"): 1.0})
@@ -182,7 +187,7 @@ async def test_what_is_counted_locally_is_committed_for_its_account_and_wakes_no
 async def test_what_is_counted_locally_is_handed_over_with_its_account(replica: Replica) -> None:
     await replica.gain("a")
     local = Increments({requests("a"): 1.0})
-    replica.writer.flush_from(lambda into: (into.merge(local), local.clear()))
+    replica.writer.flush_from(lambda into: hand_over(local, into))
     replica.writer.meter(Increments())
     assert await replica.writer.flush("a")
     assert replica.ledger.books("a").meters == {requests("a"): 1.0}
