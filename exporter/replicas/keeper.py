@@ -10,7 +10,7 @@ from collections.abc import Collection
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
-from exporter.replicas.lease import Fence, LeaseError, Member
+from exporter.replicas.lease import Fence, LeaseError, Member, replica_of
 from exporter.replicas.replica import Listener, Replica
 from exporter.replicas.steps import Answer, Step
 from exporter.replicas.store import LeaseStore
@@ -36,6 +36,7 @@ class Keeper:
         self._log = log
         self._is_wanted = asyncio.Event()
         self._failure = ""
+        self._had_namesake = False
 
     def subscribe(self, listener: Listener) -> None:
         """Tell this one what becomes of accounts from now on."""
@@ -129,9 +130,20 @@ class Keeper:
             self._failed(step, f"unexpected {type(error).__name__}: {error}")
         else:
             self._replica.answered(step, answer, now=self._clock.steady())
+            self._tell_of_namesake()
             if self._failure:
                 self._log.info("leases_recovered")
                 self._failure = ""
+
+    def _tell_of_namesake(self) -> None:
+        """Nothing is counted twice by it; but the accounts are shared out wrongly."""
+        if self._replica.has_namesake and not self._had_namesake:
+            self._log.warning(
+                "replica_id_used_twice",
+                replica=replica_of(self._replica.owner),
+                hint="another exporter at this ledger has the same name: give each a --replica.id of its own",
+            )
+        self._had_namesake = self._replica.has_namesake
 
     async def _answer(self, step: Step) -> Answer:
         """What the store answers; LeaseError where it cannot, or not in time."""

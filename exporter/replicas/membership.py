@@ -13,6 +13,7 @@ class Membership:
     """The replicas by their beats, not by what they own: one that has just come owns nothing yet.
 
     Two processes of one name are one replica: of a process that starts again and again only the last one lives.
+    ``has_namesake`` is whether another one of this name is at work beside this one.
     """
 
     def __init__(self, owner: str, *, lease: float) -> None:
@@ -21,10 +22,15 @@ class Membership:
         self._seen: Sightings[str, Member] = Sightings()
         self._live: frozenset[str] = frozenset((replica_of(owner),))
         self._since: float | None = None
+        self._namesakes: set[str] = set()
+        self.has_namesake = False
 
     def see(self, members: Mapping[str, Member], *, now: float) -> bool:
         """Take in all members; say whether other replicas live than before."""
+        self._namesakes.update(owner for owner in members if self._is_namesake_at_work(members[owner]))
         self._seen.see(members, now=now)
+        self._namesakes = {owner for owner in self._namesakes if owner in members and self._lives(owner, now)}
+        self.has_namesake = bool(self._namesakes)
         alive = (owner for owner in members if self._lives(owner, now))
         live = frozenset(map(replica_of, (self._owner, *alive)))
         changed = live != self._live
@@ -48,6 +54,13 @@ class Membership:
         """The members that have been dead for long."""
         seen = self._seen.values()
         return [member for owner, member in seen.items() if not self._lives(owner, now, times=FORGOTTEN)]
+
+    def _is_namesake_at_work(self, member: Member) -> bool:
+        """Whether one of this name has beaten since the last look: the process before this one does not any more."""
+        if member.owner == self._owner or replica_of(member.owner) != replica_of(self._owner):
+            return False
+        before = self._seen.get(member.owner)
+        return before is not None and before.beat != member.beat
 
     def _lives(self, owner: str, now: float, *, times: int = 1) -> bool:
         patience = times * patience_with(owner, lease=self._lease)

@@ -143,6 +143,11 @@ class Replica:
         if holding is not None and holding.epoch == fence.epoch:
             self._lose(holding)
 
+    @property
+    def has_namesake(self) -> bool:
+        """Whether another process of this name is at work: whoever balances takes the two for one replica."""
+        return self._members.has_namesake
+
     # ---- what is wanted of it ----------------------------------------------------------------------------------------
 
     def configure(self, accounts: Collection[str]) -> None:

@@ -115,6 +115,29 @@ async def test_a_question_that_hangs_is_called_off_and_asked_again() -> None:
     assert [line["event"] for line in logs] == ["leases_failing", "leases_recovered"]
 
 
+async def test_a_name_that_two_have_is_told_once() -> None:
+    class Shared(ModelStore):
+        """Another process of the same name renews at each look."""
+
+        looks = 0
+        has_looked = threading.Event()
+
+        def look(self, accounts: Collection[str]) -> Standing:
+            self.looks += 1
+            if self.looks == 4:
+                self.has_looked.set()
+            self.renew("one/15000/another", "", {})
+            return super().look(accounts)
+
+    store = Shared(Database())
+    with capture_logs() as logs:
+        async with keeping("one", store) as follower:
+            await until_owned(follower)
+            assert await asyncio.to_thread(store.has_looked.wait, DEADLINE)
+
+    assert [line["replica"] for line in logs if line["event"] == "replica_id_used_twice"] == ["one"]
+
+
 async def test_whatever_a_driver_raises_the_loop_goes_on() -> None:
     class Broken(ModelStore):
         def enrol(self, accounts: Collection[str]) -> None:
