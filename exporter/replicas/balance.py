@@ -75,7 +75,7 @@ class Balance:
 
     def _is_given(self, leases: Sightings[str, Lease]) -> bool:
         """Whether the account that was given away last still waits for somebody."""
-        lease = leases.values().get(self._given) if self._given is not None else None
+        lease = leases.get(self._given) if self._given is not None else None
         if lease is None or lease.owner not in (None, self._owner):
             self._given = None
         return self._given is not None

@@ -79,6 +79,7 @@ class Replica:
         self._asked: Step | None = None
         self._asked_at = 0.0
         self._ready: list[Step] = []
+        self._has_looked = False
         self._renew_at = self._look_at = self._pause_until = float("-inf")
         self._is_draining = False
         self._has_left = False
@@ -154,8 +155,9 @@ class Replica:
         """Share these accounts among the replicas, and no others."""
         self._accounts = tuple(accounts)
         self._look_at = float("-inf")
+        wanted = frozenset(accounts)
         for holding in tuple(self._held.values()):
-            if holding.account not in accounts:
+            if holding.account not in wanted:
                 self._leave(holding)
 
     def let_go(self, account: str) -> None:
@@ -226,8 +228,9 @@ class Replica:
             return None
         if now >= self._renew_at:
             return Renew(self.owner, self._url, self._staying())
-        if now >= self._look_at:
+        if now >= self._look_at and not (self._ready and self._has_looked):
             return Look(self._accounts)
+        self._has_looked = False  # something follows from each look, however long looking takes
         return self._ready.pop() if self._ready else None
 
     def _renewed(self, answer: Renewed) -> None:
@@ -259,7 +262,7 @@ class Replica:
             self._balance.members_changed()
         for account in look.accounts:
             self._compare(account, standing.leases.get(account))
-        self._ready = self._reasons(look, now)
+        self._ready, self._has_looked = self._reasons(look, now), True
         self._give(now)
 
     def _compare(self, account: str, lease: Lease | None) -> None:
@@ -272,7 +275,7 @@ class Replica:
             self._releasing[account] = Release(self.owner, account, lease.epoch)
 
     def _reasons(self, look: Look, now: float) -> list[Step]:
-        missing = tuple(account for account in look.accounts if account not in self._leases.values())
+        missing = tuple(account for account in look.accounts if account not in self._leases)
         dead = tuple(self._members.forgotten(now=now))
         takable = self._balance.to_take(self._leases, owned=len(self._staying()), now=now)
         return [

@@ -26,6 +26,9 @@ class Sightings(Generic[K, V]):
         seen = self._seen.get(key)
         return None if seen is None else seen[0]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._seen
+
     def __len__(self) -> int:
         return len(self._seen)
 

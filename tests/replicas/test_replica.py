@@ -92,6 +92,17 @@ def test_another_owner_is_known_until_it_cannot_be_alive() -> None:
     assert one.replica.other_owner("blue", now=one.now) is None, "it has not been heard of for too long"
 
 
+def test_something_follows_from_each_look_however_long_it_takes_to_see_what() -> None:
+    """A thousand accounts on a machine that is busy: the next look is due before the last one has been understood."""
+    one = Alone("blue", "green", "red")
+    for _ in range(12):
+        step = one.replica.next_step(now=one.now)
+        assert step is not None
+        one.replica.answered(step, step.ask(one.store), now=one.now)
+        one.now += 2.0
+    assert sorted(one.heard.said) == ["gained blue", "gained green", "gained red"]
+
+
 # ---- among others ----------------------------------------------------------------------------------------------------
 
 
