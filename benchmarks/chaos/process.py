@@ -48,6 +48,11 @@ class Process:
         """Whether there is a process that is not stopped."""
         return self._running is not None and self._running.process.poll() is None and not self._is_paused
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether there is a process that was asked to end, and has not."""
+        return not self._is_wanted and self._running is not None and self._running.process.poll() is None
+
     def start(self) -> None:
         """Have it run from now on."""
         self._is_wanted, self._start_at = True, 0.0

@@ -9,6 +9,7 @@ from benchmarks.chaos.plan import Fault, Turn
 from benchmarks.chaos.process import Process
 from benchmarks.chaos.stage import Stage
 
+LOOK_SECONDS = 0.1
 HUNT_SECONDS = 4.0
 HUNT_PACE = 0.03
 """Seconds that each question takes while a transaction is looked for, so that it stands open for long enough."""
@@ -42,7 +43,10 @@ class Troubles:
             due[1]()
 
     def end_all(self) -> None:
-        self.end_due(float("inf"))
+        """End everything, whether or not it has lasted long enough."""
+        while self._ends:
+            self.end_due(float("inf"))
+            time.sleep(LOOK_SECONDS)
 
     def _happens(self, turn: Turn, replica: Process) -> bool:
         if turn.fault.is_of_replica:
@@ -104,6 +108,10 @@ class Troubles:
         self._ends.append((turn.end, end))
 
     def _start_after_its_end(self, replica: Process) -> None:
+        """Look again until it has ended: it may wait for a database that only comes back when its own turn is over."""
+        if replica.is_ending:
+            self._ends.append((0.0, partial(self._start_after_its_end, replica)))
+            return
         self.exits.append(replica.ended())
         replica.start()
 
