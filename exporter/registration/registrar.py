@@ -5,7 +5,7 @@ up half-way leaves a registration that the ledger has and the tracker has not.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -121,6 +121,8 @@ class Registrar:
     """The way into the registry and out of it. All methods belong to the event loop.
 
     ``follows`` says whether the tasks of an account are followed here, and not by another exporter on the same ledger.
+    ``catch_up`` takes in what such exporters have taken and given up; it is called with ``intake.changing`` held, and
+    may raise LedgerError. None: there are no others.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Registrar:
         follows: Callable[[str], bool],
         pass_on: Callable[[GroupSettings, TaskRef], None],
         refused: Callable[[str, str], None],
+        catch_up: Callable[[], Awaitable[None]] | None = None,
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
@@ -147,6 +150,7 @@ class Registrar:
         self._follows = follows
         self._pass_on = pass_on
         self._refused = refused
+        self._catch_up = catch_up
         self._clock = clock
         self._log = log
         self._requests: asyncio.Queue[_Request] = asyncio.Queue()
@@ -162,6 +166,14 @@ class Registrar:
     async def unregister(self, registrations: Sequence[Registration]) -> None:
         """Follow these no more, unless another source names them; raise LedgerError, with all as it was, if unable."""
         await self._requested(_Request(registrations, adds=False))
+
+    async def catch_up(self) -> None:
+        """Know what every exporter on the ledger has registered by now; raise LedgerError where that cannot be read.
+
+        However many ask at once, that is one look.
+        """
+        if self._catch_up:
+            await self._requested(_Request((), adds=True))
 
     def offer(self, registration: Registration) -> None:
         """Register this soon, if there is room; nobody waits for it, but what is refused is counted."""
@@ -233,6 +245,11 @@ class Registrar:
             self._refuse(requests, LedgerError(f"unexpected {type(error).__name__}"))
 
     async def _add(self, requests: Sequence[_Request]) -> None:
+        """First whatever others have done until now: of what was just given up elsewhere nobody may be told that it is
+        registered already, for nobody would follow it.
+        """
+        if self._catch_up:
+            await self._catch_up()
         admission = Admission(self._settings.value, self._registry, self._tracker)
         results = [self._enrolled(admission, request) for request in requests]
         await self._take(admission.new)

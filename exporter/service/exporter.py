@@ -135,6 +135,16 @@ class Exporter:
             follows=self._follows,
             other_owner=self._keeper.other_owner if self._keeper else lambda _account: None,
         )
+        self._others = OthersRegistrations(
+            settings=self._settings,
+            registry=self._registry,
+            intake=self._intake,
+            ledger=self._writer,
+            follows=self._follows,
+            hinted=self._hinted,
+            clock=clock,
+            log=log,
+        )
         self.registrations = Registrar(
             settings=self._settings,
             registry=self._registry,
@@ -145,6 +155,7 @@ class Exporter:
             follows=self._follows,
             pass_on=self._hints.take,
             refused=self.accounting.refresh_failed,
+            catch_up=self._others.catch_up if leases else None,
             clock=clock,
             log=log,
         )
@@ -214,26 +225,19 @@ class Exporter:
     def _replication_of(self, leases: Leases | None, dependencies: Dependencies) -> Replication | None:
         if leases is None:
             return None
-        others = OthersRegistrations(
-            settings=self._settings,
-            registry=self._registry,
-            intake=self._intake,
-            ledger=self._writer,
-            follows=self._follows,
-            hinted=self.registrations.hurry,
-            clock=self.clock,
-            log=self._log,
-        )
         return Replication(
             leases,
             accounts=self.accounts,
             lanes=self._writer,
-            others=others,
+            others=self._others,
             follow=self._follow,
             begun=lambda books: self._limits.restore(books.totals),
             dependencies=dependencies,
             log=self._log,
         )
+
+    def _hinted(self, ref: TaskRef) -> None:
+        self.registrations.hurry(ref)
 
     def _waits_for_the_ledger(self, seconds: float) -> None:
         self._log.info("ledger_held", waiting=f"{seconds:g}s, to see whether the process that had it is gone")

@@ -53,6 +53,10 @@ class Registrations(Protocol):
         """Give these up; a task that another source names is followed on. Raises LedgerError, with nothing changed."""
         ...
 
+    async def catch_up(self) -> None:
+        """Know what has been registered at any exporter by now, where several share a ledger; or LedgerError."""
+        ...
+
     def naming(self, refs: Sequence[TaskRef]) -> Sequence[Registration]:
         """The registrations, of any group, that were made under one of these references, each of a single id."""
         ...

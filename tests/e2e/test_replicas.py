@@ -166,6 +166,14 @@ def test_either_may_be_asked_and_told(tmp_path: Path, upstream: Upstream, postgr
         assert f"Replica two follows account {account}" in page
         assert f"{here['owner']['url']}/tasks/{registered}?account={account}" in page
 
+        # what the other has done within the last second is known, too: else nobody would follow what "is registered"
+        assert client.delete(f"{two.url}/api/v1/tasks/{registered}").status_code == 204
+        answer = client.post(f"{one.url}/api/v1/tasks", json={"group": group, "task_ids": [registered]})
+        assert answer.json()["tasks"][0]["result"] == "registered"
+        assert client.delete(f"{two.url}/api/v1/tasks/{registered}").status_code == 204
+        answer = client.post(f"{one.url}/api/v1/tasks", json={"group": group, "task_ids": [registered]})
+        until(lambda: "group" in seen(two, registered), "its owner has found it again", seconds=PATIENCE)
+
         def is_asked(before: int) -> Callable[[], bool]:
             return lambda: upstream.requests(account) > before
 

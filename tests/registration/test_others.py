@@ -1,29 +1,33 @@
 """What other exporters have registered and given up: a ledger in memory that says so, and the real way in."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
-from exporter.intake.intake import Intake
+from exporter.intake.intake import Intake, Memory
 from exporter.ledger.ledger import HINTED, LedgerError
 from exporter.registration.others import LOOK_SECONDS, OthersRegistrations
+from exporter.registration.registrar import FullError, Registrar, Result
 from exporter.registration.registry import Registry
 from exporter.settings.model import AccountSettings, ApiConfigSettings, GroupSettings, Settings
 from exporter.settings.reload import CurrentSettings
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Registration
+from exporter.tasks.item import Item, Registration
 from exporter.tasks.tracker import Tracker
 from tests.polling.conftest import AnyLabels, NoMemory
 from tests.support.fake_clock import FakeClock
 
+MOST = 5
+
 SETTINGS = Settings(
     accounts=(AccountSettings("blue"), AccountSettings("green")),
     task_groups=(
-        GroupSettings("renders", "blue", api_config=ApiConfigSettings()),
+        GroupSettings("renders", "blue", api_config=ApiConfigSettings(max_tasks=MOST)),
         GroupSettings("clips", "green", api_config=ApiConfigSettings()),
     ),
 )
@@ -64,6 +68,13 @@ class Books:
         }
         return [each for each, gone in latest.values() if not gone], [each for each, gone in latest.values() if gone]
 
+    async def register(self, new: Sequence[Registration], _items: Sequence[Item]) -> Memory:
+        self.take(*new)
+        return {}
+
+    async def unregister(self, gone: Sequence[Registration]) -> None:
+        self.take(*gone, is_gone=True)
+
 
 class Rig:
     """A replica that follows blue."""
@@ -75,8 +86,9 @@ class Rig:
         self.tracker = Tracker(Rules())
         log = structlog.wrap_logger(self.lines, processors=[])
         intake = Intake(self.tracker, ledger=NoMemory(), bounds=AnyLabels(), clock=self.clock, log=log)
+        settings = CurrentSettings(SETTINGS)
         self.others = OthersRegistrations(
-            settings=CurrentSettings(SETTINGS),
+            settings=settings,
             registry=self.registry,
             intake=intake,
             ledger=self.books,
@@ -85,6 +97,25 @@ class Rig:
             clock=self.clock,
             log=log,
         )
+        self.registrar = Registrar(
+            settings=settings,
+            registry=self.registry,
+            intake=intake,
+            tracker=self.tracker,
+            ledger=self.books,
+            hurry=lambda _task: None,
+            follows=lambda account: account == "blue",
+            pass_on=lambda _group, _ref: None,
+            refused=lambda _group, _mechanism: None,
+            catch_up=self.others.catch_up,
+            clock=self.clock,
+            log=log,
+        )
+
+    async def register(self, *registrations: Registration) -> list[Result]:
+        """What this replica answers to whoever registers these, with nobody looking at the ledger meanwhile."""
+        async with serving(self.registrar):
+            return await self.registrar.register(registrations)
 
     async def run(self) -> None:
         running = asyncio.create_task(self.others.run())
@@ -94,6 +125,16 @@ class Rig:
 
     def events(self) -> list[str]:
         return [call.kwargs["event"] for call in self.lines.calls]
+
+
+@asynccontextmanager
+async def serving(registrar: Registrar) -> AsyncIterator[None]:
+    running = asyncio.create_task(registrar.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.fixture
@@ -131,6 +172,39 @@ async def test_what_was_given_up_and_taken_again_says_what_it_says_now(rig: Rig)
     task = rig.tracker.find(TaskRef("blue", "t1"))
     assert task is not None
     assert task.labels.model == "veo"
+
+
+async def test_what_another_has_just_given_up_is_registered_anew(rig: Rig) -> None:
+    rig.books.take(registered("t1"))
+    await rig.run()
+    rig.books.take(registered("t1"), is_gone=True)
+
+    assert await rig.register(registered("t1")) == [Result.REGISTERED]
+    await rig.run()
+    assert rig.tracker.is_followed(TaskRef("blue", "t1")), "who was told that it is registered relies on that"
+
+
+async def test_what_another_has_just_taken_has_its_place(rig: Rig) -> None:
+    rig.books.take(*(registered(f"t{number}") for number in range(MOST)))
+
+    assert await rig.register(registered("t0")) == [Result.ALREADY_REGISTERED]
+    with pytest.raises(FullError):
+        await rig.register(registered("more"))
+
+
+async def test_what_another_has_just_taken_is_known_to_whoever_asks(rig: Rig) -> None:
+    rig.books.take(registered("t1"))
+    async with serving(rig.registrar):
+        await rig.registrar.catch_up()
+
+    assert rig.registrar.naming([TaskRef("blue", "t1")]) == [registered("t1")]
+
+
+async def test_nothing_is_registered_where_the_ledger_does_not_say_what_others_did(rig: Rig) -> None:
+    rig.books.fault = LedgerError("gone")
+    with pytest.raises(LedgerError):
+        await rig.register(registered("t1"))
+    assert not rig.registry.keeps(TaskRef("blue", "t1"))
 
 
 async def test_where_nothing_has_changed_nothing_is_read(rig: Rig) -> None:

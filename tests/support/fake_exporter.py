@@ -102,6 +102,9 @@ class FakeRegistrations:
     async def unregister(self, registrations: Sequence[Registration]) -> None:
         self.made = [registration for registration in self.made if registration not in registrations]
 
+    async def catch_up(self) -> None:
+        pass
+
     def naming(self, refs: Sequence[TaskRef]) -> Sequence[Registration]:
         return [registration for registration in self.made if registration.ref in refs]
 

@@ -82,8 +82,10 @@ class Tasks:
         """Stop following what was registered; upstream nothing is cancelled."""
         await self._access.check(request)
         refs = self._refs(request)
-        tasks = found(self._exporter.tasks, refs)
-        registrations = self._registrations(refs, tasks)
+        tasks, registrations = self._named(refs)
+        if not registrations:  # another exporter may just have taken it
+            await self._exporter.registrations.catch_up()
+            tasks, registrations = self._named(refs)
         _refuse_ambiguous({registration.ref.account for registration in registrations})
         if not registrations:
             if not tasks and (kept := await self._look_ups.found(refs)):
@@ -108,10 +110,11 @@ class Tasks:
         ]
         return {"elsewhere": named} if named else {}
 
-    def _registrations(self, refs: Sequence[TaskRef], tasks: Sequence[TaskView]) -> Sequence[Registration]:
-        """Those by this id, and those under which the same task was registered by its other id."""
+    def _named(self, refs: Sequence[TaskRef]) -> tuple[Sequence[TaskView], Sequence[Registration]]:
+        """The tasks by this id, and their registrations: by it, and by the other id of the same task."""
+        tasks = found(self._exporter.tasks, refs)
         others = (ref for task in tasks for ref in _names(task) if self._is(ref, task))
-        return self._exporter.registrations.naming(list(dict.fromkeys([*refs, *others])))
+        return tasks, self._exporter.registrations.naming(list(dict.fromkeys([*refs, *others])))
 
     def _is(self, ref: TaskRef, task: TaskView) -> bool:
         """Whether a name leads to this task: two tasks of one account may have the same ``out_task_id``."""
