@@ -179,7 +179,12 @@ class Sharing:
     async def _open_lane(self, account: str, number: int) -> None:
         if self._open.get(account) == number:
             return
-        books = await self._lanes.gain(account)
+        try:
+            books = await self._lanes.gain(account)
+        except LedgerError:
+            if self._owned.get(account) == number:
+                raise
+            return  # it was lost before it could be read, as in the turn of another one
         if self._owned.get(account) == number:
             self._open[account] = number
             self._begun(books)

@@ -24,7 +24,8 @@ class Bench:
     """A replica of two accounts with everything around it, which notes what it is told.
 
     ``busy``: a request of an account is under way. ``refuses``: the ledger cannot be read, or takes nothing.
-    ``damaged`` are accounts of which it cannot be read; ``slow``: what is followed takes time to change.
+    ``damaged`` are accounts of which it cannot be read; ``slow``: what is followed takes time to change;
+    ``reading``: so does what is read of an account.
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,6 +40,8 @@ class Bench:
         self.damaged: set[str] = set()
         self.slow = asyncio.Event()
         self.slow.set()
+        self.reading = asyncio.Event()
+        self.reading.set()
         self.sharing = Sharing(
             accounts=self,
             lanes=self,
@@ -73,6 +76,9 @@ class Bench:
     async def gain(self, account: str) -> Books:
         if self.refuses or account in self.damaged:
             raise LedgerError("the ledger is away")
+        if self.keeper.fence(account) is None:
+            raise LedgerError("the account is not this exporter's")
+        await self.reading.wait()
         self.said.append(f"gain {account}")
         return BOOKS
 
@@ -119,6 +125,16 @@ def usurp(database: Database, account: str) -> None:
     row.owner, row.epoch, row.beat = "other/15000/00", row.epoch + 1, 0
 
 
+def lose_all(database: Database) -> None:
+    for account in database.rows:
+        usurp(database, account)
+
+
+def free_all(database: Database) -> None:
+    for row in database.rows.values():
+        row.owner = None
+
+
 async def test_what_is_gained_is_read_before_it_is_followed(bench: Bench) -> None:
     await bench.run(4.0)
 
@@ -151,6 +167,29 @@ async def test_what_is_lost_and_gained_again_begins_anew(bench: Bench, database:
 
     wanted = ["drop blue", "follow green", "gain blue", "begun", "begin blue", "follow blue green"]
     assert [said for said in bench.said if said in wanted] == wanted
+
+
+async def test_what_is_lost_while_another_is_read_is_no_fault(bench: Bench, database: Database) -> None:
+    await bench.run(4.0)
+    bench.slow.clear()
+    lose_all(database)
+    await bench.run(2.0)
+    free_all(database)
+    await bench.run(2.0)  # both are gained at a time when neither can be begun with
+    bench.reading.clear()
+    bench.slow.set()
+    await bench.run(1.0)
+
+    with capture_logs() as logs:
+        lose_all(database)
+        await bench.run(2.0)
+        bench.reading.set()
+        await bench.run(2.0)
+    assert "sharing_failing" not in [line["event"] for line in logs]
+
+    free_all(database)
+    await bench.run(2.0)
+    assert bench.sharing.followed == {"blue", "green"}
 
 
 async def test_nothing_is_there_to_be_shown_before_it_was_read(bench: Bench, database: Database) -> None:
