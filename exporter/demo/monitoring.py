@@ -54,7 +54,8 @@ class Monitoring:
         self._found = found
         self._directory = directory
         self._config = config
-        self._addresses = {name: f"127.0.0.1:{free(0 if any_port else PORTS[name])}" for name in found.programs}
+        ports = free([0 if any_port else PORTS[name] for name in found.programs])
+        self._addresses = {name: f"127.0.0.1:{port}" for name, port in zip(found.programs, ports, strict=True)}
 
     @property
     def names(self) -> tuple[str, ...]:

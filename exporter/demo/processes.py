@@ -6,14 +6,19 @@ import re
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 from exporter.errors import ExporterError
 
 STARTED_SECONDS = 30.0
 STOPPED_SECONDS = 11.0
 """A second more than the exporter allows itself."""
+
+UNASKED = range(30_000, 32_768)
+"""Ports below those that the kernel gives to whoever asks for any: no connection takes one before its program does."""
 
 TAIL_LINES = 20
 LOOK_SECONDS = 0.05
@@ -119,8 +124,7 @@ def free_or_any(port: int) -> int:
     return port
 
 
-def free(port: int) -> int:
-    """The port where nothing listens on it, else another: for programs that do not tell which one they took."""
-    with socket.create_server(("127.0.0.1", free_or_any(port))) as listener:
-        taken: int = listener.getsockname()[1]
-        return taken
+def free(ports: Sequence[int]) -> list[int]:
+    """Of each port itself, where nothing listens on it, else another: for programs that do not tell which they took."""
+    others = iter(Random().sample(UNASKED, len(UNASKED)))
+    return [port if port and free_or_any(port) else next(filter(free_or_any, others)) for port in ports]

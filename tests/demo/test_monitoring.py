@@ -62,7 +62,7 @@ def test_an_installed_package_has_no_files_for_them(tmp_path: Path, monkeypatch:
 def test_the_usual_ports_are_taken_where_they_are_free_and_left_alone_where_any_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "free", lambda port: port or 12345)
+    monkeypatch.setattr(module, "free", lambda ports: [port or 12345 for port in ports])
     usual, any_port = (Monitoring(BOTH, tmp_path, any_port=any_port) for any_port in (False, True))
     assert [usual.url(name) for name in usual.names] == ["http://127.0.0.1:9093", "http://127.0.0.1:9090"]
     assert [any_port.url(name) for name in any_port.names] == ["http://127.0.0.1:12345"] * 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo import processes as module
-from exporter.demo.processes import Child, ChildError, free, free_or_any, ourselves
+from exporter.demo.processes import UNASKED, Child, ChildError, free, free_or_any, ourselves
 
 
 async def python(tmp_path: Path, program: str) -> Child:
@@ -70,5 +70,11 @@ def test_a_free_port_is_taken_and_a_taken_one_is_not() -> None:
 def test_a_port_that_is_named_is_one_that_can_be_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert free(port) not in (0, port)
-    assert free(port) == port
+        assert free([port])[0] not in (0, port)
+    assert free([port]) == [port]
+
+
+def test_programs_get_ports_of_their_own_that_no_connection_takes_meanwhile() -> None:
+    ports = free([0] * 20)
+    assert len(set(ports)) == len(ports)
+    assert set(ports) <= set(UNASKED)
