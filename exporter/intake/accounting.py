@@ -129,7 +129,8 @@ class ExporterAccounting:
         self._latencies: dict[tuple[str, str], LocalHistogram] = {}
         self._passages: dict[tuple[str, str], LocalHistogram] = {}
         self._passed: Counter[tuple[str, str, str]] = Counter()
-        self._has_more = False
+        # what has counted something since the last flush; of latencies, whose they are
+        self._noted: dict[LocalHistogram, tuple[str, str] | None] = {}
 
     def polled(self, account: str, *, lag: float) -> None:
         """A task was asked about, so many seconds after it was due; a probe may come before that, and is not late."""
@@ -137,7 +138,7 @@ class ExporterAccounting:
         if lags is None:
             lags = self._lags[account] = local_poll_lags(account)
         lags.observe(max(0.0, lag))
-        self._note_more()
+        self._note(lags)
 
     def foresee_requests(self, account: str, endpoint: str) -> None:
         """Requests to an endpoint may come: what counts them starts at 0."""
@@ -154,25 +155,25 @@ class ExporterAccounting:
         if latencies is None:
             latencies = self._latencies[account, endpoint] = local_latencies(account, endpoint)
         latencies.observe(seconds)
-        self._note_more()
+        self._note(latencies, whose=(account, endpoint))
 
     def flush_into(self, increments: Increments) -> None:
-        """Add what was counted locally, which starts again from nothing."""
-        self._has_more = False
-        for (account, endpoint), latencies in self._latencies.items():
-            if number := latencies.flush_into(increments):
-                increments.merge(count_answers(account, endpoint, number))
-        for lags in self._lags.values():
-            lags.flush_into(increments)
-        for passages in self._passages.values():
-            passages.flush_into(increments)
+        """Add what was counted locally, which starts again from nothing. It is done with each commit of each account:
+        what has counted nothing is not looked at.
+        """
+        noted, self._noted = self._noted, {}
+        for histogram, whose in noted.items():
+            number = histogram.flush_into(increments)
+            if whose is not None:
+                increments.merge(count_answers(*whose, number))
         passed, self._passed = self._passed, Counter()
         for (account, endpoint, code), number in passed.items():
             increments.merge(count_proxied(account, endpoint, code, number))
 
-    def _note_more(self) -> None:
-        if not self._has_more:
-            self._has_more = True
+    def _note(self, counted: LocalHistogram, *, whose: tuple[str, str] | None = None) -> None:
+        is_first = not self._noted
+        self._noted[counted] = whose
+        if is_first:
             self._meter(Increments())
 
     # ---- the sidecar -----------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ class ExporterAccounting:
             passages = self._passages[account, endpoint] = local_passages(account, endpoint)
         passages.observe(seconds)
         self._passed[account, endpoint, code] += 1
-        self._note_more()
+        self._note(passages)
 
     def upstream_failed(self, account: str, fault: UpstreamFault) -> None:
         """The upstream has not answered a request, or not to the end."""

@@ -29,7 +29,8 @@ class InFlight:
 class Lane:
     """One account's way into the ledger; or that of everything (``fence`` is None) where it belongs to one process.
 
-    ``failures`` is how many of its last commits failed, ``failure`` why the last one did.
+    ``failures`` is how many of its last commits failed, ``failure`` why the last one did. The last one that succeeded
+    took ``commit_seconds`` in all, and the ledger's thread for ``thread_seconds`` of them.
     """
 
     def __init__(self, fence: Fence | None = None) -> None:
@@ -42,6 +43,7 @@ class Lane:
         self.is_urgent = asyncio.Event()
         self.attempt: asyncio.Task[bool] | None = None
         self.commit_seconds = 0.0
+        self.thread_seconds = 0.0
         self.failures = 0
         self.failure = ""
         self._marks = Increments()

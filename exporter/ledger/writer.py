@@ -45,6 +45,9 @@ LONGEST_GATHER_SECONDS = 1.0
 METERS_SECONDS = 0.5
 """How long the exporter's own counters may wait where no task has news."""
 
+LONGEST_METERS_SECONDS = 30.0
+"""How long they wait at most where many accounts share the thread: one commit that stood still says nothing of all."""
+
 RETRY_SECONDS = (1.0, 10.0)
 """The first and the longest wait after a failed commit."""
 
@@ -423,7 +426,7 @@ class LedgerWriter:
 
     def _others_seconds(self, lane: Lane) -> float:
         """How long counters alone wait, so that those of many accounts take half of the thread's time at most."""
-        return 2 * lane.commit_seconds * (len(self._all()) - 1)
+        return min(2 * lane.thread_seconds * (len(self._all()) - 1), LONGEST_METERS_SECONDS)
 
     async def commit(self) -> bool:
         """Commit one batch of each lane now; say whether they (or having nothing to commit) succeeded."""
@@ -498,7 +501,9 @@ class LedgerWriter:
             return True
         started, now = self._clock.monotonic(), self._clock.wall()
         try:
-            committed = await self._call(lambda: self._ledger.commit(batch, now=now))
+            committed, lane.thread_seconds = await self._call(
+                lambda: self._timed(lambda: self._ledger.commit(batch, now=now))
+            )
             if committed.is_repeat:  # what it added when it became durable is not known: the ledger knows the sums
                 account = batch.fence.account if batch.fence else None
                 lane.totals.load((await self._call(lambda: self._ledger.books(account))).totals)
@@ -536,6 +541,11 @@ class LedgerWriter:
 
     def _meter_itself(self, increments: Increments) -> None:
         (self._whole.meters if self._whole else self._own).add(increments)
+
+    def _timed(self, function: Callable[[], T]) -> tuple[T, float]:
+        """What it returns, and the seconds that it took, without those that it waited for the thread."""
+        started = self._clock.monotonic()
+        return function(), self._clock.monotonic() - started
 
     async def _call(self, function: Callable[[], T]) -> T:
         try:

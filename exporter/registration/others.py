@@ -56,7 +56,8 @@ class OthersRegistrations:
         self._clock = clock
         self._log = log
         self._seen: dict[str, int] = {}
-        self._has_looked = False
+        self._at_first: Mapping[str, int] | None = None
+        self._failures: dict[str, int] = {}  # of accounts that could not be read, how often
         self._failure = ""
 
     async def run(self) -> None:
@@ -74,18 +75,30 @@ class OthersRegistrations:
                 self._failure = ""
 
     async def catch_up(self) -> None:
-        """Take in every change there is; raise LedgerError, to be called again. The caller holds ``changing``."""
-        for account, version in (await self._ledger.registration_versions()).items():
-            if version > self._seen.get(account, 0):
-                added, gone = await self._ledger.registrations_since(account, self._seen.get(account, 0))
-                removed = [registration for registration in gone if registration.group != HINTED]
-                self._registry.discard([*removed, *added])  # what was given up and taken again may say something else
-                self._registry.add(added)
-                if self._follows(account):
-                    await self._follow(account, added, removed)
-                    self._hear(gone)
-                self._seen[account] = version
-        self._has_looked = True
+        """Take in every change there is; raise LedgerError, to be called again. The caller holds ``changing``.
+
+        Whatever failed comes last: what the ledger cannot read of one account holds up no other.
+        """
+        versions = await self._ledger.registration_versions()
+        self._at_first = versions if self._at_first is None else self._at_first
+        changed = [account for account, version in versions.items() if version > self._seen.get(account, 0)]
+        for account in sorted(changed, key=lambda account: self._failures.get(account, 0)):
+            try:
+                await self._catch_up(account, versions[account])
+            except LedgerError:
+                self._failures[account] = self._failures.get(account, 0) + 1
+                raise
+            self._failures.pop(account, None)
+
+    async def _catch_up(self, account: str, version: int) -> None:
+        added, gone = await self._ledger.registrations_since(account, self._seen.get(account, 0))
+        removed = [registration for registration in gone if registration.group != HINTED]
+        self._registry.discard([*removed, *added])  # what was given up and taken again may say something else
+        self._registry.add(added)
+        if self._follows(account):
+            await self._follow(account, added, removed)
+            self._hear(account, gone)
+        self._seen[account] = version
 
     async def _follow(self, account: str, added: Sequence[Registration], removed: Sequence[Registration]) -> None:
         by_group = {name: list(some) for name, some in groupby(sorted(added, key=_group), key=_group)}
@@ -96,11 +109,12 @@ class OthersRegistrations:
         for name, gone in groupby(sorted(removed, key=_group), key=_group):
             await self._intake.drop(registered_source(name), [registration.ref for registration in gone])
 
-    def _hear(self, gone: Sequence[Registration]) -> None:
+    def _hear(self, account: str, gone: Sequence[Registration]) -> None:
         """Take the hints among them; those from before this process's first look are of tasks that it asks about
         anyway."""
+        are_new = account in self._seen or account not in (self._at_first or ())
         for registration in gone:
-            if self._has_looked and registration.group == HINTED:
+            if are_new and registration.group == HINTED:
                 self._hinted(registration.ref)
 
     def _failed(self, reason: str) -> None:

@@ -17,6 +17,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[TaskRef, Registration]] = {}
+        self._of_accounts: dict[str, set[str]] = {}  # the groups in which an account had registrations
 
     def __contains__(self, registration: Registration) -> bool:
         """Whether the group has that task already, whatever else was said of it."""
@@ -30,6 +31,7 @@ class Registry:
         """Take registrations; what a group has already stays as it is."""
         for registration in registrations:
             self._groups.setdefault(registration.group, {}).setdefault(registration.ref, registration)
+            self._of_accounts.setdefault(registration.ref.account, set()).add(registration.group)
 
     def discard(self, registrations: Iterable[Registration]) -> None:
         """Forget registrations."""
@@ -42,8 +44,19 @@ class Registry:
         return [registered[ref] for ref in refs if ref in registered]
 
     def naming(self, refs: Sequence[TaskRef]) -> list[Registration]:
-        """The registrations of any group that go by one of these references."""
-        return [registration for group in self._groups for registration in self.of(group, refs)]
+        """The registrations of any group that go by one of these references.
+
+        Whoever does not know a task's account asks for it in all of them: no other account's groups are looked at.
+        """
+        by_account: dict[str, list[TaskRef]] = {}
+        for ref in refs:
+            by_account.setdefault(ref.account, []).append(ref)
+        return [
+            registration
+            for account, some in by_account.items()
+            for group in sorted(self._of_accounts.get(account, ()))
+            for registration in self.of(group, some)
+        ]
 
     def registered(self, group: GroupSettings) -> list[Registration]:
         """All of a group's registrations, in the order in which they came."""

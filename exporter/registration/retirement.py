@@ -23,7 +23,11 @@ AT_ONCE = 1000
 
 
 class Retirement:
-    """Is told of every change, and so knows which registered tasks have ended, and how long ago, steps aside."""
+    """Is told of every change, and so knows which registered tasks have ended, and how long ago, steps aside.
+
+    ``flush`` makes durable what is recorded for the accounts that this process ``keeps``: another exporter may just
+    have taken one over, which sees its tasks end for himself, as long as they are registered.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class Retirement:
         registry: Registry,
         registrar: Registrar,
         flush: Callable[[], Awaitable[bool]],
+        keeps: Callable[[str], bool],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
@@ -39,6 +44,7 @@ class Retirement:
         self._registry = registry
         self._registrar = registrar
         self._flush = flush
+        self._keeps = keeps
         self._clock = clock
         self._log = log
         self._order = count()
@@ -78,13 +84,17 @@ class Retirement:
         over = self._ended[: min(AT_ONCE, self._ended.bisect_left((self._over_before(), -1, TaskRef("", "any"))))]
         registrations = self._registrations([ref for _, _, ref in over])
         if registrations:
-            if not await self._flush():
+            if not (await self._flush() and all(map(self._is_durable, over))):
                 return False
             await self._registrar.unregister(registrations)
         for entry in over:
             if self._entries.get(entry[-1]) == entry:  # most are forgotten by now, for they were dropped
                 self._forget(entry[-1])
         return len(over) == AT_ONCE
+
+    def _is_durable(self, entry: tuple[float, int, TaskRef]) -> bool:
+        """Whether the flush before has made it so: its account was not lost meanwhile, nor lost and gained again."""
+        return self._keeps(entry[-1].account) and self._entries.get(entry[-1]) == entry
 
     def _forget(self, ref: TaskRef) -> None:
         entry = self._entries.pop(ref, None)

@@ -148,9 +148,13 @@ class Keeper:
     async def _answer(self, step: Step) -> Answer:
         """What the store answers; LeaseError where it cannot, or not in time."""
         asking = asyncio.create_task(in_thread(lambda: _ask(step, self._store)))
-        if not await self._ends(asking):
-            self._store.interrupt()
-        return await asking
+        try:
+            if not await self._ends(asking):
+                self._store.interrupt()
+            return await asking
+        except asyncio.CancelledError:
+            self._store.interrupt()  # else whoever closes the connection next waits for as long as the server does
+            raise
 
     async def _ends(self, asking: asyncio.Future[Answer]) -> bool:
         ended = asyncio.Event()

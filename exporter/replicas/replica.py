@@ -219,15 +219,15 @@ class Replica:
                 self._has_left = True
 
     def _next(self, now: float) -> Step | None:
-        """First what others wait for: they count on who is there, and take what is free."""
+        """First what is held, then what others wait for: they count on who is there, and take what is free."""
         if self._is_draining and not self._has_left:
             return Leave(self.owner)
+        if now >= self._renew_at and not self._is_draining:  # however many are released, and however long it takes
+            return Renew(self.owner, self._url, self._staying())
         if self._releasing:
             return next(iter(self._releasing.values()))
         if self._is_draining:
             return None
-        if now >= self._renew_at:
-            return Renew(self.owner, self._url, self._staying())
         if now >= self._look_at and not (self._ready and self._has_looked):
             return Look(self._accounts)
         self._has_looked = False  # something follows from each look, however long looking takes

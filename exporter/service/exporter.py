@@ -164,6 +164,7 @@ class Exporter:
             registry=self._registry,
             registrar=self.registrations,
             flush=self._writer.flush,
+            keeps=self._keeps,
             clock=clock,
             log=log,
         )
@@ -309,6 +310,9 @@ class Exporter:
 
     def _follows(self, account: str) -> bool:
         return self._followed is None or account in self._followed
+
+    def _keeps(self, account: str) -> bool:
+        return self._replication is None or self._replication.has(account)
 
     async def _apply(self, wanted: Settings, *, running: Settings | None, followed: frozenset[str] | None) -> list[str]:
         """Let these settings hold, and the tasks of these accounts be followed; return the accounts to close."""

@@ -1,12 +1,14 @@
 """What each change of a task makes the ledger keep and add, and what the exporter counts of itself."""
 
 from collections import Counter
+from unittest.mock import patch
 
 import pytest
 import structlog
 from msgspec import structs
 from structlog.testing import CapturingLogger
 
+from exporter.accounting.local_histogram import LocalHistogram
 from exporter.accounting.series import SUM, Increments, Series
 from exporter.dispatcher.answer import Drift, Reason
 from exporter.intake.accounting import ExporterAccounting, TaskAccounting
@@ -245,3 +247,21 @@ def test_requests_that_may_come_start_at_0() -> None:
     ExporterAccounting(books.meter).foresee_requests("a", "stream")
     assert books.metered["bytespike_api_requests_total"] == 0
     assert "bytespike_api_requests_total" in books.metered
+
+
+def test_a_flush_looks_at_what_has_counted_something_and_at_nothing_else() -> None:
+    """Of a thousand accounts, each flushes with each commit of any."""
+    accounting = ExporterAccounting(lambda _: None)
+    for number in range(100):
+        accounting.polled(f"account-{number}", lag=0.1)
+        accounting.request_finished(f"account-{number}", "tasks/query", seconds=0.1, failure=None, drift=())
+        accounting.proxied(f"account-{number}", "tasks/query", "200", seconds=0.1)
+    accounting.flush_into(everything := Increments())
+    assert {dict(series.labels)["account"] for series in everything} == {f"account-{number}" for number in range(100)}
+
+    accounting.polled("account-7", lag=0.1)
+    with patch.object(LocalHistogram, "flush_into", autospec=True, side_effect=LocalHistogram.flush_into) as flushed:
+        accounting.flush_into(some := Increments())
+        accounting.flush_into(Increments())
+    assert flushed.call_count == 1
+    assert {dict(series.labels)["account"] for series in some} == {"account-7"}

@@ -13,7 +13,7 @@ from structlog.testing import CapturingLogger
 from exporter.accounting.series import SHOWN, Increments, Series, labels_of
 from exporter.ledger.ledger import Count, Entry, LedgerError
 from exporter.ledger.opening import ledger_at
-from exporter.ledger.writer import LedgerWriter, Metering
+from exporter.ledger.writer import LONGEST_METERS_SECONDS, LedgerWriter, Metering
 from exporter.replicas.lease import Fence
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, Registration, TaskLabels
@@ -191,6 +191,48 @@ async def test_what_is_counted_locally_is_handed_over_with_its_account(replica: 
     replica.writer.meter(Increments())
     assert await replica.writer.flush("a")
     assert replica.ledger.books("a").meters == {requests("a"): 1.0}
+
+
+async def counters_wait(replica: Replica, account: str) -> float:
+    """Seconds until what is counted for an account is shown."""
+    before, began = replica.shown().get(requests(account), 0.0), replica.clock.monotonic()
+    replica.writer.meter(Increments({requests(account): 1.0}))
+    await replica.until(lambda: replica.shown().get(requests(account)) == before + 1.0)
+    return replica.clock.monotonic() - began
+
+
+async def test_counters_of_many_accounts_do_not_wait_for_hours_after_all_came_at_once(replica: Replica) -> None:
+    """What a commit waited for the others' is no measure of its own length, or it would count for each of them."""
+    accounts = ("a", "b", "c", "d")
+    await replica.gain(*accounts)
+    replica.ledger.hold()
+    for account in accounts:
+        replica.writer.record("t", entry(account))
+    committing = [asyncio.create_task(replica.writer.flush(account)) for account in accounts]
+    assert await asyncio.to_thread(replica.ledger.is_held.wait, 20.0)
+    await replica.clock.advance(20.0)
+    replica.ledger.release()
+    assert await asyncio.gather(*committing) == [True] * len(accounts)
+
+    running = asyncio.create_task(replica.writer.run())
+    assert await counters_wait(replica, "d") < 5.0
+    running.cancel()
+
+
+async def test_counters_wait_for_half_a_minute_at_most_after_a_commit_that_stood_still(replica: Replica) -> None:
+    accounts = ("a", "b", "c", "d")
+    await replica.gain(*accounts)
+    replica.writer.record("t", entry("a"))
+    replica.ledger.hold()
+    committing = asyncio.create_task(replica.writer.flush("a"))
+    assert await asyncio.to_thread(replica.ledger.is_held.wait, 20.0)
+    await replica.clock.advance(20.0)
+    replica.ledger.release()
+    assert await committing
+
+    running = asyncio.create_task(replica.writer.run())
+    assert await counters_wait(replica, "a") < LONGEST_METERS_SECONDS + 5.0
+    running.cancel()
 
 
 async def test_a_mark_goes_where_its_series_does(replica: Replica) -> None:

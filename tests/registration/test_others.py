@@ -43,6 +43,7 @@ class Books:
     def __init__(self) -> None:
         self.changes: list[tuple[str, int, Registration, bool]] = []
         self.fault: LedgerError | None = None
+        self.damaged: set[str] = set()
         self.asked = 0
 
     def take(self, *registrations: Registration, is_gone: bool = False) -> None:
@@ -63,6 +64,8 @@ class Books:
         self, account: str, version: int
     ) -> tuple[Sequence[Registration], Sequence[Registration]]:
         self.asked += 1
+        if account in self.damaged:
+            raise LedgerError(f"a row of {account} cannot be read")
         latest = {
             each.ref: (each, is_gone) for name, at, each, is_gone in self.changes if name == account and at > version
         }
@@ -225,6 +228,20 @@ async def test_a_ledger_that_is_away_is_told_of_once_and_asked_again(rig: Rig) -
     rig.books.fault = None
     await rig.run()
     assert rig.tracker.is_followed(TaskRef("blue", "t1"))
+
+
+async def test_an_account_that_cannot_be_read_holds_up_no_other(rig: Rig) -> None:
+    rig.books.damaged = {"green"}
+    rig.books.take(registered("t1", group="clips", account="green"), registered("t2"))
+    await rig.run()
+    assert rig.tracker.is_followed(TaskRef("blue", "t2"))
+    rig.books.take(registered("t2", group=HINTED), is_gone=True)
+    await rig.run()
+    assert rig.hints == ["t2"]
+
+    rig.books.damaged = set()
+    await rig.run()
+    assert rig.registry.keeps(TaskRef("green", "t1"))
 
 
 async def test_a_group_that_is_not_configured_is_passed_over(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """Registrations by group, and the items that they are."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -32,6 +33,15 @@ def test_what_is_given_up() -> None:
     assert registry.naming([TaskRef("one", "t")]) == [registration("t", "images")]
     assert registry.keeps(TaskRef("one", "t", "x"))
     assert not registry.keeps(TaskRef("one", None, "t"))
+
+
+def test_who_asks_in_one_account_looks_at_no_group_of_another() -> None:
+    """A thousand accounts with a group each: a task that any may have is asked for in a thousand ways."""
+    registry = Registry()
+    registry.add([registration("t", f"group-{number}", f"account-{number}") for number in range(1000)])
+    with patch.object(registry, "of", wraps=registry.of) as looked:
+        found = [each for number in range(1000) for each in registry.naming([TaskRef(f"account-{number}", "t")])]
+    assert len(found) == looked.call_count == 1000
 
 
 def test_items_say_what_the_group_says_where_they_say_nothing() -> None:

@@ -1,7 +1,7 @@
 """Registered tasks that have ended leave when their retention is over, and no other does."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,17 +54,21 @@ class Rig:
         self.registry = Registry()
         self.registrar = Giving(self.registry)
         self.is_durable = True
+        self.lost: set[str] = set()
+        self.within_flush: Callable[[], object] = lambda: None
         self.lines = CapturingLogger()
         self.retirement = Retirement(
             settings=self.settings,
             registry=self.registry,
             registrar=self.registrar,
             flush=self._flush,
+            keeps=lambda account: account not in self.lost,
             clock=self.clock,
             log=structlog.wrap_logger(self.lines, processors=[]),
         )
 
     async def _flush(self) -> bool:
+        self.within_flush()
         return self.is_durable
 
     def register(self, *task_ids: str, remembered: TaskState | None = None) -> None:
@@ -82,6 +86,12 @@ class Rig:
         for task_id in task_ids:
             for change in self.tracker.observe(TaskRef("one", task_id), observation, now=self.clock.wall()):
                 self.retirement.take(change)
+
+    def drop(self, task_id: str) -> None:
+        """Follow it no more, as where its account is another exporter's: its registration stays."""
+        change = self.tracker.release(registered_source("renders"), TaskRef("one", task_id), now=self.clock.wall())
+        assert change
+        self.retirement.take(change)
 
     def state(self, task_id: str) -> TaskState:
         task = self.tracker.find(TaskRef("one", task_id))
@@ -187,6 +197,25 @@ async def test_nothing_leaves_before_it_is_durable(rig: Rig) -> None:
     assert rig.registrar.gone == [["t"]]
 
 
+async def test_what_another_exporter_has_taken_over_is_not_given_up(rig: Rig) -> None:
+    """What was not durable then is dropped, and a flush knows nothing of it: the other must find the registration."""
+    rig.register("t")
+    rig.answer("t")
+    await rig.clock.advance(RETENTION + 1.0)
+    rig.lost = {"one"}
+    assert not await rig.retirement.look()
+    assert rig.registrar.gone == []
+
+
+async def test_what_was_lost_and_gained_within_a_flush_is_looked_at_anew(rig: Rig) -> None:
+    rig.register("t")
+    rig.answer("t")
+    await rig.clock.advance(RETENTION + 1.0)
+    rig.within_flush = lambda: rig.drop("t")
+    assert not await rig.retirement.look()
+    assert rig.registrar.gone == []
+
+
 async def test_what_the_ledger_cannot_give_up_is_kept_and_tried_again(rig: Rig) -> None:
     rig.register("t")
     rig.answer("t")
@@ -231,6 +260,7 @@ def test_a_task_that_is_given_up_and_registered_again_and_again_is_remembered_on
         registry=unused,
         registrar=unused,
         flush=unused,
+        keeps=unused,
         clock=FakeClock(),
         log=structlog.wrap_logger(CapturingLogger()),
     )

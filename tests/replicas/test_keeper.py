@@ -42,10 +42,12 @@ class HangingStore(ModelStore):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.hangs = threading.Event()
+        self.is_asked = threading.Event()
         self.interrupted = threading.Event()
 
     def look(self, accounts: Collection[str]) -> Standing:
         if self.hangs.is_set():
+            self.is_asked.set()
             self.interrupted.wait(DEADLINE)
             raise LeaseError("hung up")
         return super().look(accounts)
@@ -113,6 +115,17 @@ async def test_a_question_that_hangs_is_called_off_and_asked_again() -> None:
 
     assert store.interrupted.is_set()
     assert [line["event"] for line in logs] == ["leases_failing", "leases_recovered"]
+
+
+async def test_who_is_stopped_leaves_no_question_behind() -> None:
+    """The connection is closed next, which waits for whoever uses it."""
+    store = HangingStore(Database())
+    store.hangs.set()
+    async with keeping("one", store):
+        assert await asyncio.to_thread(store.is_asked.wait, DEADLINE)
+        assert not store.interrupted.is_set()
+
+    assert store.interrupted.is_set()
 
 
 async def test_a_name_that_two_have_is_told_once() -> None:

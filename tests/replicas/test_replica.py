@@ -279,6 +279,25 @@ def test_an_account_that_is_not_configured_any_more_is_let_go() -> None:
     assert alone.heard.said[2:] == ["leaving blue", "lost blue"]
 
 
+def test_what_stays_is_renewed_however_long_it_takes_to_release_the_others() -> None:
+    """As where a reload takes a hundred accounts away, and the database is far."""
+    gone = tuple(f"gone-{number}" for number in range(20))
+    one = Alone("stays", *gone)
+    one.run(3.0)
+    one.replica.configure(["stays"])
+    for account in gone:
+        one.replica.let_go(account)
+    for _ in range(40):
+        step = one.replica.next_step(now=one.now)
+        if step is not None:
+            answer = step.ask(one.store)
+            one.now += LEASE / 10
+            one.replica.answered(step, answer, now=one.now)
+        assert one.replica.owns("stays", now=one.now)
+        one.now += 0.1
+    assert {lease.owner for lease in one.store.look(gone).leases.values()} == {None}
+
+
 def test_who_does_not_let_go_loses_it_in_time() -> None:
     alone = Alone("blue")
     alone.run()
