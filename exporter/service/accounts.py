@@ -172,8 +172,11 @@ class Accounts:
     async def prepare(self, wanted: Settings) -> AccountsPlan:
         """Read the keys and make the clients that these settings need; ConfigError where one cannot be made."""
         plan = AccountsPlan(wanted)
+        others = [settings for settings in wanted.accounts if not self._is_in_use(settings)]
+        if not others:  # as at each hand-over: no file is looked at then, which may hang
+            return plan
         outbound = await in_thread(partial(Outbound.of, self._dependencies.environ))
-        for settings in wanted.accounts:
+        for settings in others:
             try:
                 await self._prepare(plan, settings, outbound)
             except BaseException as error:
@@ -224,8 +227,12 @@ class Accounts:
         polled = self._polled.get(settings.name)
         if polled is None:
             plan.opened.append(await self._open(settings, outbound))
-        elif polled.account.settings != settings:
+        else:
             plan.changed[settings.name] = await polled.account.prepare(settings, outbound)
+
+    def _is_in_use(self, settings: AccountSettings) -> bool:
+        polled = self._polled.get(settings.name)
+        return polled is not None and polled.account.settings == settings
 
     async def _open(self, settings: AccountSettings, outbound: Outbound) -> Account:
         dependencies = self._dependencies
