@@ -106,7 +106,7 @@ def test_values_that_are_gone_give_their_places_back(tmp_path: Path) -> None:
             until(lambda: shown(exporter.url, TASKS) == 0, "all of them gone")
             register(exporter.url, [{"task_ids": ["honest"], "model": "honest"}])
             assert family(exporter.url, TASKS).by("model", TASKS) == {"honest": 1.0}
-            assert shown(exporter.url, OVERFLOWED, limit="label_values") > 0
+            until(lambda: shown(exporter.url, OVERFLOWED, limit="label_values") > 0, "it is told, once that is durable")
 
 
 def test_what_the_configuration_names_is_never_other(tmp_path: Path) -> None:
