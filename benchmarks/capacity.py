@@ -3,8 +3,9 @@
 ``python -m benchmarks.capacity`` starts a server of its own (fsync on, a Unix socket) and takes some five minutes. Each
 replica is a process that follows the lease protocol, and records tasks as they would be seen: each once when it comes,
 and again with its outcome when it ends. The exporter's own writer makes them durable. Printed are, of each case: tasks
-that became durable a second beside those that came; how long an entry waited for that; how long a commit took, 99 of
-100; accounts that were lost, which none must be; and what server and replicas took of the machine's processors.
+that became durable a second beside those that came; how long an entry waited for that (what waits, by what became
+durable a second); how long a commit took, 99 of 100; accounts that were lost, which none must be; and what server and
+replicas took of the machine's processors.
 
 Everything runs on one machine, so what is printed here is less than a server alone carries.
 """
@@ -12,7 +13,6 @@ Everything runs on one machine, so what is printed here is less than a server al
 import argparse
 import asyncio
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from random import Random
 from statistics import mean, quantiles
 
 import structlog
 
+from benchmarks._processor import cpu_seconds_of_all
 from exporter.accounting.series import Increments
 from exporter.clock import SystemClock
 from exporter.ledger.ledger import Count, Entry
@@ -54,11 +54,20 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """So many replicas share so many accounts, of which so many tasks come a second in all."""
+    """So many replicas share so many accounts, of which so many tasks come a second in all.
+
+    It is watched for so many ``seconds``.
+    """
 
     replicas: int
     accounts: int
     tasks_per_second: int
+    seconds: float = WATCHED_SECONDS
+
+    @property
+    def settle_seconds(self) -> float:
+        """How long it may take until all accounts are owned, and as many tasks end as come."""
+        return SETTLE_SECONDS + self.accounts / 50
 
 
 CASES = (
@@ -113,7 +122,7 @@ class Player:
         )
         self._ends: list[tuple[float, int, Entry]] = []
         self._numbers = 0
-        self._lost = self._durable = 0
+        self._lost = 0
         self._open: list[str] = []
         self._gained: asyncio.Queue[str] = asyncio.Queue()
         self._keeper.subscribe(self)
@@ -137,17 +146,20 @@ class Player:
             asyncio.create_task(each)
             for each in (self._keeper.run(), self._writer.run(), self._begin_what_is_gained(), self._let_tasks_come())
         ]
-        await asyncio.sleep(SETTLE_SECONDS + self._case.accounts / 50)
-        found = await self._watch()
+        watching = asyncio.create_task(self._watch())
+        await asyncio.wait([watching, *loops], return_when=asyncio.FIRST_COMPLETED)
+        for ended in (loop for loop in loops if loop.done()):  # nothing is to be learnt from half a replica
+            ended.result()
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        return found
+        return await watching
 
     async def _watch(self) -> Found:
+        await asyncio.sleep(self._case.settle_seconds)
         self._commits.clear()
         self._lost, counted, cpu, pending = 0, self._counted(), time.process_time(), list[int]()
-        until = time.monotonic() + WATCHED_SECONDS
+        until = time.monotonic() + self._case.seconds
         while time.monotonic() < until:
             pending.append(self._writer.view.pending)
             await asyncio.sleep(TICK)
@@ -210,6 +222,8 @@ class _Errors(structlog.BoundLoggerBase):
     def error(self, event: str, **fields: object) -> None:
         self._logger.msg(f"{event} {fields}")
 
+    warning = error
+
     def info(self, event: str, **fields: object) -> None:
         """Nothing is told of what goes well."""
 
@@ -240,42 +254,28 @@ def played(server: Postgres, case: Case) -> tuple[Sequence[Found], float]:
     for player in players:
         player.start()
     all_there.wait(START_SECONDS)
-    time.sleep(SETTLE_SECONDS + case.accounts / 50)
-    cpu, began = _cpu(server.pid), time.monotonic()
-    time.sleep(WATCHED_SECONDS)
-    share = (_cpu(server.pid) - cpu) / (time.monotonic() - began)
+    time.sleep(case.settle_seconds)
+    cpu, began = cpu_seconds_of_all(server.pid), time.monotonic()
+    time.sleep(case.seconds)
+    share = (cpu_seconds_of_all(server.pid) - cpu) / (time.monotonic() - began)
     found = [results.get(timeout=START_SECONDS) for _ in players]
     for player in players:
         player.join(START_SECONDS)
     return found, share
 
 
-def _cpu(pid: int) -> float:
-    """The seconds of processor that a process and all its children have had, those that are gone as well."""
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return sum(_ticks(each) for each in (pid, *children)) / os.sysconf("SC_CLK_TCK")
-
-
-def _ticks(pid: int) -> int:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has just ended
-        return 0
-    return sum(map(int, fields[11:15]))
-
-
 def line(case: Case, found: Sequence[Found], server: float) -> str:
     """One row of the table."""
-    durable = sum(each.durable for each in found) / WATCHED_SECONDS
+    durable = sum(each.durable for each in found) / case.seconds
     pending = sum(each.pending for each in found)
     commits = [seconds for each in found for seconds in each.commits]
     slowest = quantiles(commits, n=100)[-1] if len(commits) > 1 else 0.0
     entries = 2 * durable  # it came, and it ended
     return (
         f"| {case.replicas} | {case.accounts:,} | {case.tasks_per_second:,} | {durable:,.0f}"
-        f" | {pending / max(entries, 1):.2f} s | {len(commits) / WATCHED_SECONDS:,.0f} | {slowest:.2f} s"
+        f" | {pending / max(entries, 1):.2f} s | {len(commits) / case.seconds:,.0f} | {slowest:.2f} s"
         f" | {sum(each.lost for each in found)} | {server:.0%}"
-        f" | {sum(each.cpu for each in found) / len(found) / WATCHED_SECONDS:.0%} |"
+        f" | {sum(each.cpu for each in found) / len(found) / case.seconds:.0%} |"
     )
 
 

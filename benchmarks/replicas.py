@@ -8,13 +8,13 @@ There is no upstream: requests fail at once, which costs neither lease nor hand-
 """
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from benchmarks._processor import cpu_seconds
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.processes import RunningExporter, start_exporter
 
@@ -63,10 +63,10 @@ class Bench:
 
     def watched(self, *exporters: RunningExporter) -> tuple[float, list[float]]:
         """Transactions a second, and the share of a core that each replica takes."""
-        before, cpu, began = self.transactions(), [_cpu(one.pid) for one in exporters], time.monotonic()
+        before, cpu, began = self.transactions(), [cpu_seconds(one.pid) for one in exporters], time.monotonic()
         time.sleep(WATCHED_SECONDS)
         seconds = time.monotonic() - began
-        shares = [(_cpu(one.pid) - was) / seconds for one, was in zip(exporters, cpu, strict=True)]
+        shares = [(cpu_seconds(one.pid) - was) / seconds for one, was in zip(exporters, cpu, strict=True)]
         return (self.transactions() - before) / seconds, shares
 
 
@@ -77,12 +77,6 @@ def _until(is_so: Callable[[], bool]) -> float:
             raise TimeoutError("the replicas did not come to what they should")
         time.sleep(0.01)
     return time.monotonic() - began
-
-
-def _cpu(pid: int) -> float:
-    """The seconds of processor that a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def hand_overs(server: Postgres, directory: Path, *, kill: bool) -> list[float]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from urllib.parse import urlsplit
 
+from benchmarks._processor import cpu_seconds
 from benchmarks._upstream import ANSWER, HEAD
 
 KEY = "sk-byts-benchmark"
@@ -155,11 +156,6 @@ def sidecar(url: str, directory: Path) -> Iterator[tuple[str, int]]:
         process.wait()
 
 
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _listening(process: "subprocess.Popen[bytes]", log: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -205,7 +201,7 @@ def _until_open(port: int) -> None:
 
 def latency(direct: Caller, through: Caller, pid: int) -> None:
     """Print what a query takes each way at a steady rate, and the difference; ``pid`` is the sidecar's process."""
-    worked = _cpu(pid)
+    worked = cpu_seconds(pid)
     taken: tuple[list[float], list[float]] = ([], [])
     began = time.perf_counter()
     for number in range(int(2 * RATE * SECONDS)):
@@ -216,7 +212,7 @@ def latency(direct: Caller, through: Caller, pid: int) -> None:
     own, peer = (_middle_and_most(each) for each in (taken[1], taken[0]))
     for name, (middle, most) in (("sidecar", own), ("direct", peer)):
         print(f"  {name:8} median {middle * 1e3:6.2f} ms  p99 {most * 1e3:6.2f} ms")
-    print(f"  {'CPU':8} {(_cpu(pid) - worked) / len(taken[1]) * 1e3:13.2f} ms of the sidecar's process, a query")
+    print(f"  {'CPU':8} {(cpu_seconds(pid) - worked) / len(taken[1]) * 1e3:13.2f} ms of the sidecar's process, a query")
     print(f"  {'added':8} median {(own[0] - peer[0]) * 1e3:6.2f} ms  p99 {(own[1] - peer[1]) * 1e3:6.2f} ms")
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks._processor import cpu_seconds
 from benchmarks._upstream import upstream
 from benchmarks.restart import filled
 
@@ -114,11 +115,6 @@ def _followed(page: str) -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in page.splitlines() if line.startswith("bytespike_tasks{"))
 
 
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _memory(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -140,9 +136,9 @@ def measure(tasks: int, upstream: str) -> Row:
             loaded = time.monotonic() - began
             time.sleep(3)  # what taking them in left behind
 
-            asked, spent = _requests(url), _cpu(pid)
+            asked, spent = _requests(url), cpu_seconds(pid)
             time.sleep(SECONDS)
-            spent = _cpu(pid) - spent
+            spent = cpu_seconds(pid) - spent
             asked = _requests(url) - asked
 
             page, times = "", []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks._processor import cpu_seconds
 from tests.support.scraped import Scraped
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -47,6 +48,7 @@ class Process:
     """One process, by its id."""
 
     def __init__(self, pid: int) -> None:
+        self._pid = pid
         self._proc = Path(f"/proc/{pid}")
 
     def rss(self) -> int:
@@ -72,8 +74,7 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of CPU in all."""
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self._pid)
 
 
 def _target(link: Path) -> str:

@@ -5,11 +5,11 @@ Only what a commit has made durable is published. Where this process has the led
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
@@ -381,10 +381,13 @@ class LedgerWriter:
     # ---- commits ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit what is recorded, for ever; it never raises. A lane that fails holds up no other."""
+        """Commit what is recorded, for ever. A lane that fails holds up no other.
+
+        It raises what ends a lane's own loop, which nothing should: else that account alone would stand still, unseen.
+        """
         if self._whole:
             await self._serve(self._whole)
-        sharing = asyncio.create_task(self._share_out_local())
+        sharing = self._told_of(self._share_out_local())
         serving: dict[Lane, asyncio.Task[None]] = {}
         try:
             while True:
@@ -392,13 +395,21 @@ class LedgerWriter:
                 for gone in serving.keys() - lanes:
                     serving.pop(gone).cancel()
                 for new in lanes - serving.keys():
-                    serving[new] = asyncio.create_task(self._serve(new))
+                    serving[new] = self._told_of(self._serve(new))
                 self._are_other_lanes.clear()
+                for ended in (task for task in (sharing, *serving.values()) if task.done()):
+                    ended.result()
                 await self._clock.wait(self._are_other_lanes, None)
         finally:
             for task in (sharing, *serving.values()):
                 task.cancel()
             await asyncio.gather(sharing, *serving.values(), return_exceptions=True)
+
+    def _told_of(self, loop: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it; when it ends, ``run`` looks."""
+        task = asyncio.create_task(loop)
+        task.add_done_callback(lambda _: self._are_other_lanes.set())
+        return task
 
     async def _share_out_local(self) -> None:
         """Wake the lanes of those accounts for which something was counted locally, and no others."""

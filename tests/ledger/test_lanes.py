@@ -184,6 +184,24 @@ async def test_what_is_counted_locally_is_committed_for_its_account_and_wakes_no
     running.cancel()
 
 
+async def test_a_loop_of_a_lane_that_ends_ends_the_writers_which_is_told_of(replica: Replica) -> None:
+    """Whoever runs it says so, and is unhealthy: one account that stands still for ever would be seen by nobody."""
+
+    faults = [RuntimeError("of a kind that nobody foresaw")]
+
+    def broken_once(_into: Increments) -> None:
+        if faults:
+            raise faults.pop()
+
+    await replica.gain("a")
+    replica.writer.flush_from(broken_once)
+    running = asyncio.create_task(replica.writer.run())
+    replica.writer.meter(Increments())
+    await replica.until(running.done)
+    with pytest.raises(RuntimeError, match="nobody foresaw"):
+        await running
+
+
 async def test_what_is_counted_locally_is_handed_over_with_its_account(replica: Replica) -> None:
     await replica.gain("a")
     local = Increments({requests("a"): 1.0})
