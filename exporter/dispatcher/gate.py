@@ -32,6 +32,13 @@ SUSPECT_FAILURES = 4
 """And so many failures in a row, of however few tasks: where one alone is followed, its fifth is a probe that fails."""
 
 
+FAST = 50.0
+"""At more requests a second than this, a timer is late by a good part of what lies between two of them."""
+
+LATE = 0.005
+"""So many seconds that one is late at most do not put off those behind it then: of 500 a second, it would be 300. For
+that, all lie farther apart by this share, so that no second has more of them than it may."""
+
 ASIDE_SHARE = 4
 """One in so many requests a second, and one in so many slots, may be of those aside."""
 
@@ -66,7 +73,7 @@ class Gate:
 
     def __init__(self, *, max_in_flight: int, max_requests_per_second: float, random: Random) -> None:
         self._max_in_flight = max_in_flight
-        self._interval = 1.0 / max_requests_per_second
+        self._interval, self._late = _pace(max_requests_per_second)
         self._random = random
         self._granted = 0
         self._out: set[int] = set()
@@ -74,7 +81,7 @@ class Gate:
         self._asides: set[int] = set()
         self._aside_at = float("-inf")
         self._unsent: dict[int, float] = {}
-        self._last_sent = float("-inf")
+        self._place = float("-inf")  # in the rate, that was taken last
         self._held: _Held | None = None
         self._probe: int | None = None
         self._epoch = 0
@@ -124,7 +131,7 @@ class Gate:
 
     def _wait_for_place(self, now: float) -> float:
         """Seconds until the rate has a place."""
-        taken_at = max(self._last_sent, *self._unsent.values()) if self._unsent else self._last_sent
+        taken_at = max(self._place, *self._unsent.values()) if self._unsent else self._place
         return max(0.0, taken_at + self._interval - now)
 
     def may_stream(self, now: float) -> bool:
@@ -165,7 +172,7 @@ class Gate:
         """The request goes out; as a stream only if ``may_stream`` has just allowed it."""
         if self._unsent.pop(grant.number, None) is None:
             raise RuntimeError("a permit is for one request, and within its block alone")
-        self._last_sent = max(self._last_sent, now)
+        self._place = max(self._place, min(now, max(self._place + self._interval, now - self._late)))
         if as_stream:
             self._streams.add(grant.number)
 
@@ -178,7 +185,7 @@ class Gate:
         wait = self._wait_for_place(now)
         if self._held is not None or wait > within:
             return None
-        self._last_sent = now + wait
+        self._place = now + wait
         return wait
 
     def succeeded(self, grant: Grant, now: float) -> None:
@@ -248,7 +255,7 @@ class Gate:
     def relimit(self, *, max_in_flight: int, max_requests_per_second: float) -> None:
         """Other limits from now on; what is out stays out."""
         self._max_in_flight = max_in_flight
-        self._interval = 1.0 / max_requests_per_second
+        self._interval, self._late = _pace(max_requests_per_second)
 
     # ---- holds -----------------------------------------------------------------------------------------------------
 
@@ -306,6 +313,12 @@ class Gate:
 
     def _is_late(self, grant: Grant) -> bool:
         return grant.epoch != self._epoch
+
+
+def _pace(max_requests_per_second: float) -> tuple[float, float]:
+    """Seconds from one request to the next, and how many of those that one is late are forgiven."""
+    late = LATE if max_requests_per_second > FAST else 0.0
+    return (1.0 + late) / max_requests_per_second, late
 
 
 def tells_of_account(grant: Grant, error: DispatcherError) -> bool:

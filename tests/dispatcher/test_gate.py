@@ -1,7 +1,9 @@
+from collections.abc import Iterator
+from itertools import cycle, repeat
 from random import Random
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -88,6 +90,30 @@ def test_requests_are_spaced_by_the_rate() -> None:
     assert gate.delay(10.25) == 0.0
     with pytest.raises(RuntimeError, match="may not go yet"):
         gate.grant(10.2)
+
+
+def sent_within(gate: Gate, seconds: float, *, late: Iterator[float]) -> list[float]:
+    """When requests go that never wait for anything but the rate, each let go so late by its timer."""
+    now, times = 0.0, []
+    while now < seconds:
+        times.append(now)
+        gate.give_back(send(gate, now))
+        while (delay := gate.delay(now)) != 0.0:
+            assert delay is not None
+            now += delay + next(late)
+    return times
+
+
+def test_timers_that_are_late_do_not_cost_a_fast_rate_its_requests() -> None:
+    times = sent_within(new_gate(rate=500.0), 10.0, late=repeat(0.0015))
+    assert len(times) >= 0.98 * 5000
+
+
+@given(st.integers(51, 2000), st.lists(st.floats(0.0, 0.02), min_size=1, max_size=20))
+def test_no_second_has_more_requests_than_it_may(rate: int, late: list[float]) -> None:
+    times = sent_within(new_gate(rate=float(rate)), 3.0, late=cycle(late))
+    for first, beyond in zip(times, times[rate:], strict=False):
+        assert beyond - first >= 1.0 - 1e-9
 
 
 def test_no_more_are_out_than_may_be() -> None:
