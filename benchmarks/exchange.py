@@ -1,13 +1,15 @@
 """What one exchange with the API costs, by who speaks, beside httpx as it comes.
 
 ``python -m benchmarks.exchange`` prints CPU time a request (this process alone) at 1, 2, 16 and 64 in flight over
-loopback, without TLS and with it, and the ratio to stock httpx in the same run. What `wrk` reaches is the limit; it is
-shown where it is installed. Each way decodes what it gets; the exporter's client validates it, too.
+loopback, without TLS and with it, and the ratio to stock httpx in the same run. What it takes `wrk` is the limit, a
+client in C that hardly looks at the answers; it is shown where it is installed. Each other way decodes what it gets;
+the exporter's client validates it, too.
 """
 
 import asyncio
 import os
 import re
+import resource
 import shutil
 import ssl
 import subprocess
@@ -58,10 +60,10 @@ async def _exchange(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncI
 @asynccontextmanager
 async def _transport(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
     transport = DirectExchange(httpx.URL(url), timeout=10.0, max_in_flight=in_flight, context=context)
-    address = httpx.URL(url + PATH)
+    address, headers = httpx.URL(url + PATH), httpx.Headers(HEADERS)
 
     async def ask() -> object:
-        request = httpx.Request("POST", address, headers=HEADERS, content=request_body(REF))
+        request = httpx.Request("POST", address, headers=headers, content=request_body(REF))
         response = await transport.handle_async_request(request)
         await response.aread()
         return response.json()
@@ -111,6 +113,7 @@ WAYS: Mapping[str, Way] = {
     "aiohttp, session.post": _aiohttp,
 }
 PEER = "httpx, client.post"
+LIMIT = "wrk, the limit"
 
 
 async def _cost(way: Way, url: str, in_flight: int, context: ssl.SSLContext, requests: int) -> float:
@@ -149,14 +152,25 @@ def _print(title: str, costs: Mapping[str, list[float]]) -> None:
         print(f"{name:30}" + "".join(f"{cell:>20}" for cell in cells))
 
 
-def _print_wrk(url: str) -> None:
-    """What a client in C reaches at 64 in flight; the second column is not its CPU time, so it has none."""
+def _wrk(url: str) -> float | None:
+    """Seconds of CPU that the same request takes a client in C, at 64 in flight; None where it is not installed."""
     if (wrk := shutil.which("wrk")) is None:
-        return
-    command = [wrk, "-t1", "-c64", "-d3s", f"{url}{PATH}"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if rate := re.search(r"Requests/sec:\s+([\d.]+)", said):
-        print(f"{'wrk (elapsed time)':30}{'':60}{1e6 / float(rate[1]):15.1f} us")
+        return None
+    with tempfile.TemporaryDirectory() as made:
+        script = Path(made, "query.lua")
+        said = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in HEADERS.items())
+        script.write_text(f"wrk.method = \"POST\"\nwrk.body = '{request_body(REF).decode()}'\n{said}")
+        command = [wrk, "-t1", "-c64", "-d3s", "-s", str(script), f"{url}{PATH}"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    requests = int(re.findall(r"(\d+) requests in", printed)[0])
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / requests
+
+
+def _print_wrk(url: str) -> None:
+    if (cost := _wrk(url)) is not None:
+        print(f"{LIMIT:30}{'':60}{cost * 1e6:9.1f} us")
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
@@ -198,6 +212,13 @@ def _figures(url: str, context: ssl.SSLContext, how: str) -> Iterator[Figure]:
             peer=costs[peer],
             goal=goal,
         )
+    if (limit := _wrk(url)) is not None:
+        yield Figure(
+            name=f"one request{how}, {client.removeprefix('exporter, ')}, {in_flight} in flight",
+            cost=costs[client],
+            peer_name=LIMIT,
+            peer=limit,
+        )
 
 
 if __name__ == "__main__":
@@ -210,3 +231,4 @@ if __name__ == "__main__":
             os.environ["SSL_CERT_FILE"] = str(pair[0])
             with upstream(certificate=pair) as tls_url:
                 _print("TLS", _measured(tls_url, ssl.create_default_context(cafile=pair[0])))
+                _print_wrk(tls_url)

@@ -14,7 +14,16 @@ from typing import Any
 import httpx
 
 from exporter.connecting import connect
-from exporter.dispatcher.exchange import KEEPALIVE, MAX_AGE, Again, Response, RetryBudget, at_once, standing_headers
+from exporter.dispatcher.exchange import (
+    KEEPALIVE,
+    MAX_AGE,
+    Again,
+    Response,
+    RetryBudget,
+    at_once,
+    raw,
+    standing_headers,
+)
 from exporter.dispatcher.http1 import HttpConnection, UnansweredError
 
 
@@ -46,8 +55,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """For httpx: a request with a body of known length, or none, to the same server."""
-        response = await self._exchange(_bytes_of(request, await request.aread(), self._url))
-        return httpx.Response(response.status, headers=response.headers, stream=httpx.ByteStream(response.body))
+        return _Whole(await self._exchange(_bytes_of(request, await request.aread(), self._url)))
 
     async def aclose(self) -> None:
         """Close every connection, and see them closed."""
@@ -185,6 +193,27 @@ class DirectExchange(httpx.AsyncBaseTransport):
         return b"POST %b HTTP/1.1\r\n%bContent-Length: " % (url.raw_path, lines.encode("ascii"))
 
 
+class _Whole(httpx.Response):
+    """A response that has come whole: whoever reads it waits for nothing."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status, headers=raw(response.headers), stream=httpx.ByteStream(response.body))
+        self._body = response.body
+        self._is_plain = "Content-Encoding" not in response.headers
+
+    async def aread(self) -> bytes:
+        if not self._is_plain:
+            return await super().aread()
+        if not self.is_closed:
+            self.is_stream_consumed = True
+            await self.aclose()
+        return self._body
+
+    @property
+    def content(self) -> bytes:
+        return self._body if self._is_plain and self.is_stream_consumed else super().content
+
+
 def _told_apart(error: OSError | UnicodeError) -> Exception:
     """asyncio takes a server that hangs up within the handshake for a lost connection, but one without a number."""
     is_within_handshake = isinstance(error, ConnectionResetError) and error.errno is None
@@ -197,11 +226,12 @@ def _for_http1(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 def _bytes_of(request: httpx.Request, body: bytes, server: httpx.URL) -> bytes:
-    same = (request.url.scheme, request.url.host, request.url.port) == (server.scheme, server.host, server.port)
+    url, headers = request.url, request.headers.raw
+    same = (url.scheme, url.host, url.port) == (server.scheme, server.host, server.port)
     if not same or request.method in ("HEAD", "CONNECT") or "Transfer-Encoding" in request.headers:
         raise httpx.UnsupportedProtocol("this transport asks one server, with bodies of known length")
-    words = [request.method.encode("ascii"), *(word for header in request.headers.raw for word in header)]
-    if any(b"\r" in word or b"\n" in word for word in words):
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode("ascii"), url.raw_path, lines)
+    if not head.count(b"\r") == head.count(b"\n") == len(headers) + 2:
         raise httpx.LocalProtocolError("a line break within a header")
-    lines = b"".join(b"%b: %b\r\n" % header for header in request.headers.raw)
-    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (words[0], request.url.raw_path, lines, body)
+    return head + body

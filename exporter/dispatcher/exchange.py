@@ -83,9 +83,11 @@ class Exchange(Protocol):
 class Headers(Mapping[str, str]):
     """The headers of a response as they came; a name that came twice has both values, with a comma between."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "raw")
 
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+        """As they came, each by itself."""
         self._values: dict[str, bytes] = {}
         for name, value in raw:
             key = name.lower().decode("latin-1")
@@ -108,6 +110,13 @@ class Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Names and values as they came, where that is known."""
+    if isinstance(headers, Headers):
+        return headers.raw
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def standing_headers() -> dict[str, str]:

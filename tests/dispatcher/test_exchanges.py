@@ -1,6 +1,7 @@
 """Whoever speaks, httpx or ours, or ours under httpx: the same answers, and the same name for each fault."""
 
 import asyncio
+import gzip
 import itertools
 import ssl
 import subprocess
@@ -749,7 +750,25 @@ async def test_the_transport_serves_what_httpx_asks() -> None:
         async with httpx.AsyncClient(transport=transport, base_url=server.url) as client:
             answer = await client.get("/path", params={"q": "a b"})
             assert (answer.json(), answer.headers["x-twice"]) == ({"a": 1}, "1, 2")
+            assert (answer.headers.get_list("x-twice"), answer.is_closed) == (["1", "2"], True)
     assert server.requests[0].startswith(b"GET /path?q=a+b HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("encoding", [(), ("Content-Encoding: gzip",)])
+async def test_what_the_transport_returns_is_read_as_any_response(encoding: tuple[str, ...]) -> None:
+    said = gzip.compress(b'{"a": 1}') if encoding else b'{"a": 1}'
+    async with raw_server(Script(lambda *_: response(said, headers=encoding))) as server:
+        transport = direct(server.url, timeout=1.0, max_in_flight=1, context=ssl.create_default_context())
+        assert isinstance(transport, httpx.AsyncBaseTransport)
+        async with httpx.AsyncClient(transport=transport, base_url=server.url) as client:
+            async with client.stream("GET", "/") as answer:
+                with pytest.raises(httpx.ResponseNotRead):
+                    answer.content  # noqa: B018 - to ask is what raises
+                assert await answer.aread() == await answer.aread() == answer.content == b'{"a": 1}'
+            async with client.stream("GET", "/") as answer:
+                assert b"".join([part async for part in answer.aiter_bytes()]) == b'{"a": 1}'
+            with pytest.raises(httpx.StreamConsumed):
+                _ = [part async for part in answer.aiter_raw()]
 
 
 async def test_each_key_is_sent_with_its_own_requests() -> None:
