@@ -23,7 +23,7 @@ PROJECT := .venv/project.stamp
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test long newcomer alerting servers sbom audit check lint format docs schema lock bench soak chaos clean
+.PHONY: help setup demo test slow long newcomer alerting servers sbom audit check lint format docs schema lock bench soak chaos clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -44,8 +44,11 @@ $(PROJECT): $(DEPENDENCIES) pyproject.toml
 demo: setup ## run simulator, exporter and, where installed, Prometheus and Alertmanager
 	@$(BIN)/bytespike-exporter demo $(ARGS)
 
-test: setup ## run the suite, a few minutes: everything but the two targets below
+test: setup ## run the suite, less than five minutes: everything but the targets below
 	@$(PYTEST) $(ARGS)
+
+slow: setup ## run the tests that take seconds each, most of them for real processes
+	@$(PYTEST) -m "slow and not long and not alerting" $(ARGS)
 
 long: setup ## run the tests that take longer than the suite may, and the rules with the newest promtool
 	@$(PYTEST) -m long $(ARGS)
@@ -70,8 +73,8 @@ audit: setup ## look for known faults in what is pinned; asks PyPI's advisories
 		$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/$$lock.lock $(ARGS) || exit; done
 
 # tests come last, so that their summary closes the output
-check: lint schema ## everything that CI checks: lint, schema, the suite with branch coverage, long, alerting
-	$(PYTEST) --cov --cov-report=term $(ARGS)
+check: lint schema ## everything that CI checks: lint, schema, suite and slow with branch coverage, long, alerting
+	$(PYTEST) -m "not long and not alerting" --cov --cov-report=term $(ARGS)
 	$(PYTEST) -m long $(ARGS)
 	$(INSTALLED)
 	$(NEWEST)

@@ -161,6 +161,7 @@ def test_no_value_begins_a_line_of_its_own() -> None:
 # ---- what is never taken for anything else ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [1, 5000])
 def test_a_secret_is_found_whole_and_as_a_part(known: int) -> None:
     secrets = Secrets()

@@ -60,6 +60,7 @@ def completed(path: str, *words: str) -> Sequence[str]:
     return run(BASH or "bash", "--norc", "-c", script, "bash", *words, path=path).split()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BASH is None, reason="bash is not installed")
 def test_bash_completes_commands_flags_and_values(path: str) -> None:
     assert completed(path, "") == list(COMMANDS)

@@ -17,6 +17,7 @@ from tests.support.processes import Running
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> None:
     arguments = ("--port", "0", "--seed", "3", "--time-scale", "20")
     with Running("demo", *arguments, log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:
@@ -40,6 +41,7 @@ def test_it_shows_where_to_look_and_a_signal_stops_all_of_it(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells a process that its parent has died")
 def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
     with Running("demo", "--port", "0", log=tmp_path / "log", env={"TMPDIR": str(tmp_path)}) as demo:

@@ -57,6 +57,7 @@ def test_everything_that_is_looked_at_as_json(tmp_path: Path) -> None:
     assert all(each["advice"] for each in json.loads(result.stdout)["findings"] if each["verdict"] == "fault")
 
 
+@pytest.mark.slow
 def test_a_configuration_with_faults_hides_nothing_of_the_machine(tmp_path: Path, taken: int) -> None:
     result = doctor(tmp_path, "--web.listen-address", f"127.0.0.1:{taken}", config="acounts: []\n")
     assert result.exit_code == 1

@@ -105,6 +105,7 @@ def test_the_first_process_of_a_container_too(config: Path, number: signal.Signa
     assert serve_with(number, instant, config, AS_FIRST) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instant", [1, 300])
 def test_a_reload_that_is_asked_for_too_early_comes_once_it_can(config: Path, instant: int) -> None:
     script = config.parent / "at_import.py"
@@ -168,6 +169,7 @@ def is_blocked(number: signal.Signals, pid: int) -> bool:
     return bool(int(mask, 16) >> (number - 1) & 1)
 
 
+@pytest.mark.slow
 def test_a_start_that_takes_long_can_be_stopped(config: Path) -> None:
     (config.parent / "data").mkdir()
     os.mkfifo(config.parent / "data" / "ledger.db")  # opening it waits, as a long migration would
@@ -245,6 +247,7 @@ def test_no_file_takes_the_place_of_a_closed_standard_error(tmp_path: Path) -> N
     assert run(NO_DESCRIPTOR, cwd=tmp_path).stdout == "3 /dev/null True\n"
 
 
+@pytest.mark.slow
 def test_it_serves_without_standard_streams_and_without_a_home(config: Path) -> None:
     closed = 'exec "$@" <&- >&- 2>&-'
     path = config.parent / "exporter.sock"
@@ -268,6 +271,7 @@ def test_it_serves_without_standard_streams_and_without_a_home(config: Path) -> 
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_reader_of_its_log_that_is_gone_is_no_fault(config: Path) -> None:
     reading, writing = os.pipe()
     path = config.parent / "exporter.sock"

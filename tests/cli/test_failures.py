@@ -48,6 +48,7 @@ def serve(
     return done.returncode, lines
 
 
+@pytest.mark.slow
 def test_every_fault_of_the_configuration(tmp_path: Path) -> None:
     code, lines = serve(tmp_path, config="accounts: []\nglbal: {}\n")
     assert code == 1
@@ -57,6 +58,7 @@ def test_every_fault_of_the_configuration(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_second_of_two_addresses_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -64,6 +66,7 @@ def test_the_second_of_two_addresses_is_taken(tmp_path: Path) -> None:
     assert (code, line["exit_code"], line["error"]) == (3, 3, f"cannot listen on {address}: Address already in use")
 
 
+@pytest.mark.slow
 def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the ledger's directory should be")
     code, [line] = serve(tmp_path)
@@ -71,11 +74,13 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
     assert line["error"].startswith("ledger data/ledger.db: ")
 
 
+@pytest.mark.slow
 def test_a_wrong_command_line(tmp_path: Path) -> None:
     code, [line] = serve(tmp_path, "--nonsense")
     assert (code, line["exit_code"], line["error"]) == (2, 2, "No such option '--nonsense'.")
 
 
+@pytest.mark.slow
 def test_a_crash(tmp_path: Path) -> None:
     code, [line] = serve(tmp_path, program=("-c", CRASHES))
     assert (code, line["exit_code"], line["error"]) == (70, 70, "ZeroDivisionError('division by zero')")

@@ -74,6 +74,7 @@ def own_hands() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_hands")
 def test_what_ends_after_it_was_left_alone_is_freed_in_the_end() -> None:
     """Each round some things stand while a long collection comes by, and end thereafter."""

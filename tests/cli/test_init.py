@@ -145,6 +145,7 @@ def test_what_cannot_be_is_said(flags: list[str], tmp_path: Path) -> None:
     assert files(tmp_path) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_the_exporter_starts_with_what_was_written(tmp_path: Path) -> None:
     run(str(tmp_path), "--way=files", "--base-url=http://127.0.0.1:1")

@@ -64,6 +64,7 @@ def until_shown(exporter: RunningExporter, line: str, *, seconds: float = 30.0) 
     return page
 
 
+@pytest.mark.slow
 def test_what_it_serves_and_how_it_stops(config: Path) -> None:
     finished = 'bytespike_tasks_finished_total{account="demo",group="renders",model="sora-2",status="completed"} 2.0'
     with start_exporter(config) as exporter:
@@ -91,6 +92,7 @@ def test_what_it_serves_and_how_it_stops(config: Path) -> None:
         assert finished in httpx.get(f"{again.url}/metrics", timeout=30).text
 
 
+@pytest.mark.slow
 def test_sighup_and_the_reload_address(config: Path, simulator: RunningSimulator) -> None:
     with start_exporter(config) as exporter:
         write_config(config.parent, base_url=simulator.url, ids="done-0")
@@ -118,6 +120,7 @@ def test_sighup_and_the_reload_address(config: Path, simulator: RunningSimulator
         assert exporter.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_configuration_that_hangs_does_not_keep_it_from_stopping(config: Path) -> None:
     with start_exporter(config) as exporter:
         config.unlink()
@@ -129,6 +132,7 @@ def test_a_configuration_that_hangs_does_not_keep_it_from_stopping(config: Path)
         assert exporter.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_told_before_the_ledger_is_touched(config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -139,6 +143,7 @@ def test_a_taken_port_is_told_before_the_ledger_is_touched(config: Path) -> None
     assert not (config.parent / "data").exists()
 
 
+@pytest.mark.slow
 def test_every_fault_of_the_configuration_is_told(tmp_path: Path) -> None:
     config = tmp_path / "exporter.yml"
     config.write_text("accounts: []\nglbal: {}\n")
@@ -148,6 +153,7 @@ def test_every_fault_of_the_configuration_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in exporter.output
 
 
+@pytest.mark.slow
 def test_a_missing_key_is_a_warning_and_a_ledger_that_cannot_be_used_is_the_end(config: Path) -> None:
     (config.parent / "key").unlink()
     (config.parent / "data").write_text("a file where the ledger's directory should be")
@@ -159,12 +165,14 @@ def test_a_missing_key_is_a_warning_and_a_ledger_that_cannot_be_used_is_the_end(
     assert "Traceback" not in exporter.output
 
 
+@pytest.mark.slow
 def test_a_second_exporter_on_one_ledger(config: Path) -> None:
     with start_exporter(config), launch_exporter(config, log="second.log") as second:
         assert second.wait() == 3
         assert "another exporter holds it" in second.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a" * 101, "a/b"])
 def test_a_replica_has_a_name_that_can_be_told_from_others(config: Path, name: str) -> None:
     with launch_exporter(config, f"--replica.id={name}") as exporter:
@@ -172,6 +180,7 @@ def test_a_replica_has_a_name_that_can_be_told_from_others(config: Path, name: s
         assert "expected letters, digits, dots, dashes and underscores" in exporter.output
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(config: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes requests and never answers: draining takes time
         write_config(tmp_path, base_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -187,6 +196,7 @@ def test_a_second_signal_ends_it_at_once(config: Path, tmp_path: Path) -> None:
             connection.close()
 
 
+@pytest.mark.slow
 def test_an_upstream_that_never_answers_does_not_keep_it_from_stopping(config: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         write_config(tmp_path, base_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -198,6 +208,7 @@ def test_an_upstream_that_never_answers_does_not_keep_it_from_stopping(config: P
             connection.close()
 
 
+@pytest.mark.slow
 def test_the_key_is_nowhere(config: Path, simulator: RunningSimulator) -> None:
     key = config.parent / "key"
     key.write_text(DISTINCT_KEY)

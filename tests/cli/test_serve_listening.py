@@ -40,6 +40,7 @@ def through(path: Path) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_it_answers_on_all_of_them_and_only_then_says_that_it_is_ready(config: Path) -> None:
     path = config.parent / "exporter.sock"
     more = f"--web.listen-address=unix:{path}"
@@ -61,6 +62,7 @@ def test_it_answers_on_all_of_them_and_only_then_says_that_it_is_ready(config: P
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_what_a_killed_one_left_in_the_file_system_is_no_hindrance(config: Path) -> None:
     path = config.parent / "exporter.sock"
     for _ in range(2):
@@ -70,6 +72,7 @@ def test_what_a_killed_one_left_in_the_file_system_is_no_hindrance(config: Path)
         assert path.exists()
 
 
+@pytest.mark.slow
 def test_two_on_one_file(config: Path) -> None:
     path = config.parent / "exporter.sock"
     with start_exporter(config, env=ENVIRON, address=f"unix:{path}"):
@@ -80,6 +83,7 @@ def test_two_on_one_file(config: Path) -> None:
             assert client.get("/-/healthy").status_code == 200
 
 
+@pytest.mark.slow
 def test_below_a_prefix(config: Path) -> None:
     with start_exporter(config, "--web.external-url=https://outside.test/x", env=ENVIRON) as exporter:
         assert httpx.get(exporter.url, follow_redirects=True, timeout=30).url.path == "/x/"
@@ -106,6 +110,7 @@ os.execv(sys.executable, [sys.executable, "-m", "exporter", *sys.argv[2:]])
 """As systemd does it: the sockets are open from descriptor 3 on, and the process is the one that is meant."""
 
 
+@pytest.mark.slow
 def test_on_the_sockets_that_systemd_hands_over_and_no_others(config: Path) -> None:
     path = config.parent / "given.sock"
     script = config.parent / "hands_over.py"
@@ -139,6 +144,7 @@ def test_on_the_sockets_that_systemd_hands_over_and_no_others(config: Path) -> N
     assert path.exists(), "it is systemd's, and systemd removes it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environ",
     [{}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "0"}, {"LISTEN_FDS": "many"}],
@@ -150,6 +156,7 @@ def test_where_systemd_hands_nothing_over(config: Path, environ: dict[str, str])
     assert "systemd has handed over no socket" in exporter.output
 
 
+@pytest.mark.slow
 def test_the_real_systemd_socket_activate(config: Path) -> None:
     """It starts the program at the first connection, which waits until it is answered."""
     program = shutil.which("systemd-socket-activate")

@@ -76,6 +76,7 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("number", "listen"),
@@ -94,6 +95,7 @@ def test_a_signal_ends_it_quickly_even_while_it_streams(start: Start, number: si
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_an_answer_that_breaks_its_promise_drops_the_connection(start: Start) -> None:
     process, url = start("--scenario", "garbage,kind=truncated")
@@ -108,6 +110,7 @@ def test_an_answer_that_breaks_its_promise_drops_the_connection(start: Start) ->
     assert process.communicate(timeout=30) == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_poison_on_the_wire(start: Start) -> None:
     process, url = start("--scenario", "poison,kind=closed,ratio=0")
@@ -128,6 +131,7 @@ def test_poison_on_the_wire(start: Start) -> None:
     assert process.communicate(timeout=30) == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_an_end_is_not_noticed_by_a_client_that_has_left(start: Start) -> None:
     _, url = start()
@@ -145,6 +149,7 @@ def test_an_end_is_not_noticed_by_a_client_that_has_left(start: Start) -> None:
     assert counts == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_callback_arrives(start: Start) -> None:
     bodies: list[bytes] = []

@@ -27,6 +27,7 @@ def run(*arguments: str | bytes, cwd: Path, **environ: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["ü.yml".encode(), b"\xfc.yml", "\N{HUGGING FACE}.yml".encode()], ids=["utf-8", "no text", "far away"]
 )
@@ -38,6 +39,7 @@ def test_a_name_is_printed_as_it_was_given(tmp_path: Path, name: bytes, environ:
     assert done.stdout == name + b": 1 account, 0 task groups, 0 tasks: ok\n"
 
 
+@pytest.mark.slow
 def test_what_an_encoding_has_no_letter_for(tmp_path: Path) -> None:
     (tmp_path / "e.yml").write_text("accounts: [{name: a, api_key_env: KEY, ü€: 1}]\n", encoding="utf-8")
     done = run("check-config", "e.yml", cwd=tmp_path, **LATIN)
@@ -65,6 +67,7 @@ EVERY_COMMAND = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=" ".join)
 def test_no_command_answers_what_it_is_given_with_a_traceback(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "e.yml").write_text(GOOD.replace("api_key_env", "base_url: 'http://127.0.0.1:1', api_key_env"))
@@ -97,12 +100,14 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["check-config e.yml --estimate", "--help", "serve --help", "--version"])
 def test_a_reader_who_has_read_enough_is_no_fault(here: Path, command: str) -> None:
     done = shell(f"exporter {command} | true", here)
     assert (done.returncode, done.stderr) == (141, ""), "as SIGPIPE ends any other program"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told(here: Path) -> None:
     done = shell("exporter check-config e.yml >/dev/full", here)
     assert (done.returncode, done.stderr) == (
@@ -111,6 +116,7 @@ def test_a_full_disk_is_told(here: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -126,6 +132,7 @@ def test_the_exit_code_is_the_same_where_nothing_can_be_told(here: Path, command
     assert shell(f"exporter {command}", here).returncode == code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code", "told"),
     [
@@ -144,6 +151,7 @@ def test_a_working_directory_that_is_gone(here: Path, command: str, code: int, t
     assert (done.returncode, done.stderr.rstrip()) == (code, told)
 
 
+@pytest.mark.slow
 def test_a_working_directory_that_is_not_to_be_written_to(here: Path) -> None:
     done = shell("cd /proc; exporter --config.file=$OLDPWD/e.yml --web.listen-address=127.0.0.1:0", here)
     assert done.returncode == 3
@@ -158,6 +166,7 @@ ledger: {url: 'sqlite:///dätä/ledger.db'}
 """
 
 
+@pytest.mark.slow
 def test_files_that_the_configuration_names_are_found_in_any_locale(tmp_path: Path) -> None:
     (tmp_path / "exporter.yml").write_text(ABROAD, encoding="utf-8")
     (tmp_path / "schlüssel").write_text("sk-byts-0123456789")

@@ -120,6 +120,7 @@ async def test_where_nobody_waits_for_them_there_are_none(tmp_path: Path) -> Non
 # ---- a life ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_real_exporter_tells_of_its_life(tmp_path: Path, systemd: Supervising) -> None:
     config = tmp_path / "exporter.yml"
@@ -170,6 +171,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_real_exporter_whose_loop_has_died_gives_no_more_signs_of_life(tmp_path: Path) -> None:
     config = tmp_path / "exporter.yml"

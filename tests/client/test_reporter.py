@@ -124,6 +124,7 @@ def test_a_slow_exporter_holds_nobody() -> None:
             goes_on.set()
 
 
+@pytest.mark.slow
 def test_an_exporter_that_comes_back_is_told_of_all() -> None:
     answers: list[Said] = [(503, {"Retry-After": "0"}, {}), (401, {}, {}), (429, {"Retry-After": "1"}, {})]
     with (
@@ -185,6 +186,7 @@ def test_an_absent_exporter_does_not_keep_a_program_from_ending() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_exporter_that_says_nothing_does_not_either() -> None:
     goes_on = threading.Event()
 

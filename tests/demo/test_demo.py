@@ -51,6 +51,7 @@ async def ended(run: asyncio.Task[None]) -> None:
     assert run.cancelled()
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
     _, run, at = await begun(tmp_path, ALONE)
@@ -65,6 +66,7 @@ async def test_tasks_come_and_are_counted(tmp_path: Path) -> None:
     await ended(run)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
     demo, run, at = await begun(tmp_path, ALONE)
@@ -76,6 +78,7 @@ async def test_a_dead_child_ends_it_and_the_other_child(tmp_path: Path) -> None:
             await http.get(at.exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanager(tmp_path: Path) -> None:
     need_tool("prometheus")
@@ -102,6 +105,7 @@ async def test_prometheus_scrapes_it_and_knows_the_shipped_rules_and_alertmanage
     assert all(child._process.returncode is not None for child in demo._children)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 async def test_what_the_command_lets_go_wrong_is_told_of(tmp_path: Path) -> None:
     """The shipped rules and routes, as much faster as a busy machine can keep up with."""

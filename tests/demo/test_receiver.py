@@ -95,6 +95,7 @@ async def test_each_receiver_is_told(posting: Posting) -> None:
     assert [line.split()[1] for line in posting.told] == ["page", "ticket"]
 
 
+@pytest.mark.slow
 async def test_what_is_remembered_is_bounded_and_what_is_repeated_stays(posting: Posting) -> None:
     lasting = alert(account="lasting")
     for number in range(MAX_REMEMBERED + 50):

@@ -289,6 +289,7 @@ def test_text_is_one_id_a_line(text: str, items: object) -> None:
     assert list(read_written(text, Format.TEXT, name="ids.txt").items) == items
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -177,6 +177,7 @@ def test_a_dead_upstream_is_asked_by_one_request_at_a_time_at_growing_intervals(
     assert all(blame is Blame.ACCOUNT for at, blame in world.blamed if at >= held_since)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tasks", [1, 2, 3, 1000])
 def test_an_upstream_that_is_back_is_asked_by_everybody_again(tasks: int) -> None:
     world = World(Random(1), poisoned=tasks, max_in_flight=5)

@@ -138,6 +138,7 @@ async def test_an_error_at_any_await_gives_the_slot_back(
     pytest.fail("it never ran to its end")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", USES)
 async def test_cancellation_at_any_moment_gives_the_slot_back(
     use: Callable[[Bench], Coroutine[Any, Any, None]],

@@ -349,6 +349,7 @@ async def simulated() -> AsyncIterator[tuple[Simulator, str]]:
         await serving
 
 
+@pytest.mark.slow
 async def test_the_simulators_streams_are_read_to_their_end() -> None:
     async with simulated() as (simulator, url):
         [task] = simulator.submit_many(Batch(count=1, latency_seconds=2.0))

@@ -262,6 +262,7 @@ def page_of_a_histogram() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_native_histograms_stand_beside_those_that_the_rules_read(tmp_path: Path, page_of_a_histogram: str) -> None:
     config = yaml.safe_load(snippet("prometheus.md", having="nhcb"))
@@ -316,6 +317,7 @@ def test_amtool_takes_the_alert_that_tests_the_pager() -> None:
     assert all(option in told.stdout + told.stderr for option in used)
 
 
+@pytest.mark.slow
 def test_the_patch_of_one_rule_hits_it_or_fails(tmp_path: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:

@@ -44,6 +44,7 @@ def as_stranger(server: Postgres, database: str) -> str:
     return server.url(database).replace(f"{USER}@", f"{STRANGER}@")
 
 
+@pytest.mark.slow
 def test_tables_that_are_not_made_yet_are_not_made_by_looking(server: Postgres, database: str) -> None:
     for _ in range(2):
         finding = found(server.url(database))

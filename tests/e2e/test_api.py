@@ -70,6 +70,7 @@ def until(what: Any, *, seconds: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_the_life_of_a_registered_task(tmp_path: Path, upstream: Upstream) -> None:
     config = write_config(tmp_path, upstream.url, GROUP)
     with start_exporter(config) as exporter:
@@ -95,6 +96,7 @@ def test_the_life_of_a_registered_task(tmp_path: Path, upstream: Upstream) -> No
         assert Scraped.of(exporter.url).sum("bytespike_tasks_finished_total") == 1
 
 
+@pytest.mark.slow
 def test_a_token_is_needed_and_no_secret_is_logged(tmp_path: Path, upstream: Upstream) -> None:
     (tmp_path / "token").write_text("the-token-of-the-api")
     (tmp_path / "hook").write_text("the-secret-of-the-hook")
@@ -149,6 +151,7 @@ class Registering:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.long)])
 def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_path: Path, kills: int) -> None:
     requests = kills * REQUESTS_EACH
@@ -175,6 +178,7 @@ def test_what_was_answered_with_success_is_followed_whenever_it_is_killed(tmp_pa
             registering.exporter.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_ten_thousand", [0.04, pytest.param(1.0, marks=pytest.mark.long)])
 def test_thousands_arrive_while_others_finish(tmp_path: Path, upstream: Upstream, of_ten_thousand: float) -> None:
     lasting, ending = round(LONG * of_ten_thousand), round(SHORT * of_ten_thousand)

@@ -94,6 +94,7 @@ def strangers() -> Iterator[Generator[requests.Session]]:
         yield each
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @some
 def test_every_answer_is_described(

@@ -127,6 +127,7 @@ def prepare(directory: Path, url: str, canaries: dict[str, str]) -> Path:
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_format", ["json", "logfmt"])
 def test_no_secret_comes_out_wherever_it_goes_in(tmp_path: Path, canaries: dict[str, str], log_format: str) -> None:
     env = {"CANARY_KEY": canaries["env"]}

@@ -36,6 +36,7 @@ FAULTS: list[tuple[str, dict[str, object], str, dict[str, str]]] = [
 ]
 
 
+@pytest.mark.slow
 def test_after_any_faults_all_tasks_end_as_the_books_say(tmp_path: Path, upstream: Upstream) -> None:
     ids, out_ids = upstream.submit(
         TASKS, latency_seconds=1, spread_seconds=30, failure_ratio=0.2, cancel_ratio=0.1, out_task_id_prefix="r"

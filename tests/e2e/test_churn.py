@@ -56,6 +56,7 @@ class Reader(threading.Thread):
             return 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [25, pytest.param(300, marks=pytest.mark.long)])
 def test_lists_are_whole_while_tasks_leave(tmp_path: Path, times: int) -> None:
     leaving = [f"leaving-{number}" for number in range(LEAVING)]
@@ -90,6 +91,7 @@ def refuse_new_tasks(directory: Path) -> None:
     edit(directory, f"CREATE TRIGGER full BEFORE INSERT ON open_tasks BEGIN {refusal}; END")
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_ledger_that_takes_nothing_does_not_grow_with_those_that_come_and_go(tmp_path: Path) -> None:
     """Lists name ever new tasks and drop those of before."""
     some, rounds = 20, 12
@@ -113,6 +115,7 @@ def test_what_waits_for_a_ledger_that_takes_nothing_does_not_grow_with_those_tha
             assert exporter.events("loop_died") == []
 
 
+@pytest.mark.slow
 def test_a_task_that_proves_to_be_another_and_has_ended_is_not_asked_about_again(tmp_path: Path) -> None:
     """Each is named by both its ids, and whichever is asked by first tells both, and that it has ended."""
     tasks = range(12)

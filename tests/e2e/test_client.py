@@ -55,6 +55,7 @@ def test_the_page_has_a_program_for_each_client() -> None:
     assert all(program.count("# this line") == 1 for program in PROGRAMS.values())
 
 
+@pytest.mark.slow
 def test_the_programs_of_the_page_register_what_they_submit(exporter: RunningExporter, upstream: Upstream) -> None:
     submitted = set()
     for program in PROGRAMS.values():
@@ -74,6 +75,7 @@ def test_the_programs_of_the_page_register_what_they_submit(exporter: RunningExp
     assert {task["model"] for task in followed} == {"sora-2"}
 
 
+@pytest.mark.slow
 def test_what_is_submitted_while_the_exporter_is_away_is_followed_and_counted(config: Path, upstream: Upstream) -> None:
     address = f"127.0.0.1:{free_port()}"
     reporter = Reporter(f"http://{address}")

@@ -14,6 +14,7 @@ SEEN, FINISHED = "bytespike_tasks_followed_total", "bytespike_tasks_finished_tot
 TASKS = 20
 
 
+@pytest.mark.slow
 def test_two_hours_are_in_no_histogram(tmp_path: Path, upstream: Upstream) -> None:
     ids, _ = upstream.submit(TASKS, latency_seconds=15)
     config, step = configuration(tmp_path, upstream, task_ids=ids), tmp_path / "step"

@@ -58,6 +58,7 @@ class Sampler(threading.Thread):
         self.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("often", [3, pytest.param(10, marks=pytest.mark.long)])
 def test_every_task_counts_once_however_often_the_exporter_ends(tmp_path: Path, upstream: Upstream, often: int) -> None:
     count = often * TASKS_EACH

@@ -68,6 +68,7 @@ def answers(exporter: RunningExporter, path: str) -> httpx.Response:
     return httpx.get(f"{exporter.url}{path}", timeout=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "descriptors"),
     [(b"", 1024), (b"", 64), (HALF_A_HEAD, 1024), (HALF_A_BODY, 64), (IDLE, 1024)],
@@ -91,6 +92,7 @@ def test_a_crowd_takes_no_place_from_scrapes_health_and_polls(tmp_path: Path, se
     assert len(told) <= 6, told
 
 
+@pytest.mark.slow
 def test_readers_that_read_nothing_hold_little_and_are_let_go(tmp_path: Path) -> None:
     """What was sent and not read is closed in about ten seconds, and a scrape beside it is answered."""
     with polling(tmp_path) as (exporter, _):
@@ -103,6 +105,7 @@ def test_readers_that_read_nothing_hold_little_and_are_let_go(tmp_path: Path) ->
     assert "Traceback" not in exporter.output
 
 
+@pytest.mark.slow
 def test_slow_bodies_take_no_registration_from_anybody(tmp_path: Path) -> None:
     with polling(tmp_path) as (exporter, _), crowd(exporter, 100, HALF_A_BODY) as sockets:
         for number in range(3):
@@ -128,6 +131,7 @@ def rss(exporter: RunningExporter) -> int:
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
+@pytest.mark.slow
 def test_at_the_end_readers_are_cut_off_without_a_line_for_each(tmp_path: Path) -> None:
     with polling(tmp_path) as (exporter, _), crowd(exporter, 50, 40 * b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
         time.sleep(1)

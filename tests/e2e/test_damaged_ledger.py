@@ -81,6 +81,7 @@ def refused_start(directory: Path, good_ledger: bytes, damage: str) -> str:
         return exporter.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", few_of(TOTALS, 4))
 def test_damaged_totals_are_named_and_not_shown(tmp_path: Path, good_ledger: bytes, damage: str) -> None:
     said = refused_start(tmp_path, good_ledger, TOTALS[damage])
@@ -89,12 +90,14 @@ def test_damaged_totals_are_named_and_not_shown(tmp_path: Path, good_ledger: byt
     assert "restore" in said, "and what to do"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", few_of(REGISTRATIONS, 1))
 def test_damaged_registrations_are_named(tmp_path: Path, good_ledger: bytes, damage: str) -> None:
     said = refused_start(tmp_path, good_ledger, REGISTRATIONS[damage])
     assert "registration" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", few_of(STATES, 1))
 def test_damaged_states_of_tasks_are_named(tmp_path: Path, good_ledger: bytes, damage: str) -> None:
     said = refused_start(tmp_path, good_ledger, STATES[damage])

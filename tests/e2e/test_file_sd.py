@@ -40,6 +40,7 @@ def submit_wave(upstream: Upstream, number: int, size: int) -> tuple[list[str], 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [20, pytest.param(1000, marks=pytest.mark.long)])
 def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Upstream, size: int) -> None:
     folder = tmp_path / "tasks"
@@ -73,6 +74,7 @@ def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Up
         assert_books_are_equal(Scraped.of(exporter.url), upstream.books())
 
 
+@pytest.mark.slow
 def test_a_bad_file_is_named_once_and_counted_each_time(tmp_path: Path, upstream: Upstream) -> None:
     task_ids, _ = upstream.submit(2, latency_seconds=600)
     (tmp_path / "tasks").mkdir()

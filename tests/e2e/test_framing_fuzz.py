@@ -137,6 +137,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExport
         _assert_quiet(running)
 
 
+@pytest.mark.slow
 @given(sent=st.lists(requests(), min_size=1, max_size=3), cut=st.integers(0, 300), end=ends, pause=st.booleans())
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_whatever_is_sent_the_answers_are_those_that_are_described(
@@ -186,6 +187,7 @@ def _assert_quiet(running: RunningExporter) -> None:
     assert len(running.output.splitlines()) < MOST_LINES, running.output
 
 
+@pytest.mark.slow
 def test_slow_bodies_beside_quick_ones(exporter: RunningExporter) -> None:
     """Those that stop in their midst are told so in the end, with 408; whoever comes meanwhile is served."""
     host, port = exporter.url.removeprefix("http://").split(":")

@@ -26,6 +26,7 @@ def sources(url: str) -> str:
     return json.dumps({"http_sd_configs": [source]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [20, pytest.param(1000, marks=pytest.mark.long)])
 def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Upstream, size: int) -> None:
     config = configuration(tmp_path, upstream, poll=POLL, account=FAST, group=sources(upstream.url))
@@ -56,6 +57,7 @@ def test_thousands_of_tasks_arrive_while_others_end(tmp_path: Path, upstream: Up
         assert exporter.events("loop_died") == []
 
 
+@pytest.mark.slow
 def test_an_application_that_is_out_of_order_takes_no_task_with_it(tmp_path: Path, upstream: Upstream) -> None:
     """What was named last is followed on, and a restart of the application is forgiven."""
     ids, _ = upstream.submit(4, latency_seconds=600)

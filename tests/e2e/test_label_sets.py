@@ -64,6 +64,7 @@ def assert_bounded(url: str, limit: int, *, tasks: int) -> None:
     assert label_sets(url)[HOUSE] == 1.0
 
 
+@pytest.mark.slow
 def test_the_combinations_of_labels_are_bounded(tmp_path: Path) -> None:
     with ScriptedApi() as api, start_exporter(write(tmp_path, api)) as exporter:
         register(exporter.url, FLOOD[:1200])
@@ -73,6 +74,7 @@ def test_the_combinations_of_labels_are_bounded(tmp_path: Path) -> None:
 FEW = FLOOD[:500]
 
 
+@pytest.mark.slow
 def test_a_limit_of_label_sets_bounds_the_page_and_outlasts_a_restart(tmp_path: Path) -> None:
     with ScriptedApi() as api:
         api.default = has_ended()
@@ -92,6 +94,7 @@ def test_a_limit_of_label_sets_bounds_the_page_and_outlasts_a_restart(tmp_path: 
 JUNK = [{"task_ids": [f"junk-{number}"], "model": f"junk-{number}"} for number in range(300)]
 
 
+@pytest.mark.slow
 def test_values_that_are_gone_give_their_places_back(tmp_path: Path) -> None:
     with ScriptedApi() as api:
         api.default = lambda name: record(name, status="pending", estimated_seconds=600)
@@ -109,6 +112,7 @@ def test_values_that_are_gone_give_their_places_back(tmp_path: Path) -> None:
             until(lambda: shown(exporter.url, OVERFLOWED, limit="label_values") > 0, "it is told, once that is durable")
 
 
+@pytest.mark.slow
 def test_what_the_configuration_names_is_never_other(tmp_path: Path) -> None:
     """Not even where it comes to name it when all places have been taken."""
     with ScriptedApi() as api, start_exporter(write(tmp_path, api)) as exporter:

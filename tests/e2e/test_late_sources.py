@@ -122,6 +122,7 @@ def finished_by_group(exporter: RunningExporter) -> dict[str, float]:
     return family(exporter.url, FINISHED).by("group", FINISHED)
 
 
+@pytest.mark.slow
 def test_restarts_count_nothing_twice_however_late_the_sources_report(tmp_path: Path) -> None:
     with ScriptedApi() as api:
         api.default = has_ended()
@@ -155,6 +156,7 @@ def test_restarts_count_nothing_twice_however_late_the_sources_report(tmp_path: 
     assert outcomes(tmp_path) == sorted(name for source in late.values() for name in source.ids)
 
 
+@pytest.mark.slow
 def test_a_task_that_leaves_its_list_for_a_while_is_not_counted_again(tmp_path: Path) -> None:
     """It ended long ago, yet was named until just now: the ledger's retention runs from then."""
     ids = [f"task-{number}" for number in range(EACH)]

@@ -49,6 +49,7 @@ def is_ready(exporter: RunningExporter) -> bool:
     return httpx.get(f"{exporter.url}/-/ready", timeout=10).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [remove, replace_by_a_copy, pytest.param(move_away, marks=pytest.mark.long)])
 def test_a_ledger_that_is_there_no_more_is_noticed(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     """What cannot be written down is not counted, and shown by the next exporter once it has been."""
@@ -109,6 +110,7 @@ def code_of(exporter: RunningExporter) -> int | None:
 DISGUISES = (symlinked, symlinked_directory, hard_linked, by_another_path, unlocked)
 
 
+@pytest.mark.slow
 def test_a_second_exporter_does_not_start_on_the_same_ledger(tmp_path: Path) -> None:
     with ScriptedApi() as api, ExitStack() as stack:
         exporter = stack.enter_context(start_exporter(write_config(tmp_path, api.url, groups=GROUPS)))

@@ -12,6 +12,7 @@ from tests.support.scraped import Scraped
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_a_thousand_due_tasks_never_make_a_third_request_at_once(tmp_path: Path, upstream: Upstream) -> None:
     ids, _ = upstream.submit(1000, latency_seconds=600)
     upstream.scenario("slow_answers", {"seconds": 0.02})  # so that requests overlap
@@ -36,6 +37,7 @@ def test_a_thousand_due_tasks_never_make_a_third_request_at_once(tmp_path: Path,
     assert page.sum("bytespike_exporter_request_budget_ratio") > 1, "and it says that the budget is too small"
 
 
+@pytest.mark.slow
 def test_the_rate_limit_is_hard(tmp_path: Path, upstream: Upstream) -> None:
     ids, _ = upstream.submit(200, latency_seconds=600)
     config = configuration(
@@ -53,6 +55,7 @@ def test_the_rate_limit_is_hard(tmp_path: Path, upstream: Upstream) -> None:
     assert 0.5 * 20 * took < seen <= 20 * took + 1
 
 
+@pytest.mark.slow
 def test_a_revoked_key_is_left_alone_and_a_new_one_tried_at_once(tmp_path: Path, upstream: Upstream) -> None:
     ids, _ = upstream.submit(50, latency_seconds=600)
     config = configuration(

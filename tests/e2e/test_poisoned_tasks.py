@@ -96,6 +96,7 @@ def times_in_a_minute(asked: Sequence[Asked], *, until: float) -> float:
     return len(moments) + (60.0 - seen) / pace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [10.0, pytest.param(70.0, marks=pytest.mark.long)])
 def test_beside_tasks_that_always_fail_the_others_are_seen_in_time(tmp_path: Path, seconds: float) -> None:
     faults = {NONE: (), **{f"fault-{kind}": (reply,) for kind, reply in FAULTS.items()}, MIXED: tuple(FAULTS.values())}
@@ -124,6 +125,7 @@ OUTAGES = {"down": CLOSED, "failing": SERVER_ERROR}
 OUTAGE_SECONDS = 5.0
 
 
+@pytest.mark.slow
 def test_an_outage_meets_single_requests_and_is_left_soon_after_its_end(tmp_path: Path) -> None:
     with watched(tmp_path, dict.fromkeys(OUTAGES, ())) as it:
         url = it.exporter.url

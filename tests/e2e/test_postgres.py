@@ -54,6 +54,7 @@ def finished(url: str) -> float:
     return scrape(url).sum("bytespike_tasks_finished_total")
 
 
+@pytest.mark.slow
 def test_books_are_equal_after_a_kill_and_a_restart_of_the_server(
     tmp_path: Path, upstream: Upstream, postgres: Postgres
 ) -> None:
@@ -79,6 +80,7 @@ def test_books_are_equal_after_a_kill_and_a_restart_of_the_server(
     assert postgres.rows("SELECT DISTINCT owner FROM leases", "ledger_of_all") == [(None,)], "it was given up"
 
 
+@pytest.mark.slow
 def test_what_no_server_answers_for_ends_with_what_to_do(tmp_path: Path) -> None:
     config = tmp_path / "exporter.yml"
     (tmp_path / "key").write_text("sk-byts-demo")
@@ -93,6 +95,7 @@ def test_what_no_server_answers_for_ends_with_what_to_do(tmp_path: Path) -> None
         assert canary not in exporter.output
 
 
+@pytest.mark.slow
 def test_no_password_is_shown_and_the_url_is(tmp_path: Path, upstream: Upstream, postgres: Postgres) -> None:
     canary = "canary-of-the-passfile"
     passfile = tmp_path / "pgpass"

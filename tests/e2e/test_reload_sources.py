@@ -46,6 +46,7 @@ def assert_only_the_second_stay(exporter: RunningExporter, before: dict[str, Any
     assert histories(exporter, sorted(SECOND)) == before
 
 
+@pytest.mark.slow
 def test_the_first_of_two_file_sources_takes_its_own_tasks_with_it(tmp_path: Path) -> None:
     """The file of the other cannot be read at this moment: what it named last holds."""
     for name, ids in (("first", FIRST), ("second", SECOND)):
@@ -62,6 +63,7 @@ def test_the_first_of_two_file_sources_takes_its_own_tasks_with_it(tmp_path: Pat
             assert_only_the_second_stay(exporter, before)
 
 
+@pytest.mark.slow
 def test_the_first_of_two_url_sources_takes_its_own_tasks_with_it(tmp_path: Path) -> None:
     """The application behind the other is gone at this moment: what it named last holds."""
     with ScriptedApi() as api:
@@ -77,6 +79,7 @@ def test_the_first_of_two_url_sources_takes_its_own_tasks_with_it(tmp_path: Path
             assert_only_the_second_stay(exporter, before)
 
 
+@pytest.mark.slow
 def test_sources_that_change_places_keep_their_tasks(tmp_path: Path) -> None:
     with ScriptedApi() as api:
         for name, ids in (("first", FIRST), ("second", SECOND)):
@@ -95,6 +98,7 @@ def test_sources_that_change_places_keep_their_tasks(tmp_path: Path) -> None:
             assert followed(exporter.url) == SECOND, "how often it is asked is not what it is"
 
 
+@pytest.mark.slow
 def test_a_shorter_retention_holds_for_what_has_ended_already(tmp_path: Path) -> None:
     groups = {"renders": {"static_configs": [{"task_ids": ["one", "two"]}]}}
     with ScriptedApi() as api:

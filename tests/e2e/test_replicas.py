@@ -95,6 +95,7 @@ def shown(*exporters: RunningExporter) -> dict[str, list[float]]:
     return found
 
 
+@pytest.mark.slow
 def test_two_share_what_one_counts(tmp_path: Path, upstream: Upstream, postgres: Postgres) -> None:
     tasks = {
         name: upstream.submit(
@@ -125,6 +126,7 @@ def test_two_share_what_one_counts(tmp_path: Path, upstream: Upstream, postgres:
     assert postgres.rows("SELECT DISTINCT owner FROM leases WHERE account <> ''", "shared") == [(None,)]
 
 
+@pytest.mark.slow
 def test_either_may_be_asked_and_told(tmp_path: Path, upstream: Upstream, postgres: Postgres) -> None:
     """Registered, looked at and called back on the replica that does not own the account: as on the one that does."""
     ids = {name: upstream.submit(2, account=name, latency_seconds=3600)[0] for name in ACCOUNTS}

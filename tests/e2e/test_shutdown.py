@@ -66,6 +66,7 @@ def assert_books_are_kept(directory: Path, exporter: RunningExporter, api: Scrip
         assert family(again.url, FINISHED).by("status", FINISHED) == {"completed": TASKS + more}
 
 
+@pytest.mark.slow
 def test_outcomes_that_wait_behind_a_lookup_are_kept(tmp_path: Path) -> None:
     """A new file makes the ledger's thread look tasks up; the commit of what ends meanwhile has to wait for it."""
     with ScriptedApi(forgets=True) as api, polled(tmp_path, api) as exporter:
@@ -81,6 +82,7 @@ def test_outcomes_that_wait_behind_a_lookup_are_kept(tmp_path: Path) -> None:
         assert_books_are_kept(tmp_path, exporter, api, more=10)
 
 
+@pytest.mark.slow
 def test_outcomes_of_a_commit_that_fails_while_the_exporter_stops_are_kept(tmp_path: Path) -> None:
     """SQLite gives up waiting after two seconds: the commit under way fails after the stop has begun."""
     with ScriptedApi(forgets=True) as api, polled(tmp_path, api) as exporter:
@@ -95,6 +97,7 @@ def test_outcomes_of_a_commit_that_fails_while_the_exporter_stops_are_kept(tmp_p
         assert_books_are_kept(tmp_path, exporter, api)
 
 
+@pytest.mark.slow
 def test_outcomes_that_are_answered_while_the_exporter_stops_are_kept(tmp_path: Path) -> None:
     """Requests under way come back, and what they bring is written down, however busy the ledger is meanwhile."""
     with ScriptedApi(forgets=True) as api, polled(tmp_path, api) as exporter:

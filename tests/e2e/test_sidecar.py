@@ -77,6 +77,7 @@ async def a_day_at_work(url: str, count: int) -> Sequence[str]:
         return ids
 
 
+@pytest.mark.slow
 async def test_the_books_are_equal(tmp_path: Path, upstream: Upstream) -> None:
     with start_exporter(sidecar_configuration(tmp_path, upstream)) as exporter:
         ids = await a_day_at_work(address_of(exporter), TASKS)
@@ -91,6 +92,7 @@ async def test_the_books_are_equal(tmp_path: Path, upstream: Upstream) -> None:
         assert KEY not in exporter.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.long)])
 async def test_the_books_are_equal_where_everything_breaks(tmp_path: Path, upstream: Upstream, count: int) -> None:
     """The way to the upstream is cut in the middle of answers, and the exporter is killed in the middle of all."""
@@ -151,6 +153,7 @@ async def tried(client: httpx.AsyncClient, path: str, body: Mapping[str, object]
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_what_was_answered_is_followed_after_a_crash(tmp_path: Path, upstream: Upstream) -> None:
     config = sidecar_configuration(tmp_path, upstream)
     with start_exporter(config, log="first.log") as exporter:
@@ -165,6 +168,7 @@ async def test_what_was_answered_is_followed_after_a_crash(tmp_path: Path, upstr
         assert page.sum("bytespike_tasks_credits_used_total") == pytest.approx(credits_used, abs=0.005)
 
 
+@pytest.mark.slow
 async def test_a_refused_submission_is_counted_by_its_code(tmp_path: Path, upstream: Upstream) -> None:
     with start_exporter(sidecar_configuration(tmp_path, upstream)) as exporter:
         async with application(address_of(exporter)) as client:
@@ -178,6 +182,7 @@ async def test_a_refused_submission_is_counted_by_its_code(tmp_path: Path, upstr
         assert page.sum("bytespike_proxy_requests_total", endpoint="submit", code="400", account="default") == 1
 
 
+@pytest.mark.slow
 async def test_a_strangers_key_passes_and_nothing_is_learnt(tmp_path: Path, upstream: Upstream) -> None:
     with start_exporter(sidecar_configuration(tmp_path, upstream)) as exporter:
         async with application(address_of(exporter)) as client:

@@ -26,6 +26,7 @@ RELOADS = 60
 LONG = 60.0
 
 
+@pytest.mark.slow
 def test_it_serves_and_ends_though_nobody_reads_its_log(tmp_path: Path) -> None:
     with ScriptedApi() as api:
         config = write_config(tmp_path, api.url, groups={"renders": {"static_configs": [{"task_ids": ["task_1"]}]}})

@@ -38,6 +38,7 @@ def running(directory: Path, api: ScriptedApi) -> Iterator[RunningExporter]:
         yield exporter
 
 
+@pytest.mark.slow
 def test_nobody_else_waits_for_a_look_up(tmp_path: Path) -> None:
     with ScriptedApi() as api, running(tmp_path, api) as exporter:
         api.default = has_ended()

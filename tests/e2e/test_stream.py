@@ -55,6 +55,7 @@ def follow_to_the_end(directory: Path, *, stream: bool) -> Mapping[str, int]:
     return requests
 
 
+@pytest.mark.slow
 def test_streams_spare_more_than_half_of_the_queries(tmp_path: Path) -> None:
     polled = follow_to_the_end(tmp_path / "polled", stream=False)
     streamed = follow_to_the_end(tmp_path / "streamed", stream=True)

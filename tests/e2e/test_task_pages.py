@@ -135,6 +135,7 @@ def look_at(page: Page) -> None:
     assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
 
+@pytest.mark.slow
 def test_what_keeps_people_from_using_a_page_is_nowhere(browser: Browser) -> None:
     """A few of all that there are; the next test looks at the others, too."""
     with served(exporter_of(MANY)) as address:
@@ -155,6 +156,7 @@ def test_every_page_in_each_light_and_width(browser: Browser, count: int) -> Non
                 look_at(page)
 
 
+@pytest.mark.slow
 def test_without_scripts_everything_can_be_reached(browser: Browser) -> None:
     with served(exporter_of(120)) as address, opened(browser, scripts=False) as page:
         page.goto(f"{address}/tasks")
@@ -171,6 +173,7 @@ def test_without_scripts_everything_can_be_reached(browser: Browser) -> None:
         assert not page.get_by_role("button").is_visible()
 
 
+@pytest.mark.slow
 def test_a_page_refreshes_itself_keeps_the_focus_and_can_be_paused(browser: Browser) -> None:
     exporter = exporter_of(1)
     with served(exporter) as address, opened(browser) as page:
@@ -192,6 +195,7 @@ def test_a_page_refreshes_itself_keeps_the_focus_and_can_be_paused(browser: Brow
         page.get_by_role("link", name="t4", exact=True).wait_for(state="detached")
 
 
+@pytest.mark.slow
 def test_an_exporter_that_has_gone_is_told_of_and_what_was_seen_stays(browser: Browser) -> None:
     with opened(browser) as page:
         page.clock.install()

@@ -91,6 +91,7 @@ def exporter() -> Iterator[Exporter]:
         yield exporter
 
 
+@pytest.mark.slow
 def test_a_screen_from_the_first_look_to_the_last(exporter: Exporter) -> None:
     """Keys, another size, hostile names, an exporter that goes and comes back, and the terminal as it was."""
     elsewhere = {"COLUMNS": "80", "LINES": "24"}
@@ -184,6 +185,7 @@ os.execv(sys.executable, [sys.executable, "-m", "exporter", *sys.argv[1:]])
 """Where the tests run in the background of a shell, it would ignore them."""
 
 
+@pytest.mark.slow
 def test_a_pipe_has_a_line_for_each_change(exporter: Exporter, tmp_path: Path) -> None:
     command = [sys.executable, "-c", HEEDS_INTERRUPTS, "watch", "--url", exporter.url, "--interval", "500ms"]
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
@@ -202,6 +204,7 @@ def test_a_pipe_has_a_line_for_each_change(exporter: Exporter, tmp_path: Path) -
     assert all(line.rstrip("\n").isprintable() for line in (*first, *then))
 
 
+@pytest.mark.slow
 def test_a_wait_that_is_interrupted_gives_the_cursor_back(tmp_path: Path) -> None:
     """``query --wait`` draws bars, against an API that says the task runs on for ever."""
 

@@ -53,6 +53,7 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_prometheus_scrapes_over_tls_with_a_certificate_and_a_password(tmp_path: Path, upstream: Upstream) -> None:
     servers, clients = Certificate.make(tmp_path, "servers"), Certificate.make(tmp_path, "clients")
     Certificate.make(tmp_path, "server", signer=servers, names=LOCALHOST)

@@ -46,6 +46,7 @@ def everything(place: Place) -> object:
         ledger.close()
 
 
+@pytest.mark.slow
 def test_what_went_to_a_server_and_back_is_what_it_was(places: Sequence[Place]) -> None:
     filled(places[0])
     for one, other in pairwise(places):

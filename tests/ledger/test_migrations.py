@@ -79,6 +79,7 @@ def test_a_ledger_of_version_0_1_0_opens_with_everything_in_it(path: Path) -> No
         ledger.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statements", [1, 8, 15, 22, 29, 36, 43, 50])
 def test_a_migration_that_is_killed_half_way_begins_anew(path: Path, statements: int) -> None:
     make_0_1_0(path)
@@ -194,6 +195,7 @@ def indexes(path: Path) -> set[tuple[str, str | None]]:
     return found
 
 
+@pytest.mark.slow
 def test_nearly_every_start_lacks_no_migration_and_does_not_load_what_runs_them(path: Path) -> None:
     script = (
         "import sys; from exporter.ledger.store import SqliteLedger;"

@@ -92,6 +92,7 @@ def test_of_two_that_wait_for_the_same_one_gets_it(ledger: StoredLedger, place: 
         second.open()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_whole_batches(place: OnServer) -> None:
     code = f"""
 import os
@@ -166,6 +167,7 @@ def test_it_goes_on_with_another_connection_where_its_session_was_ended(ledger: 
     assert totals(ledger) == {FINISHED: 2.0}
 
 
+@pytest.mark.slow
 def test_a_server_that_crashes_and_comes_back_has_all_that_was_told_durable() -> None:
     with running_postgres(options=()) as server:
         place = OnServer(server, server.create_database())

@@ -32,6 +32,7 @@ def test_what_is_registered_is_there_for_whoever_opens_it_next(ledger: StoredLed
     assert ledger.recall([BY_ID.ref], now=T0) == {}
 
 
+@pytest.mark.slow
 def test_ten_thousand_at_once(ledger: StoredLedger) -> None:
     many = [Registration("g", TaskRef("a", f"t{n}"), T0) for n in range(10_000)]
     assert len(register(ledger, *many)) == 10_000

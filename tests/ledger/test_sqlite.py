@@ -74,6 +74,7 @@ def without_the_lock_file(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [by_its_path, by_a_symbolic_link, by_a_link_to_its_directory, by_a_hard_link, without_the_lock_file]
 )
@@ -210,6 +211,7 @@ def test_a_file_that_goes_while_it_is_written_is_not_believed(ledger: StoredLedg
 # ---- faults --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_ledger_locked_by_another_program_fails_and_recovers(ledger: StoredLedger, path: Path) -> None:
     commit(ledger, ended(begun("t1")))
     intruder = sqlite3.connect(path, isolation_level=None)

@@ -363,6 +363,7 @@ def test_a_row_is_kept_for_a_retention_at_least(ledger: StoredLedger) -> None:
     assert [hour for hour, rows in gone.items() if rows] == [252], "looked at after 122 and 252 hours"
 
 
+@pytest.mark.slow
 def test_a_named_task_keeps_its_row_and_is_written_once_in_half_a_retention(ledger: StoredLedger) -> None:
     commit(ledger, ended(begun("t")), Entry(begun("open")))
     touched = 0

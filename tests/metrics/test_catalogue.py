@@ -202,6 +202,7 @@ def test_only_what_adds_up_can_be_counted_or_observed() -> None:
     assert [kind for kind in kinds if hasattr(kind, "observe")] == [Histogram]
 
 
+@pytest.mark.slow
 def test_no_name_of_a_family_stands_outside_its_declaration() -> None:
     """A name written twice can be misspelt once; docstrings may speak of one, and a migration of what once was."""
     package = Path(exporter.__file__).parent

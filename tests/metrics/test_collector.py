@@ -430,6 +430,7 @@ def stored_series(draw: st.DrawFn) -> Series:
     return Series(family.name, labels_of(**labels), part)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(stored_series(), st.integers(0, 1000).map(float), max_size=20))
 def test_what_is_shown_adds_up_to_the_totals(totals: dict[Series, float]) -> None:
     base = replace(ONE_GROUP, label_names=("team",), sources=(SourceView("renders", "file"),), proxied=0)

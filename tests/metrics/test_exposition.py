@@ -91,6 +91,7 @@ def test_openmetrics_ends_once() -> None:
     assert b"# EOF" not in render(busy()).body
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 @settings(max_examples=50)
 def test_any_text_can_be_a_label_value(value: str) -> None:

@@ -207,6 +207,7 @@ def test_groups_beyond_the_limit_are_in_the_total_alone_and_their_accounts_are_k
     assert sample.total.open == Open(known=9)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_groups_and_samples() -> None:
     def size(samples: int, groups: int) -> int:
         known = [TaskLabels("main", f"g{number}", "sora-2") for number in range(groups)]

@@ -71,6 +71,7 @@ def sent(page: Rendered) -> tuple[object, ...]:
 # ---- the same bytes --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(LABELS, states()), max_size=6))
 def test_tasks_are_written_as_the_library_does(entries: list[Entry]) -> None:
@@ -102,6 +103,7 @@ ALIKE = st.lists(st.integers(0, 6).flatmap(lambda number: step(number, "")), max
 """Tasks that may have the same names, or such as are the same once they are printed."""
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(DISTINCT, NUMBERS, st.sampled_from(FORMATS)), max_size=6))
 def test_a_page_after_others_is_what_it_would_be_alone(
@@ -116,6 +118,7 @@ def test_a_page_after_others_is_what_it_would_be_alone(
         assert sent(renderer.render(snapshot, wanted)) == sent(Renderer().render(snapshot, wanted))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(ALIKE, max_size=8))
 def test_of_tasks_that_are_alike_exactly_one_is_shown(story: list[list[tuple[int, Entry | None]]]) -> None:
@@ -154,6 +157,7 @@ def _stored(labels: TaskLabels) -> tuple[tuple[str, str], ...]:
     return (("account", labels.account), ("group", labels.group), ("model", labels.model), *labels.user)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(FORMATS)), max_size=8))
 def test_counts_after_others_are_what_they_would_be_alone(story: list[tuple[int, Wanted]]) -> None:

@@ -40,6 +40,7 @@ def test_examples_are_written_as_the_library_does(snapshot: Snapshot) -> None:
     assert_same(snapshot)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(ODD, ODD, ODD, ODD, NUMBERS, NUMBERS)
 def test_whatever_is_in_it_is_written_as_the_library_does(

@@ -128,6 +128,7 @@ def test_helm_finds_no_fault(values: Values) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @each_values
 def test_every_object_keeps_the_strict_schema(values: Values) -> None:
     objects = rendered(values)

@@ -208,12 +208,14 @@ def discovered(pods: list[dict[str, str]], directory: Path) -> list[dict[str, st
     return [{name: value for name, value in labels.items() if not name.startswith("__")} for labels in found]
 
 
+@pytest.mark.slow
 def test_a_new_pod_continues_the_series_of_the_one_before(tmp_path: Path) -> None:
     [before] = discovered([{"service": JOB, "pod": "bytespike-exporter-abc", "address": "10.0.0.1:9877"}], tmp_path)
     [after] = discovered([{"service": JOB, "pod": "bytespike-exporter-xyz", "address": "10.0.9.9:9877"}], tmp_path)
     assert before == after == {"job": JOB, "instance": f"monitoring/{JOB}", "namespace": "monitoring", "service": JOB}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [{"service": JOB, "namespace": "eu"}, {"service": "exporter-of-eu"}])
 def test_two_exporters_are_two_instances_of_one_job(second: dict[str, str], tmp_path: Path) -> None:
     """Otherwise the alerts, which know them by their job, would see one of them alone."""
@@ -286,6 +288,7 @@ def mounted_configuration(built: list[dict[str, Any]]) -> str:
     return str(text)
 
 
+@pytest.mark.slow
 def test_kustomize_builds_it() -> None:
     built = kustomize(FOLDER)
     maps = [*DASHBOARDS["configMapGenerator"], *KUSTOMIZATION["configMapGenerator"]]
@@ -303,6 +306,7 @@ def test_every_file_of_the_component_is_part_of_it() -> None:
     assert {name.removesuffix(".yaml") for name in listed} == set(API_OBJECTS)
 
 
+@pytest.mark.slow
 def test_it_is_switched_on_by_taking_a_mark_away(tmp_path: Path) -> None:
     folder = copied(tmp_path)
     switch = folder / "kustomization.yaml"
@@ -385,6 +389,7 @@ def test_a_second_exporter_brings_no_second_set_of_rules(tmp_path: Path) -> None
     assert len(of_kind("ConfigMap", built)) == 1, "no dashboards either"
 
 
+@pytest.mark.slow
 def test_openshift_gives_the_user_itself(tmp_path: Path) -> None:
     built = overlay("/securityContext/runAsUser", tmp_path)
     [deployment] = of_kind("Deployment", built)

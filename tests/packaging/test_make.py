@@ -132,9 +132,15 @@ def test_make_alone_lists_every_target(tree: Tree) -> None:
             "check",
             [
                 *(".venv/bin/ruff check .", ".venv/bin/mypy"),
-                *(f"{PYTEST} --cov --cov-report=term --some", f"{PYTEST} -m long --some", INSTALLED, NEWEST),
+                *(
+                    f'{PYTEST} -m "not long and not alerting" --cov --cov-report=term --some',
+                    f"{PYTEST} -m long --some",
+                    INSTALLED,
+                    NEWEST,
+                ),
             ],
         ),
+        ("slow", [f'{PYTEST} -m "slow and not long and not alerting" --some']),
         ("long", [f"{PYTEST} -m long --some"]),
         ("newcomer", [f"{PYTEST} -m long tests/packaging/test_newcomer.py --some"]),
         ("alerting", [f"{INSTALLED} --some", f"{NEWEST} --some"]),

@@ -118,6 +118,7 @@ def bill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+@pytest.mark.slow
 def test_the_sbom_is_of_this_version_and_of_that_very_wheel(bill: dict[str, Any]) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     own = bill["metadata"]["component"]

@@ -95,6 +95,7 @@ def test_it_is_started_again_where_it_does_not_live_as_it_should() -> None:
     assert "AF_UNIX" in setting("RestrictAddressFamilies")[0].split()
 
 
+@pytest.mark.slow
 def test_an_aborted_process_says_where_it_was_and_leaves_no_keys_behind(tmp_path: Path) -> None:
     assert setting("LimitCORE") == ["0"]
     [assignment] = setting("Environment")

@@ -23,11 +23,13 @@ def by_due_time(overload: float, *, is_adaptive: bool) -> Outcome:
     return Simulation(CROWDS, overload=overload, schedule=due_order, is_adaptive=is_adaptive).run()
 
 
+@pytest.mark.slow
 @BOTH
 def test_where_all_polls_may_be_sent_nothing_is_other_than_in_due_order(*, is_adaptive: bool) -> None:
     assert shared(0.5, is_adaptive=is_adaptive) == by_due_time(0.5, is_adaptive=is_adaptive)
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("overload", [2.0, 10.0])
 def test_each_group_gets_its_part(overload: float, *, is_adaptive: bool) -> None:
@@ -40,6 +42,7 @@ def test_each_group_gets_its_part(overload: float, *, is_adaptive: bool) -> None
         assert outcome.got(name) >= 0.8 * min(part, used)
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("overload", [1.0, 2.0, 10.0])
 def test_nobody_starves(overload: float, *, is_adaptive: bool) -> None:

@@ -128,6 +128,7 @@ def test_after_200_tasks_it_is_near_the_optimum(sigma: float) -> None:
     assert ours.delay <= Optimum(sigma).delay(ours.polls) * 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", tuple(scenarios()), ids=lambda scenario: scenario.name)
 def test_it_is_never_much_worse(scenario: Scenario) -> None:
     theirs, ours = scenario.both()

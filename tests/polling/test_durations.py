@@ -93,6 +93,7 @@ def test_an_end_that_nobody_waited_for_costs_no_polls() -> None:
     assert durations.lead == lead
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.none() | st.floats(0, 1e6)), max_size=40))
 def test_whatever_is_observed_the_lead_is_bounded(ends: list[tuple[float, float | None]]) -> None:
     durations = Durations()

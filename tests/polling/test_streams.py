@@ -541,6 +541,7 @@ class Requests:
     def polled(self, account: str, *, lag: float) -> None: ...
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(faults=st.lists(st.sampled_from(FAULTS), max_size=20), limit=st.integers(1, 4))
 def test_whatever_streams_meet_the_limits_hold_and_every_task_is_seen_to_end(faults: list[str], limit: int) -> None:

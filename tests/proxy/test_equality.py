@@ -217,6 +217,7 @@ async def held(dialogue: Sequence[Step], port: int, came: "asyncio.Queue[Ear]") 
         await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIALOGUES)
 async def test_each_side_hears_the_same(name: str) -> None:
     dialogue = DIALOGUES[name]

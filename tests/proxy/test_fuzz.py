@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +162,7 @@ def test_what_is_well_formed_passes_equal(request: Message, answer: Message, fir
     assert heard.startswith(head)
 
 
+@pytest.mark.slow
 @few
 @given(broken, broken, cuts, cuts, st.sampled_from(["waits", "close", "reset"]), st.sampled_from(["quiet", "reset"]))
 def test_whatever_is_said_all_ends(
@@ -169,6 +171,7 @@ def test_whatever_is_said_all_ends(
     asyncio.run(spoken(pieces(asked, first), pieces(told, then), end=end, leaves=leaves))
 
 
+@pytest.mark.slow
 @few
 @given(bodies, broken, cuts, cuts, st.sampled_from(["waits", "close", "reset"]), st.sampled_from(["quiet", "reset"]))
 def test_whatever_answers_a_good_request_all_ends(

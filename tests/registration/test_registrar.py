@@ -112,6 +112,7 @@ async def until(rig: Rig, followed: list[str]) -> None:
     raise AssertionError(await rig.followed())
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_cannot_give_up_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     upstream = Upstream({"t1": {"status": "completed"}})
     async with api_rig(tmp_path, CONFIG.replace("retention: 1h", "retention: 1s"), upstream=upstream) as rig:
@@ -179,6 +180,7 @@ async def test_what_is_offered_has_a_limit(tmp_path: Path, monkeypatch: pytest.M
         assert 'bytespike_exporter_sd_refresh_failures_total{group="renders",mechanism="api"} 7.0' in page
 
 
+@pytest.mark.slow
 async def test_a_fault_below_is_an_answer_and_the_loop_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with api_rig(tmp_path) as rig:
 

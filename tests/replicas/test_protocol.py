@@ -20,6 +20,7 @@ def play(examples: int, *, steps: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_never_two_owners_nothing_counted_twice_and_everything_owned_in_the_end() -> None:
     play(20, steps=15)
 

@@ -30,6 +30,7 @@ QUIET = [quiet for case in CASES for quiet in quiet_of(case)]
 FIRES = [(case.alert, fires) for case in CASES for fires in (case.fires, *case.also)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alert", "fires"), FIRES, ids=[f"{alert} at {fires.at}" for alert, fires in FIRES])
 def test_it_fires_at_the_minute_with_exactly_these_labels_and_annotations(
     servers: Servers, alert: str, fires: Fires, tmp_path: Path
@@ -37,6 +38,7 @@ def test_it_fires_at_the_minute_with_exactly_these_labels_and_annotations(
     promtool.check(tmp_path, promtool.needed(alert), [promtool.fires(alert, fires)], servers=servers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alert", "quiet"), QUIET)
 def test_it_stays_quiet_although_something_similar_happens(
     servers: Servers, alert: str, quiet: Quiet, tmp_path: Path
@@ -44,6 +46,7 @@ def test_it_stays_quiet_although_something_similar_happens(
     promtool.check(tmp_path, promtool.needed(alert), [promtool.quiet(alert, quiet)], servers=servers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
 def test_it_clears_by_itself(servers: Servers, case: Case, tmp_path: Path) -> None:
     promtool.check(tmp_path, promtool.needed(case.alert), [promtool.clears(case.alert, case.clears)], servers=servers)

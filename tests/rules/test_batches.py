@@ -54,6 +54,7 @@ def test_a_nightly_batch_is_no_news(servers: Servers, tmp_path: Path) -> None:
     promtool.check(tmp_path, promtool.rules(), [checked(batch, quiet)], servers=servers, evaluated="5m")
 
 
+@pytest.mark.slow
 def test_batches_that_fail_hour_after_hour_are_told_of_once_and_once_as_over(servers: Servers, tmp_path: Path) -> None:
     hourly = ((50, 0), (10, 4)) * 6
     failing = outcomes(completed=((HOURS, 0),), failed=(*hourly, (HOURS - 360, 0)))

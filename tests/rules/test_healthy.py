@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rules import promtool
 from tests.rules.cases.api import held, latency
 from tests.rules.cases.exporter import lag, ledger, polling, source
@@ -45,6 +47,7 @@ EVERYTHING_IS_WELL = together(
 )
 
 
+@pytest.mark.slow
 def test_for_three_hours_nothing_fires_or_is_about_to(servers: Servers, tmp_path: Path) -> None:
     ever = f'count by (alertname) (count_over_time(ALERTS{{alertname!="ByteSpikeWatchdog"}}[{MINUTES + 1}m]))'
     group: dict[str, Any] = {

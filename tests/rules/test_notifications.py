@@ -67,6 +67,7 @@ def receivers(notifications: Sequence[tuple[str, object]]) -> list[str]:
     return sorted(receiver for receiver, _ in notifications)
 
 
+@pytest.mark.slow
 def test_a_wave_over_two_accounts_is_two_pages(servers: Servers, tmp_path: Path) -> None:
     sent = [firing(name, account=account) for name in WAVE for account in ("default", "second")]
     with told(servers, tmp_path) as notifications:
@@ -77,6 +78,7 @@ def test_a_wave_over_two_accounts_is_two_pages(servers: Servers, tmp_path: Path)
     }
 
 
+@pytest.mark.slow
 def test_a_wave_that_is_no_page_yet_is_two_tickets(servers: Servers, tmp_path: Path) -> None:
     names = ("FailureSpike", "ErrorCodeSpike", "NothingSucceeds")
     sent = [firing(name, account=account) for name in names for account in ("default", "second")]
@@ -86,6 +88,7 @@ def test_a_wave_that_is_no_page_yet_is_two_tickets(servers: Servers, tmp_path: P
     assert {*found} == {("ticket", frozenset((name, account) for name in names)) for account in ("default", "second")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", ["UpstreamDown", "AccountSuspended", "APIKeyRejected"])
 def test_what_cannot_be_asked_about_is_one_page(servers: Servers, tmp_path: Path, cause: str) -> None:
     others = ("FailureSpike", "NothingFinishing", "TasksOverdue", "PollingLagging", "SuccessBudgetBurningSlowly")
@@ -94,12 +97,14 @@ def test_what_cannot_be_asked_about_is_one_page(servers: Servers, tmp_path: Path
     assert found == [("page", frozenset({(cause, "default")}))]
 
 
+@pytest.mark.slow
 def test_another_cluster_is_told_of(servers: Servers, tmp_path: Path) -> None:
     sent = [firing("UpstreamDown", cluster="east"), firing("FailureSpike", cluster="west")]
     with told(servers, tmp_path) as notifications:
         assert receivers(notifications.of(*sent)) == ["page", "ticket"]
 
 
+@pytest.mark.slow
 def test_the_same_trouble_in_two_clusters_is_told_apart(servers: Servers, tmp_path: Path) -> None:
     sent = [firing("UpstreamDown", cluster=cluster) for cluster in ("east", "west")]
     with told(servers, tmp_path) as notifications:

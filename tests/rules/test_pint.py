@@ -36,6 +36,7 @@ def test_it_finds_what_breaks_its_rules(good: str, bad: str, rule: str, tmp_path
     assert f"({rule})" in pint.faults("--offline", rules=[folder])
 
 
+@pytest.mark.slow
 def test_beside_a_prometheus_it_asks_for_the_series(tmp_path: Path) -> None:
     # one that scrapes no exporter: what the end-to-end run finds nothing in is looked at
     nowhere = "127.0.0.1:1"

@@ -54,6 +54,7 @@ def tool(name: str) -> Path:
 # ---- the checks ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_files_pass_their_checks(tmp_path: Path) -> None:
     """Together, for each program takes long to start."""
     folders = [tmp_path / str(number) for number in range(len(EVERY))]

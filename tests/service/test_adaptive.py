@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.service.rig import Rig
 
 GAP = "bytespike_exporter_observation_gap_seconds"
@@ -34,6 +36,7 @@ async def lived(directory: Path, strategy: str) -> tuple[float, int]:
         await rig.kill()
 
 
+@pytest.mark.slow
 async def test_ends_are_seen_sooner_and_no_more_is_asked(tmp_path: Path) -> None:
     for strategy in ("adaptive", "eta"):
         (tmp_path / strategy).mkdir()

@@ -1,10 +1,13 @@
 """The budget in a whole exporter: what the attainable interval says is what results."""
 
+import pytest
+
 from tests.service.rig import Rig
 
 ATTAINABLE = "bytespike_exporter_attainable_interval_seconds"
 
 
+@pytest.mark.slow
 async def test_the_attainable_interval_is_what_results(rig: Rig) -> None:
     many, _ = rig.submit(80, latency_seconds=5000)
     few, _ = rig.submit(2, latency_seconds=5000)

@@ -67,6 +67,7 @@ async def one_round(rig: Rig, number: int) -> int:
     return held(rig.exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [12, pytest.param(150, marks=pytest.mark.long)])
 async def test_tasks_that_have_gone_hold_nothing(rig: Rig, rounds: int) -> None:
     rig.transport = httpx.MockTransport(ended)

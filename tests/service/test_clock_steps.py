@@ -16,6 +16,7 @@ def measured(rig: Rig) -> dict[str, float]:
     return {name: rig.page().sum(f"{name}_count") for name in (DURATION, QUEUE, ETA, GAP)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [7200.0, -7200.0])
 async def test_two_hours_are_in_no_histogram(rig: Rig, by: float) -> None:
     ids, _ = rig.submit(10, latency_seconds=27)
@@ -34,6 +35,7 @@ async def test_two_hours_are_in_no_histogram(rig: Rig, by: float) -> None:
     assert rig.events().count("clock_stepped") == 1
 
 
+@pytest.mark.slow
 async def test_what_begins_after_the_step_is_measured_as_ever(rig: Rig) -> None:
     rig.clock.step_wall(-7200)
     rig.configure(groups={"renders": []})
@@ -50,6 +52,7 @@ async def test_what_begins_after_the_step_is_measured_as_ever(rig: Rig) -> None:
     assert 270 <= page.sum(f"{DURATION}_sum") < 10 * 40
 
 
+@pytest.mark.slow
 async def test_the_doubt_outlives_a_restart(rig: Rig) -> None:
     ids, _ = rig.submit(10, latency_seconds=60)
     rig.configure(groups={"renders": ids})
@@ -64,6 +67,7 @@ async def test_the_doubt_outlives_a_restart(rig: Rig) -> None:
     assert measured(rig)[DURATION] == 0
 
 
+@pytest.mark.slow
 async def test_a_machine_that_boots_in_1970(rig: Rig) -> None:
     true = rig.clock.wall()
     ids, _ = rig.submit(10, latency_seconds=600)
@@ -84,6 +88,7 @@ async def test_a_machine_that_boots_in_1970(rig: Rig) -> None:
     assert (rig.page().sum(FINISHED), measured(rig)[DURATION]) == (10, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [40, -40])
 async def test_a_month_takes_nothing_out_of_the_ledger_and_counts_nothing_again(rig: Rig, days: float) -> None:
     ids, _ = rig.submit(10, latency_seconds=5)
@@ -108,6 +113,7 @@ async def test_a_month_takes_nothing_out_of_the_ledger_and_counts_nothing_again(
     assert statuses == [Status.COMPLETED] * 10
 
 
+@pytest.mark.slow
 async def test_ended_tasks_are_shown_for_the_retention_whatever_the_clock_says(rig: Rig) -> None:
     ids, _ = rig.submit(10, latency_seconds=5)
     rig.configure(groups={"renders": ids}, **{"global": {"retention": "10m"}})

@@ -256,6 +256,7 @@ def test_every_limit_reached() -> None:
     assert_holds(estimate(wanted), page(full(wanted)), closeness=0.9)
 
 
+@pytest.mark.slow
 async def test_no_scrape_has_more_series_than_was_estimated(rig: Rig) -> None:
     ids, _ = rig.submit(30, latency_seconds=5, spread_seconds=20, failure_ratio=0.3, cancel_ratio=0.1)
     targets = [{"task_ids": ids[i::3], "model": f"model-{i}"} for i in range(3)]

@@ -22,6 +22,7 @@ FAILED = "bytespike_tasks_failed_total"
 FINISHED = "bytespike_tasks_finished_total"
 
 
+@pytest.mark.slow
 async def test_configured_tasks_are_polled_until_they_end_and_counted(rig: Rig) -> None:
     ids, _ = rig.submit(20, latency_seconds=20, spread_seconds=20, failure_ratio=0.25)
     rig.configure(groups={"renders": ids})
@@ -76,6 +77,7 @@ async def test_a_reload_warns_as_a_start_does(rig: Rig) -> None:
         assert len(told) == (not dry_run)
 
 
+@pytest.mark.slow
 async def test_a_minute_after_its_key_was_revoked_the_upstream_has_seen_ten_requests_at_most(rig: Rig) -> None:
     ids, _ = rig.submit(300, latency_seconds=900)
     rig.configure(groups={"renders": ids})
@@ -99,6 +101,7 @@ async def test_a_minute_after_its_key_was_revoked_the_upstream_has_seen_ten_requ
     assert rig.requests > before, "a changed key is tried at once"
 
 
+@pytest.mark.slow
 async def test_a_spent_budget_is_waited_for_but_not_for_ever(rig: Rig) -> None:
     ids, _ = rig.submit(50, latency_seconds=5000)
     rig.configure(groups={"renders": ids})
@@ -117,6 +120,7 @@ async def test_a_spent_budget_is_waited_for_but_not_for_ever(rig: Rig) -> None:
     assert rig.page().sum("bytespike_up") == 1
 
 
+@pytest.mark.slow
 async def test_a_new_error_code_is_shown_at_0_by_one_scrape_whatever_happens_meanwhile(rig: Rig) -> None:
     ids, _ = rig.submit(8, latency_seconds=5, failure_ratio=1.0, error_code="too_hot")
     rig.configure(groups={"renders": ids})
@@ -140,6 +144,7 @@ def failures(rig: Rig) -> dict[str, float]:
     return {sample.labels["error_code"]: sample.value for sample in rig.page().samples(FAILED)}
 
 
+@pytest.mark.slow
 async def test_the_longest_due_poll_is_dated(rig: Rig) -> None:
     ids, _ = rig.submit(20, latency_seconds=900)
     rig.configure(groups={"renders": ids})
@@ -154,6 +159,7 @@ async def test_the_longest_due_poll_is_dated(rig: Rig) -> None:
     assert rig.clock.wall() - rig.page().sum(name) == age, "a step of the clock ages nothing"
 
 
+@pytest.mark.slow
 async def test_a_restart_shows_what_was_shown_and_asks_nothing_twice(rig: Rig) -> None:
     ids, _ = rig.submit(10, latency_seconds=5)
     rig.configure(groups={"renders": ids})
@@ -174,6 +180,7 @@ async def test_a_restart_shows_what_was_shown_and_asks_nothing_twice(rig: Rig) -
     assert rig.requests == requests
 
 
+@pytest.mark.slow
 async def test_a_task_that_ended_while_nobody_looked_has_its_true_submission_and_estimate(rig: Rig) -> None:
     ids, _ = rig.submit(1, latency_seconds=60)
     rig.configure(groups={"renders": ids})
@@ -192,6 +199,7 @@ async def test_a_task_that_ended_while_nobody_looked_has_its_true_submission_and
     assert page.sum("bytespike_exporter_observation_gap_seconds_sum") > 90, "and it says how uncertain that is"
 
 
+@pytest.mark.slow
 async def test_an_ended_task_leaves_the_gauges_but_not_the_counters_after_the_retention(rig: Rig) -> None:
     ids, _ = rig.submit(1, latency_seconds=5)
     rig.configure(groups={"renders": ids}, **{"global": {"retention": "60s"}})
@@ -209,6 +217,7 @@ async def test_an_ended_task_leaves_the_gauges_but_not_the_counters_after_the_re
 # ---- reload --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_reload_follows_new_tasks_drops_old_ones_and_resets_nothing(rig: Rig) -> None:
     ids, _ = rig.submit(4, latency_seconds=5)
     lasting, _ = rig.submit(4, latency_seconds=900)
@@ -234,6 +243,7 @@ async def test_a_reload_follows_new_tasks_drops_old_ones_and_resets_nothing(rig:
     assert rig.page().sum(FINISHED) == 4, "a task that is added again is not counted again"
 
 
+@pytest.mark.slow
 async def test_a_removed_task_is_never_polled_again(rig: Rig) -> None:
     ids, _ = rig.submit(5, latency_seconds=900)
     rig.configure(groups={"renders": ids})
@@ -322,6 +332,7 @@ async def test_accounts_come_and_go(rig: Rig) -> None:
     assert page.by("account", "bytespike_tasks") == {"other": 2.0}
 
 
+@pytest.mark.slow
 async def test_other_limits_take_effect_without_a_pause(rig: Rig) -> None:
     ids, _ = rig.submit(100, latency_seconds=900)
     slow = {"name": "default", "base_url": "http://upstream.test", "api_key_file": str(rig.key_file)}
@@ -341,6 +352,7 @@ async def test_other_limits_take_effect_without_a_pause(rig: Rig) -> None:
 # ---- a ledger in trouble -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_polling_goes_on_while_the_ledger_is_locked_and_nothing_counts_twice(rig: Rig) -> None:
     ids, _ = rig.submit(5, latency_seconds=5)
     more, _ = rig.submit(1, latency_seconds=900)
@@ -375,6 +387,7 @@ async def test_polling_goes_on_while_the_ledger_is_locked_and_nothing_counts_twi
     assert (page.sum(FINISHED), page.sum("bytespike_exporter_ledger_pending")) == (5, 0)
 
 
+@pytest.mark.slow
 async def test_a_queue_time_counts_once_though_its_task_was_away_while_the_ledger_took_nothing(rig: Rig) -> None:
     others, _ = rig.submit(1, latency_seconds=300)
     rig.configure(groups={"renders": others})
@@ -395,6 +408,7 @@ async def test_a_queue_time_counts_once_though_its_task_was_away_while_the_ledge
     assert rig.page().sum("bytespike_tasks_queue_duration_seconds_count") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["completed", "running"])
 async def test_what_waits_of_a_task_counts_though_it_turns_out_to_be_another_one(rig: Rig, status: str) -> None:
     answers: dict[str, dict[str, object]] = {"task_a": {"status": "pending"}}

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.service.rig import Rig
 
 FINISHED = "bytespike_tasks_finished_total"
@@ -58,6 +60,7 @@ async def counted(rig: Rig, count: int) -> Lists:
     return lists
 
 
+@pytest.mark.slow
 async def test_a_source_that_is_down_since_the_start_is_waited_for_hour_by_hour(rig: Rig) -> None:
     lists = await counted(rig, 10)
     await rig.kill()
@@ -76,6 +79,7 @@ async def test_a_source_that_is_down_since_the_start_is_waited_for_hour_by_hour(
     assert rig.requests == before, "who has ended is not asked about"
 
 
+@pytest.mark.slow
 async def test_what_was_named_until_lately_is_remembered_however_long_ago_it_ended(rig: Rig) -> None:
     lists = await counted(rig, 10)
     await hours_pass(rig, 4)
@@ -86,6 +90,7 @@ async def test_what_was_named_until_lately_is_remembered_however_long_ago_it_end
     assert rig.page().sum(FINISHED) == 10
 
 
+@pytest.mark.slow
 async def test_what_nobody_has_named_for_the_retention_is_forgotten(rig: Rig) -> None:
     lists = await counted(rig, 10)
     lists.empty()

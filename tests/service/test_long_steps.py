@@ -134,6 +134,7 @@ async def go_through(crowd: Crowd, rig: Rig) -> None:
     await until(lambda: len(exporter.tasks) == len(crowd))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1_000, 4_000, pytest.param(200_000, marks=pytest.mark.long)])
 async def test_no_step_grows_with_the_number_of_tasks(tmp_path: Path, count: int) -> None:
     crowd = Crowd(tmp_path, count)

@@ -43,6 +43,7 @@ def is_taught(rig: Rig) -> bool:
     return rig.exporter._learning.curve(LABELS) is not STRAIGHT
 
 
+@pytest.mark.slow
 async def test_a_restart_knows_what_was_learnt(rig: Rig) -> None:
     await taught(rig, **ADAPTIVE)
     assert is_taught(rig)
@@ -53,6 +54,7 @@ async def test_a_restart_knows_what_was_learnt(rig: Rig) -> None:
     assert is_taught(rig)
 
 
+@pytest.mark.slow
 async def test_the_last_minutes_are_lost_without_harm(rig: Rig) -> None:
     await taught(rig, **ADAPTIVE)
     finished = rig.page().sum("bytespike_tasks_finished_total")
@@ -63,6 +65,7 @@ async def test_the_last_minutes_are_lost_without_harm(rig: Rig) -> None:
     assert rig.page().sum("bytespike_tasks_finished_total") == finished == 12
 
 
+@pytest.mark.slow
 async def test_the_published_strategy_learns_and_keeps_nothing(rig: Rig) -> None:
     await taught(rig, **PUBLISHED)
     await keep(rig)
@@ -71,6 +74,7 @@ async def test_the_published_strategy_learns_and_keeps_nothing(rig: Rig) -> None
     assert rows(rig, "SELECT count(*) FROM learnt") == [(0,)]
 
 
+@pytest.mark.slow
 async def test_a_reload_turns_it_on_and_off(rig: Rig) -> None:
     await taught(rig, **PUBLISHED)
     assert rig.exporter
@@ -89,6 +93,7 @@ async def test_a_reload_turns_it_on_and_off(rig: Rig) -> None:
     assert rig.exporter._learning.news() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["text = 'x'", "text = x'00ff'", "text = 7", "account = x'00'"])
 async def test_damaged_rows_are_left_out_with_one_line(rig: Rig, damage: str) -> None:
     await taught(rig, **ADAPTIVE)
@@ -104,6 +109,7 @@ async def test_damaged_rows_are_left_out_with_one_line(rig: Rig, damage: str) ->
     assert not rig.exporter.faults
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_kept_stops_nothing(rig: Rig) -> None:
     await taught(rig, **ADAPTIVE)
     rig.ledger.fault = Fault.BEFORE

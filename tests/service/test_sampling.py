@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
@@ -87,6 +88,7 @@ async def test_a_fault_costs_a_sample_and_not_the_loop() -> None:
         assert sampled.slots == [0]
 
 
+@pytest.mark.slow
 async def test_a_running_exporter_remembers_what_it_does(rig: Rig) -> None:
     ids, _ = rig.submit(6, latency_seconds=20, failure_ratio=0.0)
     rig.configure(groups={"renders": ids})

@@ -42,6 +42,7 @@ async def end(rig: Rig) -> None:
     await rig.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sync", [0.001, 0.01, 0.1, 1.0])
 async def test_polls_go_on_in_time_while_the_disk_is_slow(tmp_path: Path, sync: float) -> None:
     (for_fast := tmp_path / "fast").mkdir()
@@ -59,6 +60,7 @@ async def test_polls_go_on_in_time_while_the_disk_is_slow(tmp_path: Path, sync: 
         await end(rig)
 
 
+@pytest.mark.slow
 async def test_nothing_is_shown_before_a_slow_disk_has_it_and_everything_is_then(rig: Rig) -> None:
     ids, _ = rig.submit(TASKS, latency_seconds=5)
     rig.configure(groups={"renders": ids})

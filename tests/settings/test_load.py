@@ -363,6 +363,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
 def test_any_shape_is_answered_in_order(shape: dict[str, object]) -> None:
     found = answer(yaml.safe_dump(shape))

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,7 @@ def test_it_loads_again() -> None:
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(
     st.lists(TEXT.filter(lambda name: not leads_elsewhere(name)), unique=True, max_size=5),
     TEXT,

@@ -12,6 +12,7 @@ from exporter.simulator.simulator import Options, Simulator
 from tests.simulator.manual import START, ManualClock
 
 
+@pytest.mark.slow
 async def test_tasks_come_at_the_rate_and_in_the_mix(clock: ManualClock) -> None:
     simulator = Simulator(Options(load_rate=2.0, time_scale=2.0), clock=clock)
     work = asyncio.create_task(simulator.run())

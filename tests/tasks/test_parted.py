@@ -31,6 +31,7 @@ def test_what_is_not_there_cannot_be_removed() -> None:
     assert (ours.get("nobody"), len(ours)) == (None, 0)
 
 
+@pytest.mark.slow
 def test_no_key_has_more_made_anew_than_a_part() -> None:
     ours, most = Parted[int](), 0
     tracemalloc.start()

@@ -355,6 +355,7 @@ async def test_a_fault_of_the_app_is_told_with_its_traceback_once() -> None:
     assert (first["kind"], later["kind"], later["times"]) == ("KeyError", "KeyError", 2)
 
 
+@pytest.mark.slow
 async def test_who_does_not_read_does_not_keep_the_server_from_stopping() -> None:
     """And what was cut off is one line, not one for each."""
     ended = asyncio.Event()

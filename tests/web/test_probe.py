@@ -189,6 +189,7 @@ async def test_formats_and_gzip(tmp_path: Path) -> None:
 # ---- polls go first, and what a probe meets is its own ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_strangers_leave_the_budget_to_the_polls(tmp_path: Path) -> None:
     """Six that ask all the time have had four fifths of it."""
     tasks = [f"t{number}" for number in range(100)]

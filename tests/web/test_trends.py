@@ -224,6 +224,7 @@ def crowd(groups: int, name: str = "g{}") -> FakeExporter:
     return FakeExporter(settings, shown=past.snapshot, recent=past.recent)
 
 
+@pytest.mark.slow
 async def test_the_page_has_a_size_however_many_groups_there_are(browse: Browse) -> None:
     async with browse(crowd(200)) as client:
         page = await client.get("/")

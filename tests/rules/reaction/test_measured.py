@@ -24,6 +24,7 @@ def life(name: str) -> Record:
     return lived(SITUATIONS[name], rules.read(SHIPPED))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("servers", PARAMETERS, ids=str)
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_what_the_situation_is_there_for(name: str, servers: Servers) -> None:

@@ -121,6 +121,7 @@ async def test_json_has_to_be_said(tmp_path: Path, content_type: str | None) -> 
         assert (await rig.client.post("/api/v1/tasks", content=b"{}", headers=headers)).status_code == 415
 
 
+@pytest.mark.slow
 async def test_too_much_at_once(tmp_path: Path) -> None:
     async with api_rig(tmp_path) as rig:
         headers = {"Content-Type": "application/json"}
@@ -132,6 +133,7 @@ async def test_too_much_at_once(tmp_path: Path) -> None:
         assert len((await rig.register(*(f"t{n}" for n in range(10_000))))["tasks"]) == 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "faulty",
     [

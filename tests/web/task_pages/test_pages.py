@@ -250,6 +250,7 @@ class Reader(HTMLParser):
         self.texts.append(data)
 
 
+@pytest.mark.slow
 @given(st.lists(NAMES, min_size=8, max_size=8))
 def test_whatever_anything_is_called_it_is_text(called: list[str]) -> None:
     task_id, out_id, account, group, model, key, value, code = called

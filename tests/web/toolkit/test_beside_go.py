@@ -133,6 +133,7 @@ def write(examples: Path, tmp_path: Path) -> Callable[[str, str], Path]:
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_the_same_answers(go_exporter: Path, examples: Path, write: Callable[[str, str], Path]) -> None:
     files = [write(name, text) for name, text in CONFIGS.items()]
@@ -182,6 +183,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 async def test_the_same_answers_after_changes(
     go_exporter: Path, examples: Path, write: Callable[[str, str], Path]
 ) -> None:
