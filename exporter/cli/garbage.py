@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 PAUSE = 0.004
-"""A full collection that took so many seconds of a thread's time was over things that last: two hundred thousand tasks.
+"""A full collection that took so many seconds of a thread's time was over things that last: some ten thousands of tasks.
 An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
 
 MOST = 0.1

@@ -18,10 +18,10 @@ from exporter.dispatcher.exchange import (
     KEEPALIVE,
     MAX_AGE,
     Again,
+    Headers,
     Response,
     RetryBudget,
     at_once,
-    raw,
     standing_headers,
 )
 from exporter.dispatcher.http1 import HttpConnection, UnansweredError
@@ -197,7 +197,8 @@ class _Whole(httpx.Response):
     """A response that has come whole: whoever reads it waits for nothing."""
 
     def __init__(self, response: Response) -> None:
-        super().__init__(response.status, headers=raw(response.headers), stream=httpx.ByteStream(response.body))
+        headers = response.headers.raw if isinstance(response.headers, Headers) else response.headers
+        super().__init__(response.status, headers=headers, stream=httpx.ByteStream(response.body))
         self._body = response.body
         self._is_plain = "Content-Encoding" not in response.headers
 

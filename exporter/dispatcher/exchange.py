@@ -112,13 +112,6 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
 
-def raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Names and values as they came, where that is known."""
-    if isinstance(headers, Headers):
-        return headers.raw
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-
-
 def standing_headers() -> dict[str, str]:
     """What each request says, whoever sends it."""
     return {

@@ -31,13 +31,13 @@ SUSPECT_TASKS = 3
 SUSPECT_FAILURES = 4
 """And so many failures in a row, of however few tasks: where one alone is followed, its fifth is a probe that fails."""
 
-
 FAST = 50.0
-"""At more requests a second than this, a timer is late by a good part of what lies between two of them."""
+"""At more requests a second than this, timers are late by a good part of what lies between two of them. At fewer it is
+next to nothing, and none goes before its whole interval is over."""
 
-LATE = 0.005
-"""So many seconds that one is late at most do not put off those behind it then: of 500 a second, it would be 300. For
-that, all lie farther apart by this share, so that no second has more of them than it may."""
+FORGIVEN = 0.005
+"""So many seconds, at most, that a request of a fast rate is late do not put off those behind it. For that, their places
+lie farther apart by this share, so that no second has more requests than it may."""
 
 ASIDE_SHARE = 4
 """One in so many requests a second, and one in so many slots, may be of those aside."""
@@ -73,7 +73,7 @@ class Gate:
 
     def __init__(self, *, max_in_flight: int, max_requests_per_second: float, random: Random) -> None:
         self._max_in_flight = max_in_flight
-        self._interval, self._late = _pace(max_requests_per_second)
+        self._interval, self._forgiven = _pace(max_requests_per_second)
         self._random = random
         self._granted = 0
         self._out: set[int] = set()
@@ -81,7 +81,7 @@ class Gate:
         self._asides: set[int] = set()
         self._aside_at = float("-inf")
         self._unsent: dict[int, float] = {}
-        self._place = float("-inf")  # in the rate, that was taken last
+        self._place = float("-inf")  # in the rate, that was taken last: when its request went, or should have gone
         self._held: _Held | None = None
         self._probe: int | None = None
         self._epoch = 0
@@ -172,7 +172,7 @@ class Gate:
         """The request goes out; as a stream only if ``may_stream`` has just allowed it."""
         if self._unsent.pop(grant.number, None) is None:
             raise RuntimeError("a permit is for one request, and within its block alone")
-        self._place = max(self._place, min(now, max(self._place + self._interval, now - self._late)))
+        self._place = max(self._place, min(now, max(self._place + self._interval, now - self._forgiven)))
         if as_stream:
             self._streams.add(grant.number)
 
@@ -255,7 +255,7 @@ class Gate:
     def relimit(self, *, max_in_flight: int, max_requests_per_second: float) -> None:
         """Other limits from now on; what is out stays out."""
         self._max_in_flight = max_in_flight
-        self._interval, self._late = _pace(max_requests_per_second)
+        self._interval, self._forgiven = _pace(max_requests_per_second)
 
     # ---- holds -----------------------------------------------------------------------------------------------------
 
@@ -317,8 +317,8 @@ class Gate:
 
 def _pace(max_requests_per_second: float) -> tuple[float, float]:
     """Seconds from one request to the next, and how many of those that one is late are forgiven."""
-    late = LATE if max_requests_per_second > FAST else 0.0
-    return (1.0 + late) / max_requests_per_second, late
+    forgiven = FORGIVEN if max_requests_per_second > FAST else 0.0
+    return (1.0 + forgiven) / max_requests_per_second, forgiven
 
 
 def tells_of_account(grant: Grant, error: DispatcherError) -> bool:

@@ -213,6 +213,15 @@ async def test_permits_keep_the_rate_and_the_order() -> None:
         assert permitted == [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]
 
 
+async def test_a_fast_rate_is_had_though_every_timer_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(replace(SETTINGS, max_in_flight=9, max_requests_per_second=200.0)) as b:
+        on_time = b.clock.sleep
+        monkeypatch.setattr(b.clock, "sleep", lambda seconds: on_time(seconds + 0.001))
+        async with running(*(b.ask() for _ in range(100))):
+            await b.clock.advance(0.51)
+            assert len(b.upstream.keys) == 100
+
+
 async def test_never_a_third_request_at_once() -> None:
     async with bench() as b:
         b.upstream.go.clear()
