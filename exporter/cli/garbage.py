@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 PAUSE = 0.004
-"""A full collection that took so many seconds of a thread's time was over things that last: some ten thousands of tasks.
-An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
+"""A full collection that took so many seconds of a thread's time was over things that last: some ten thousands of
+tasks. An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
 
 MOST = 0.1
 """So many seconds of such collections, all in all, leave things alone before everything is looked through: those of a

@@ -36,8 +36,8 @@ FAST = 50.0
 next to nothing, and none goes before its whole interval is over."""
 
 FORGIVEN = 0.005
-"""So many seconds, at most, that a request of a fast rate is late do not put off those behind it. For that, their places
-lie farther apart by this share, so that no second has more requests than it may."""
+"""So many seconds, at most, that a request of a fast rate is late do not put off those behind it. For that, their
+places lie farther apart by this share, so that no second has more requests than it may."""
 
 ASIDE_SHARE = 4
 """One in so many requests a second, and one in so many slots, may be of those aside."""
