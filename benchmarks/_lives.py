@@ -160,7 +160,7 @@ def _follow(
         if step.outcome is not None:
             return Seen(polls, start_delay, at - life.duration)
         state = step.state
-        at += cadence.after(task, now=now)
+        at += cadence.after(task.course, now=now)
 
 
 def answer(life: Life, at: float) -> Observation:

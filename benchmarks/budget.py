@@ -163,7 +163,7 @@ class Simulation:
         labels = TaskLabels("default", crowd.name, "m")
         state = begin(Item(TaskRef("default", f"task_{number}"), labels, SUBMITTED_AT + now), now=SUBMITTED_AT + now)
         self._tasks[number] = _Task(crowd, crowd.life(self._random), state, labels, now)
-        interval = self._cadence.after(TaskView(number, labels, state), now=SUBMITTED_AT + now)
+        interval = self._cadence.after(TaskView(number, labels, state).course, now=SUBMITTED_AT + now)
         self._polls.put(number, Slot(max(now, 0.0) + self._random.random() * interval, interval))
 
     def _poll(self, number: int, slot: Slot, *, now: float, is_measured: bool) -> None:
@@ -179,7 +179,7 @@ class Simulation:
             self._submit(task.crowd, now=now)
             return
         task.asked = now
-        wait = self._cadence.after(view, now=SUBMITTED_AT + now)
+        wait = self._cadence.after(view.course, now=SUBMITTED_AT + now)
         self._polls.put(number, Slot(now + wait, wait))
 
     def _note(self, task: _Task, slot: Slot, now: float) -> None:

@@ -59,11 +59,14 @@ async def _exchange(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncI
 
 @asynccontextmanager
 async def _transport(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
+    """Within httpx's contract: its request, whose headers are all given, and its response, without its client."""
     transport = DirectExchange(httpx.URL(url), timeout=10.0, max_in_flight=in_flight, context=context)
-    address, headers = httpx.URL(url + PATH), httpx.Headers(HEADERS)
+    address, host = httpx.URL(url + PATH), httpx.URL(url).netloc.decode()
 
     async def ask() -> object:
-        request = httpx.Request("POST", address, headers=headers, content=request_body(REF))
+        body = request_body(REF)
+        headers = {"Host": host, **HEADERS, "Content-Length": str(len(body))}
+        request = httpx.Request("POST", address, headers=headers, stream=httpx.ByteStream(body))
         response = await transport.handle_async_request(request)
         await response.aread()
         return response.json()

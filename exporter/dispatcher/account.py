@@ -9,7 +9,7 @@ Whoever asks takes a permit, and with it asks once::
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from hmac import compare_digest
 from random import Random
 from typing import Any, Self
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
@@ -37,37 +38,34 @@ KEY_INTERVAL = 1.0
 """Seconds between two looks at the key file."""
 
 
-class Permit:
+class Permit(msgspec.Struct, frozen=True, eq=False):
     """Leave for one request, within the block of ``Account.permit``: either one query or one stream.
 
     ``is_probe``: the account is held back or under suspicion, and this request is to find out about it. Then ask about
     a task that was answered well lately, whether or not its turn has come.
     """
 
-    __slots__ = ("_account", "_grant")
-
-    def __init__(self, account: "Account", grant: Grant) -> None:
-        self._account = account
-        self._grant = grant
+    account: "Account"
+    grant: Grant
 
     @property
     def is_probe(self) -> bool:
-        return self._grant.is_probe
+        return self.grant.is_probe
 
     def query(self, ref: TaskRef) -> Coroutine[Any, Any, Answer]:
         """Ask once; raise DispatcherError, which says whom it blames. The slot is free as soon as the query is over."""
-        return self._account.query(self._grant, ref)
+        return self.account.query(self.grant, ref)
 
     def stream(self, ref: TaskRef) -> AbstractAsyncContextManager[AsyncIterator[Answer]]:
         """Listen to one task, where ``may_stream`` has just said so: every validated answer as it comes.
 
         Both the opening and the listening raise DispatcherError. The slot is taken until the permit's block is left.
         """
-        return self._account.stream(self._grant, ref)
+        return self.account.stream(self.grant, ref)
 
     def give_back(self) -> None:
         """End it, as leaving the block does: for a permit that was had at once. It may be said again."""
-        self._account.give_back(self._grant)
+        self.account.give_back(self.grant)
 
 
 class AccountChange:
@@ -276,8 +274,8 @@ class Account:
 
     def give_back(self, grant: Grant) -> None:
         """End what was granted, whatever came of it; it may be said again."""
-        self._gate.give_back(grant)
-        self._wake()
+        if self._gate.give_back(grant):
+            self._wake()
 
     def _wake(self) -> None:
         """Let whoever waits first look again: a poll, if one does."""
@@ -305,12 +303,14 @@ class Account:
 
     def _succeeded(self, grant: Grant, reply: Reply, started: float) -> None:
         now = self._clock.monotonic()
-        if was_open := self._gate.is_open:
+        is_lifted = False
+        if self._gate.is_open:
             self._gate.succeeded(grant, now)
         else:
             with self._suspension_logged(now):
                 self._gate.succeeded(grant, now)
-        if not grant.is_aside or self.last_success_at is None or self._gate.is_open > was_open:
+            is_lifted = self._gate.is_open
+        if is_lifted or not grant.is_aside or self.last_success_at is None:
             self.up = True
         self.last_success_at = self._clock.wall()
         self.quota = merged(self.quota, reply.quota)
@@ -351,7 +351,9 @@ class Account:
                 yield await stack.enter_async_context(aclosing(self._heard(stream.answers, grant, ref, listening)))
         finally:
             if listening.seconds is not None:
-                self._report(STREAM_ENDPOINT, listening.seconds, failure=listening.failure, drift=listening.drift)
+                self._report(
+                    STREAM_ENDPOINT, listening.seconds, failure=listening.failure, drift=tuple(listening.drift)
+                )
 
     async def _heard(
         self, answers: AsyncGenerator[Answer], grant: Grant, ref: TaskRef, listening: "_Listening"
@@ -381,11 +383,9 @@ class Account:
     # ---- reports ---------------------------------------------------------------------------------------------------
 
     def _report(
-        self, endpoint: str, seconds: float, *, failure: Reason | None = None, drift: Iterable[Drift] = ()
+        self, endpoint: str, seconds: float, *, failure: Reason | None = None, drift: Sequence[Drift] = ()
     ) -> None:
-        self._requests.request_finished(
-            self.settings.name, endpoint, seconds=seconds, failure=failure, drift=tuple(drift)
-        )
+        self._requests.request_finished(self.settings.name, endpoint, seconds=seconds, failure=failure, drift=drift)
 
     @contextmanager
     def _suspension_logged(self, now: float) -> Iterator[None]:

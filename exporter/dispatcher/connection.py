@@ -40,7 +40,6 @@ class Connection:
         self._silence_limit = silence_limit
         self._in_flight = 0
         self._idle = asyncio.Event()
-        self._idle.set()
         context, proxy = None, None
         if transport is None:
             with named_environment():
@@ -63,7 +62,7 @@ class Connection:
 
     async def post(self, path: str, *, body: bytes, headers: Mapping[str, str]) -> Response:
         """One exchange; every fault is a DispatcherError."""
-        self._begin()
+        self._in_flight += 1
         try:
             return await self._exchange.post(path, body=body, headers=headers)
         except Exception as error:  # noqa: BLE001 (as in named_faults, without its price)
@@ -77,7 +76,7 @@ class Connection:
 
         ``timeout`` bounds the opening, the silence limit the wait for each further byte.
         """
-        self._begin()
+        self._in_flight += 1
         try:
             async with self._stock.listen(path, headers=headers, silence_limit=self._silence_limit) as response:
                 yield response
@@ -86,14 +85,11 @@ class Connection:
 
     async def aclose(self) -> None:
         """Let what is under way end (``timeout`` bounds an exchange, the caller a stream), then close everything."""
-        await self._idle.wait()
+        while self._in_flight:
+            self._idle.clear()
+            await self._idle.wait()
         await self._exchange.aclose()
         await self._stock.aclose()
-
-    def _begin(self) -> None:
-        if not self._in_flight:
-            self._idle.clear()
-        self._in_flight += 1
 
     def _end(self) -> None:
         self._in_flight -= 1

@@ -42,7 +42,8 @@ class DirectExchange(httpx.AsyncBaseTransport):
         self._timeout = timeout
         self._retries = RetryBudget(again)
         self._tls = _for_http1(context) if url.scheme == "https" else None
-        self._slots = asyncio.Semaphore(max_in_flight)
+        self._slots = max_in_flight
+        self._freed = asyncio.Event()
         self._standing: set[HttpConnection] = set()
         self._busy: set[HttpConnection] = set()
         self._idle: deque[HttpConnection] = deque()
@@ -55,7 +56,9 @@ class DirectExchange(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """For httpx: a request with a body of known length, or none, to the same server."""
-        return _Whole(await self._exchange(_bytes_of(request, await request.aread(), self._url)))
+        stream = request.stream
+        body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
+        return _Whole(await self._exchange(_bytes_of(request, body, self._url)))
 
     async def aclose(self) -> None:
         """Close every connection, and see them closed."""
@@ -73,13 +76,13 @@ class DirectExchange(httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: bytes) -> Response:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        if self._slots.locked():
-            await self._slot(deadline)
-        else:
-            await self._slots.acquire()  # at once
+        now = loop.time()
+        deadline = now + self._timeout
+        if not self._slots:
+            await self._until_freed(deadline)
+        self._slots -= 1
         try:
-            if (rested := self._rested(loop)) is not None:
+            if (rested := self._rested(now)) is not None:
                 try:
                     return await self._over(rested, request, deadline, loop)
                 except UnansweredError:
@@ -87,7 +90,9 @@ class DirectExchange(httpx.AsyncBaseTransport):
                         raise
             return await self._over(await self._opened(deadline), request, deadline, loop)
         finally:
-            self._slots.release()
+            self._slots += 1
+            if self._slots == 1:
+                self._freed.set()
 
     async def _over(
         self, connection: HttpConnection, request: bytes, deadline: float, loop: asyncio.AbstractEventLoop
@@ -110,19 +115,19 @@ class DirectExchange(httpx.AsyncBaseTransport):
         self._retries.answers += 1
         return response
 
-    async def _slot(self, deadline: float) -> None:
+    async def _until_freed(self, deadline: float) -> None:
+        """Wait for a slot: never where whoever asks keeps to the limit, too."""
         try:
             async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
+                while not self._slots:
+                    self._freed.clear()
+                    await self._freed.wait()
         except TimeoutError:
             raise httpx.PoolTimeout("no free connection") from None
 
     # ---- connections -----------------------------------------------------------------------------------------------
 
-    def _rested(self, loop: asyncio.AbstractEventLoop) -> HttpConnection | None:
-        if not self._idle:
-            return None
-        now = loop.time()
+    def _rested(self, now: float) -> HttpConnection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open and now - connection.opened_at < MAX_AGE and self._retries.is_earned:
@@ -198,16 +203,20 @@ class _Whole(httpx.Response):
 
     def __init__(self, response: Response) -> None:
         headers = response.headers.raw if isinstance(response.headers, Headers) else response.headers
-        super().__init__(response.status, headers=headers, stream=httpx.ByteStream(response.body))
         self._body = response.body
-        self._is_plain = "Content-Encoding" not in response.headers
+        self._unread = httpx.ByteStream(response.body)
+        super().__init__(response.status, headers=headers, stream=self._unread)
+        self._is_plain = response.headers.get("Content-Encoding") is None
 
     async def aread(self) -> bytes:
         if not self._is_plain:
             return await super().aread()
         if not self.is_closed:
             self.is_stream_consumed = True
-            await self.aclose()
+            if self.stream is self._unread:
+                self.is_closed = True
+            else:  # a client has put its own around it, to learn when it is closed
+                await self.aclose()
         return self._body
 
     @property
@@ -228,10 +237,10 @@ def _for_http1(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def _bytes_of(request: httpx.Request, body: bytes, server: httpx.URL) -> bytes:
     url, headers = request.url, request.headers.raw
-    same = (url.scheme, url.host, url.port) == (server.scheme, server.host, server.port)
-    if not same or request.method in ("HEAD", "CONNECT") or "Transfer-Encoding" in request.headers:
-        raise httpx.UnsupportedProtocol("this transport asks one server, with bodies of known length")
     lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    same = (url.scheme, url.raw_host, url.port) == (server.scheme, server.raw_host, server.port)
+    if not same or request.method in ("HEAD", "CONNECT") or b"\ntransfer-encoding:" in b"\n" + lines.lower():
+        raise httpx.UnsupportedProtocol("this transport asks one server, with bodies of known length")
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode("ascii"), url.raw_path, lines)
     if not head.count(b"\r") == head.count(b"\n") == len(headers) + 2:
         raise httpx.LocalProtocolError("a line break within a header")

@@ -88,28 +88,32 @@ class Headers(Mapping[str, str]):
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
         self.raw = raw
         """As they came, each by itself."""
-        self._values: dict[str, bytes] = {}
+        self._values: dict[bytes, bytes] = {}
         for name, value in raw:
-            key = name.lower().decode("latin-1")
+            key = name.lower()
             self._values[key] = b"%b, %b" % (self._values[key], value) if key in self._values else value
 
     def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()].decode("latin-1")
+        return self._values[_key(name)].decode("latin-1")
 
     def get(self, name: str, default: Any = None) -> Any:
         """As any mapping's; most headers that are asked for are not there, and an exception each would cost more."""
-        value = self._values.get(name.lower())
+        value = self._values.get(_key(name))
         return default if value is None else value.decode("latin-1")
 
-    def looked_up(self, names: Sequence[str]) -> list[bytes | None]:
+    def looked_up(self, names: Sequence[bytes]) -> list[bytes | None]:
         """The values of several names, which are in lower case, as they came: what is asked of every response."""
-        return [self._values.get(name) for name in names]
+        return list(map(self._values.get, names))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return (name.decode("latin-1") for name in self._values)
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def _key(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
 
 
 def standing_headers() -> dict[str, str]:

@@ -149,7 +149,9 @@ class Gate:
 
     def grant_at_once(self, now: float) -> Grant | None:
         """Leave for a request that is no probe, where one may go; else None, and ``delay`` says what to wait for."""
-        return self._grant(now) if self.delay(now) == 0.0 and self._held is None else None
+        if self._held is not None or len(self._out) >= self._max_in_flight or self._wait_for_place(now):
+            return None
+        return self._grant(now)
 
     def grant_aside(self, now: float) -> Grant:
         """Leave for a request aside, which ``delay_aside`` must have allowed."""
@@ -223,16 +225,21 @@ class Gate:
         self._suspect(task, error, now)
         return Blame.TASK
 
-    def give_back(self, grant: Grant) -> None:
-        """The request is over, or was never made: then its place in the rate limit is free as well. Idempotent."""
-        if grant.number not in self._out:
-            return
-        self._out.remove(grant.number)
-        self._streams.discard(grant.number)
-        self._asides.discard(grant.number)
-        self._unsent.pop(grant.number, None)
-        if self._probe == grant.number:
+    def give_back(self, grant: Grant) -> bool:
+        """The request is over, or was never made: then its place in the rate limit is free as well.
+
+        It may be said again; say whether it was out until now.
+        """
+        number = grant.number
+        if number not in self._out:
+            return False
+        self._out.remove(number)
+        self._unsent.pop(number, None)
+        self._streams.discard(number)
+        self._asides.discard(number)
+        if self._probe == number:
             self._probe = None
+        return True
 
     # ---- changes from outside --------------------------------------------------------------------------------------
 

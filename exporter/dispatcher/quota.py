@@ -29,8 +29,7 @@ _MONEY = (
 )
 """In the order of a quota's fields."""
 
-
-_MONEY_IN_LOWER_CASE = tuple(name.lower() for name in _MONEY)
+_MONEY_AS_SENT = tuple(name.lower().encode() for name in _MONEY)
 
 
 class QuotaReader:
@@ -44,7 +43,7 @@ class QuotaReader:
         """What is present and holds a finite number. It may be negative: overspent is not nothing."""
         if not isinstance(headers, Headers):
             return _quota(headers)
-        seen = headers.looked_up(_MONEY_IN_LOWER_CASE)
+        seen = headers.looked_up(_MONEY_AS_SENT)
         if seen != self._seen:
             self._quota, self._seen = _quota(headers), seen
         return self._quota

@@ -16,6 +16,9 @@ HEAD_LIMIT = 64 * 1024
 # What chunking may take for each byte of a body: the smallest chunk is `1`, CRLF, a byte, CRLF; the rest is spare.
 _FRAMING = 8
 
+_HOW_LONG = (b"transfer-encoding", b"content-length")
+"""The headers that tell where a body ends."""
+
 
 class ResponseReader:
     """Reads one response after another. Once there is a ``fault``, or not ``may_go_on``, there is no other."""
@@ -91,14 +94,14 @@ class ResponseReader:
             return
         self._status = status
         headers = self._named = Headers(self._headers)
-        framing, announced = headers.get("Transfer-Encoding", "").lower(), headers.get("Content-Length")
-        if framing not in ("", "chunked") or not self._parser.get_http_version().startswith("1."):
+        framing, announced = headers.looked_up(_HOW_LONG)
+        if (framing and framing.lower() != b"chunked") or not self._parser.get_http_version().startswith("1."):
             self._blame(httpx.RemoteProtocolError("not HTTP/1 as it was asked for"))
         elif 300 <= status < 400:  # left unread
             self._respond(b"")
         elif announced is None:
             self._ends_with_connection = not framing
-        elif is_too_much(announced):
+        elif is_too_much(announced.decode("latin-1")):
             self._leave_too_large()
 
     def on_body(self, data: bytes) -> None:

@@ -4,10 +4,11 @@ Both generations of the documentation are read (``queued``, ``credits`` and ``re
 is believed only for the task that was asked for; a field that is not as documented is left out and counted as drift.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
+
+import msgspec
 
 from exporter.dispatcher.answer import Answer, DispatcherError, Drift, Reason
 from exporter.tasks.identity import TaskRef, leads_elsewhere
@@ -101,8 +102,6 @@ OUTPUTS_LIMIT = 1000
 
 UNKNOWN_TYPE = "unknown"
 
-_QUOTED = json.JSONEncoder().encode
-
 STATUSES = {
     status.value: status
     for status in (Status.PENDING, Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
@@ -113,8 +112,7 @@ _LEGACY_URLS = {"video_url": "video", "image_url": "image", "audio_url": "audio"
 
 def request_body(ref: TaskRef) -> bytes:
     """Exactly one id: the API refuses both, and ``task_id`` is its own."""
-    name, value = ("task_id", ref.task_id) if ref.task_id else ("out_task_id", ref.out_task_id)
-    return f'{{"{name}": {_QUOTED(value)}}}'.encode()
+    return msgspec.json.encode({"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id})
 
 
 def parse_record(payload: object, *, asked: TaskRef, said: Said = UNSAID) -> Answer:

@@ -9,7 +9,7 @@ from exporter.polling.curve import LEAST_ETA, Curve
 from exporter.settings.model import PollSettings
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
-from exporter.tasks.view import TaskView
+from exporter.tasks.view import Course
 
 FAILING_INTERVAL = 60.0
 """The longest wait (seconds) for a task whose queries fail, where ``max_interval`` is not longer."""
@@ -24,7 +24,7 @@ class Cadence(Protocol):
     @property
     def settings(self) -> PollSettings: ...
 
-    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:
+    def after(self, task: Course, *, now: float, failures: int = 0) -> float:
         """Seconds until a task's next poll; ``now`` is in Unix seconds, ``failures`` in a row are the task's own."""
         ...
 
@@ -46,8 +46,8 @@ class PublishedCadence:
             return min(poll.max_interval, published)
         return min(max(poll.max_interval, FAILING_INTERVAL), published * 2.0 ** min(failures, 30))
 
-    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:  # noqa: ARG002 - what it has in common
-        return self.interval(task.state.eta_seconds, failures=failures)
+    def after(self, task: Course, *, now: float, failures: int = 0) -> float:  # noqa: ARG002 - what it has in common
+        return self.interval(task.eta_seconds, failures=failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class AdaptiveCadence:
     def settings(self) -> PollSettings:
         return self.published.settings
 
-    def after(self, task: TaskView, *, now: float, failures: int = 0) -> float:
-        state, poll = task.state, self.settings
-        interval = self.published.interval(state.eta_seconds, failures=failures)
-        if failures or state.status is not Status.RUNNING:
+    def after(self, task: Course, *, now: float, failures: int = 0) -> float:
+        poll = self.published.settings
+        interval = self.published.interval(task.eta_seconds, failures=failures)
+        if failures or task.status is not Status.RUNNING:
             return interval
-        eta = max(state.eta_seconds or poll.default_eta, LEAST_ETA)
-        age = max(0.0, now - state.submitted_at) / eta
+        eta = max(task.eta_seconds or poll.default_eta, LEAST_ETA)
+        age = max(0.0, now - task.submitted_at) / eta
         wait = eta * (self._tick(task, age, interval / eta, even=interval / poll.max_interval) - age)
         return min(max(wait, poll.min_interval), poll.max_interval)
 
-    def _tick(self, task: TaskView, age: float, interval: float, *, even: float) -> float:
+    def _tick(self, task: Course, age: float, interval: float, *, even: float) -> float:
         """The age at the clock's next tick, half an interval or more ahead; each task has ticks of its own.
 
         Tasks that were submitted together would all be asked about at once otherwise. As much of the clock is straight

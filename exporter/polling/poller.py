@@ -31,7 +31,7 @@ from exporter.tasks.identity import IdKey, TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.latest import Latest
 from exporter.tasks.tracker import Change, ChangeKind
-from exporter.tasks.view import TaskView
+from exporter.tasks.view import Course, TaskView
 
 PROBE_PATIENCE = 5.0
 """So many seconds a probe waits for a task that was answered well; then it is of whichever is due."""
@@ -57,6 +57,7 @@ class Account(streams.Account, Protocol):
 class Tasks(Protocol):
     """Where a poller looks at tasks."""
 
+    def course(self, number: int) -> Course | None: ...
     def view(self, number: int) -> TaskView | None: ...
     def name(self, number: int) -> tuple[TaskRef, TaskLabels] | None: ...
 
@@ -212,7 +213,7 @@ class Poller:
         elif change.kind is ChangeKind.FOLLOWED:
             # first polls are spread over one interval, so that many do not come at once
             cadence, now = self._cadence_of(task.labels), self._clock.monotonic()
-            interval = self._interval_by(cadence, task)
+            interval = self._interval_by(cadence, task.course)
             wait, answered_at = self._random() * interval, task.state.observed_at
             if answered_at is not None:  # well, before a restart
                 least = cadence.settings.min_interval
@@ -220,11 +221,11 @@ class Poller:
                 self._answered.note(task.number, ready_at=now + least)
             self._put(task.number, Slot(now + wait, interval))
         elif change.is_query:
-            self._answered_well(task)
+            self._answered_well(task.course)
 
     def confirmed(self, number: int) -> None:
         """A query was answered as the last one was, whoever asked."""
-        task = self._tasks.view(number)
+        task = self._tasks.course(number)
         if task is not None:
             self._answered_well(task)
 
@@ -233,7 +234,7 @@ class Poller:
         if number in self._asked:
             self._hurried.add(number)  # what is under way may have been answered before the news
             return
-        slot, task = self._slot(number), self._tasks.view(number)
+        slot, task = self._slot(number), self._tasks.course(number)
         if slot is None or task is None:
             return
         now = self._clock.monotonic()
@@ -243,7 +244,7 @@ class Poller:
 
     def retime(self, number: int, *, at_once: bool) -> None:
         """Give a task that has got or lost a stream its next poll accordingly, at once if so."""
-        slot, task = self._slot(number), self._tasks.view(number)
+        slot, task = self._slot(number), self._tasks.course(number)
         if slot and task and not slot.is_hurried:
             interval = self._interval(task)
             due = self._clock.monotonic() + interval
@@ -322,8 +323,7 @@ class Poller:
 
     def _ready(self) -> tuple[Permit, Turn] | None:
         """What may be asked about now, where there is no need to wait for anything: the way of nearly every poll."""
-        is_due = self._shares.is_due(now=self._clock.monotonic(), slots=self._account.max_in_flight)
-        if not is_due or not self._may_ask() or (permit := self._account.permit_at_once()) is None:
+        if not self._may_ask() or (permit := self._account.permit_at_once()) is None:
             return None
         turn = None
         try:
@@ -410,7 +410,7 @@ class Poller:
         return self._to_ask(is_probe=True)
 
     def _note_asked(self, number: int) -> None:
-        task = self._tasks.view(number)
+        task = self._tasks.course(number)
         least = self._cadence_of(task.labels).settings.min_interval if task else 0.0
         self._answered.note(number, ready_at=self._clock.monotonic() + least)
 
@@ -475,7 +475,7 @@ class Poller:
         self._failures[number] = self._failures.get(number, 0) + 1
         self._answered.discard(number)
 
-    def _answered_well(self, task: TaskView) -> None:
+    def _answered_well(self, task: Course) -> None:
         number, now, cadence = task.number, self._clock.monotonic(), self._cadence_of(task.labels)
         if number in self._failures:
             del self._failures[number]
@@ -489,8 +489,8 @@ class Poller:
         """Schedule a task that was asked about, unless an answer has done so or ended it; at once if it is hurried."""
         if number not in self._hurried and number in self._schedule:
             return  # an answer has done so
-        task = self._tasks.view(number)
-        if task is None or task.state.is_terminal:
+        task = self._tasks.course(number)
+        if task is None or task.status.is_terminal:
             self._drop(number)
             return
         if self._slot(number) is None:
@@ -502,10 +502,10 @@ class Poller:
 
     # ---- the schedules ---------------------------------------------------------------------------------------------
 
-    def _interval(self, task: TaskView) -> float:
+    def _interval(self, task: Course) -> float:
         return self._interval_by(self._cadence_of(task.labels), task)
 
-    def _interval_by(self, cadence: Cadence, task: TaskView) -> float:
+    def _interval_by(self, cadence: Cadence, task: Course) -> float:
         if self._streams.speaks(task.number):
             return cadence.settings.max_interval
         return cadence.after(task, now=self._clock.wall(), failures=self._failures.get(task.number, 0))

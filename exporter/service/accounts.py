@@ -261,7 +261,7 @@ class Accounts:
             random=self._dependencies.random.random,
             log=self._log,
             is_streamed=lambda labels: labels.group in self._streamed,
-            may_ask=lambda: self.may_ask(name),
+            may_ask=partial(self.may_ask, name),
         )
         self._polled[name] = _Polled(account, poller)
         self._loops.start(_poll_loop(name), poller.run())

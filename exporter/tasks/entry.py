@@ -15,7 +15,7 @@ from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import Submission, TaskState, redated, says_as_before
-from exporter.tasks.view import StatusChange, TaskView
+from exporter.tasks.view import Course, StatusChange, TaskView
 
 HISTORY = 16
 """So many status changes of a task are remembered."""
@@ -226,6 +226,11 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         return (self.task_id or observation.task_id) == self.task_id and (
             self.out_task_id or observation.out_task_id
         ) == self.out_task_id
+
+    def course(self) -> Course:
+        """Of it what its next poll depends on."""
+        standing = self.standing
+        return Course(self.number, self.labels, standing.status, self.submitted_at, standing.eta_seconds)
 
     def labelled(self) -> tuple[TaskLabels, TaskState]:
         """Its labels, and what is known of it, frozen."""

@@ -24,7 +24,7 @@ from exporter.tasks.names import Names, which_may_be
 from exporter.tasks.numbered import Numbered
 from exporter.tasks.observation import UNSAID, Observation, Outcome, Said
 from exporter.tasks.state import Step, TaskState, begin, doubted, merge, miss, observe, told, until, with_ref
-from exporter.tasks.view import TaskView
+from exporter.tasks.view import Course, TaskView
 
 RETIRE_AT_ONCE = 500
 """So many tasks whose retention is over leave the census in one step."""
@@ -108,6 +108,11 @@ class Tracker:
         """The followed task of that number, if there is one."""
         task = self._tasks.get(number)
         return task.view() if task else None
+
+    def course(self, number: int) -> Course | None:
+        """Of the followed task of that number what its next poll depends on."""
+        task = self._tasks.get(number)
+        return task.course() if task else None
 
     def name(self, number: int) -> tuple[TaskRef, TaskLabels] | None:
         """What the followed task of that number is called, and its labels: of its view what each poll needs."""

@@ -14,6 +14,16 @@ class StatusChange(msgspec.Struct, frozen=True, gc=False):
     status: Status
 
 
+class Course(msgspec.Struct, frozen=True, gc=False):
+    """Of a task what its next poll depends on: each poll asks for it, and hardly one for all that is known."""
+
+    number: int
+    labels: TaskLabels
+    status: Status
+    submitted_at: float
+    eta_seconds: float | None
+
+
 class TaskView(msgspec.Struct, frozen=True, gc=False):
     """One task. ``number`` is its identity in this process: greater than that of every task that was there before.
 
@@ -26,3 +36,9 @@ class TaskView(msgspec.Struct, frozen=True, gc=False):
     state: TaskState
     sources: tuple[str, ...] = ()
     history: tuple[StatusChange, ...] = ()
+
+    @property
+    def course(self) -> Course:
+        """What its next poll depends on."""
+        state = self.state
+        return Course(self.number, self.labels, state.status, state.submitted_at, state.eta_seconds)

@@ -7,7 +7,6 @@ benchmarks.cadence`` prints the figures.
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from benchmarks import _lives as lives
 from benchmarks._lives import Life, Optimum, adaptive, log_normal, means, published
@@ -16,11 +15,8 @@ from exporter.polling.cadence import AdaptiveCadence, PublishedCadence
 from exporter.polling.curve import STRAIGHT, Curve
 from exporter.polling.learning import Learning
 from exporter.settings.model import PollSettings
-from exporter.tasks.identity import TaskRef
-from exporter.tasks.item import Item
 from exporter.tasks.observation import Status
-from exporter.tasks.state import begin
-from exporter.tasks.view import TaskView
+from exporter.tasks.view import Course
 
 
 def learnt(sigma: float = 0.15, *, count: int = 150) -> Curve:
@@ -33,9 +29,8 @@ def learnt(sigma: float = 0.15, *, count: int = 150) -> Curve:
 CURVE = learnt()
 
 
-def task(status: Status = Status.RUNNING, *, eta: float | None = 35.0, number: int = 1) -> TaskView:
-    state = begin(Item(TaskRef("default", "task_1"), lives.LABELS, 0.0), now=0.0)
-    return TaskView(number, lives.LABELS, replace(state, status=status, eta_seconds=eta))
+def task(status: Status = Status.RUNNING, *, eta: float | None = 35.0, number: int = 1) -> Course:
+    return Course(number, lives.LABELS, status, 0.0, eta)
 
 
 def cadence(curve: Curve = CURVE, **poll: float) -> AdaptiveCadence:

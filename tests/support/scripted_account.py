@@ -22,6 +22,7 @@ class ScriptedPermit:
 
     account: "ScriptedAccount"
     is_probe: bool
+    was_waited_for: bool = False
     is_used: bool = False
     is_given_back: bool = False
 
@@ -50,7 +51,7 @@ class ScriptedAccount:
     """So many slots; the script has for each id its answers, of which the last one is repeated.
 
     A failure blames the task, unless the error says otherwise. ``asked`` and ``opened`` are seconds since the start.
-    Unless it ``gives_at_once``, every permit is waited for.
+    Unless it ``gives_at_once``, every permit is waited for. ``unused`` are those that were waited for in vain.
     """
 
     def __init__(self, clock: FakeClock, *, slots: int = 2, gives_at_once: bool = True) -> None:
@@ -88,13 +89,14 @@ class ScriptedAccount:
         await self._free.acquire()
         async with AsyncExitStack() as stack:
             permit = self._begin()
+            permit.was_waited_for = True
             stack.callback(permit.give_back)
             if self.is_suspected:  # then one request at a time
                 await stack.enter_async_context(self._probing)
             yield permit
 
     def end(self, permit: ScriptedPermit) -> None:
-        self.unused += not permit.is_used
+        self.unused += permit.was_waited_for and not permit.is_used
         self.taken -= 1
         self._free.release()
 
