@@ -156,6 +156,8 @@ class DirectExchange(httpx.AsyncBaseTransport):
             raise (httpx.ConnectTimeout if loop.time() >= deadline else httpx.ConnectError)("no connection") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
             raise httpx.ConnectError("no connection") from _told_apart(error)
+        if not connection.is_open:
+            raise UnansweredError("closed before it was asked")
         connection.opened_at = loop.time()
         return connection
 

@@ -36,17 +36,14 @@ class HttpConnection(asyncio.BufferedProtocol):
     # ---- for whoever keeps it --------------------------------------------------------------------------------------
 
     def ask(self, request: bytes, answer: asyncio.Future[Response]) -> None:
-        """Send a request. Its response, or what went wrong, goes to ``answer``."""
-        if self._transport.is_closing():
-            answer.set_exception(UnansweredError("closed before it was asked"))
-            return
+        """Send a request over an open connection. Its response, or what went wrong, goes to ``answer``."""
         self._answer = answer
         self._reader.start()
         self._transport.write(request)
 
     @property
     def is_open(self) -> bool:
-        """Whether it still stands: of one that was reusable and rested since, nothing else need be asked."""
+        """Whether it still stands: of one that is new, or was reusable and rested since, nothing else need be asked."""
         return not self._transport.is_closing()
 
     @property

@@ -138,7 +138,8 @@ class ExporterAccounting:
         if lags is None:
             lags = self._lags[account] = local_poll_lags(account)
         lags.observe(max(0.0, lag))
-        self._note(lags)
+        if lags not in self._noted:
+            self._note(lags)
 
     def foresee_requests(self, account: str, endpoint: str) -> None:
         """Requests to an endpoint may come: what counts them starts at 0."""
@@ -155,7 +156,8 @@ class ExporterAccounting:
         if latencies is None:
             latencies = self._latencies[account, endpoint] = local_latencies(account, endpoint)
         latencies.observe(seconds)
-        self._note(latencies, whose=(account, endpoint))
+        if latencies not in self._noted:
+            self._note(latencies, whose=(account, endpoint))
 
     def flush_into(self, increments: Increments) -> None:
         """Add what was counted locally, which starts again from nothing. It is done with each commit of each account:

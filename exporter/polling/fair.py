@@ -42,8 +42,11 @@ class FairSchedule:
     def __len__(self) -> int:
         return len(self._waiting) + self._late.size
 
+    def __bool__(self) -> bool:
+        return self._late.size > 0 or bool(self._waiting)
+
     def __contains__(self, number: int) -> bool:
-        return number in self._waiting or number in self._late
+        return number in self._waiting or (self._late.size > 0 and number in self._late)
 
     def __iter__(self) -> Iterator[int]:
         """The tasks in the order in which they are due."""

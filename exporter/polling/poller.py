@@ -129,6 +129,7 @@ class Poller:
         self._random = random
         self._log = log
         self._may_ask = may_ask
+        self._is_streamed = is_streamed
         self._streams = streams.Streams(
             name, account, intake=intake, polls=self, wanted=is_streamed, clock=clock, log=log
         )
@@ -362,7 +363,7 @@ class Poller:
 
     def _use(self, permit: Permit, turn: Turn) -> Awaitable[None]:
         """A query; in its place a stream, where the task is to have one now."""
-        if not permit.is_probe and not turn.slot.is_hurried and self._streams.are_wanted(turn.labels):
+        if self._is_streamed(turn.labels) and not permit.is_probe and not turn.slot.is_hurried:
             task = self._tasks.view(turn.number)
             if task is not None and self._streams.may_open(task):
                 self._put(turn.number, Slot(self._clock.monotonic() + turn.slot.interval, turn.slot.interval))
@@ -459,7 +460,8 @@ class Poller:
             self._orphaned.pop(number, None)
         now = self._clock.monotonic()
         seconds = now - sent
-        self._shares.ended(is_failing=is_failing, seconds=seconds, now=now, slots=self._account.max_in_flight)
+        if is_failing:
+            self._shares.failing_ended(seconds=seconds, now=now, slots=self._account.max_in_flight)
         if is_failing or self._told_before == math.inf:  # another one that fails may be next, or a probe waits for this
             self._changed.set()
         self._has_tried = True

@@ -43,6 +43,9 @@ class Schedule:
     def __len__(self) -> int:
         return self._slots.tasks
 
+    def __bool__(self) -> bool:
+        return self._slots.tasks > 0
+
     def __contains__(self, number: int) -> bool:
         return number in self._slots
 

@@ -54,10 +54,10 @@ class Shares:
         self._failing_asked += is_failing
         self._well_in_a_row = 0 if is_failing else self._well_in_a_row + 1
 
-    def ended(self, *, is_failing: bool, seconds: float, now: float, slots: int) -> None:
-        """It has come back, after so many seconds."""
-        self._failing_asked -= is_failing
-        if is_failing and slots == 1:
+    def failing_ended(self, *, seconds: float, now: float, slots: int) -> None:
+        """A request for a task whose queries fail has come back, after so many seconds."""
+        self._failing_asked -= 1
+        if slots == 1:
             self._rests_until = now + seconds * (FAILING_SHARE - 1)
 
     def _failing_due(self, slots: int) -> float:

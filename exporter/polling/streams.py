@@ -160,10 +160,6 @@ class Streams:
         """Whether the task has a stream that has told something of it."""
         return number in self._open and self._open[number].has_spoken
 
-    def are_wanted(self, labels: TaskLabels) -> bool:
-        """Whether tasks with these labels are to have streams at all."""
-        return self._wanted(labels)
-
     def may_open(self, task: TaskView) -> bool:
         """Whether the task is to have a stream now in place of a query."""
         task_id = task.state.ref.task_id

@@ -230,7 +230,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     def course(self) -> Course:
         """Of it what its next poll depends on."""
         standing = self.standing
-        return Course(self.number, self.labels, standing.status, self.submitted_at, standing.eta_seconds)
+        return Course(self.number, self._held().labels, standing.status, self.submitted_at, standing.eta_seconds)
 
     def labelled(self) -> tuple[TaskLabels, TaskState]:
         """Its labels, and what is known of it, frozen."""

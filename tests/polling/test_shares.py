@@ -27,7 +27,8 @@ class Rig:
             return None
         is_failing = popped[0] == FAILING
         self.turns.began(is_failing=is_failing)
-        self.turns.ended(is_failing=is_failing, seconds=seconds, now=now + seconds, slots=slots)
+        if is_failing:
+            self.turns.failing_ended(seconds=seconds, now=now + seconds, slots=slots)
         return popped[0]
 
 
