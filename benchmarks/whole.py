@@ -3,7 +3,7 @@
 ``python -m benchmarks.whole`` prints the CPU time of a process for each poll, at 1, 2, 16 and 64 in flight. Of the
 exporter that is all of it: due, asked, validated, counted, scheduled again, and its part of each commit to the ledger.
 The peer (``peer/published_loop.py``) asks with ``httpx.AsyncClient`` and sets a labelled gauge for each task. Both ask
-about 2,000 tasks that run on, over loopback, another process.
+about tasks that run on, ours about 2,000 and the peer about 400 of them, over loopback, another process.
 """
 
 import asyncio
@@ -63,11 +63,16 @@ async def ours(url: str, in_flight: int) -> float:
 
 
 async def peer(url: str, in_flight: int) -> float:
-    """Seconds of CPU for each poll of the published loop."""
+    """Seconds of CPU for each poll of the published loop, once its connections stand and its gauges are made."""
     loop = PublishedLoop(url, KEY, registry=CollectorRegistry())
-    began = time.process_time()
-    await loop.run(TASK_IDS, polls=PEER_POLLS, in_flight=in_flight)
-    return (time.process_time() - began) / PEER_POLLS
+    tasks = TASK_IDS[:PEER_POLLS]
+    spent = 0.0
+    async with loop.client() as client:
+        for _ in range(2):  # the first time round is dearer
+            began = time.process_time()
+            await loop.run(client, tasks, polls=PEER_POLLS, in_flight=in_flight)
+            spent = time.process_time() - began
+    return spent / PEER_POLLS
 
 
 def _exporter(directory: Path, url: str, in_flight: int) -> Exporter:

@@ -24,16 +24,19 @@ class PublishedLoop:
         self._credits = Gauge("task_credits", "As estimated.", LABELS, registry=registry)
         self._eta = Gauge("task_eta_seconds", "As estimated.", LABELS, registry=registry)
 
-    async def run(self, task_ids: Sequence[str], *, polls: int, in_flight: int) -> None:
+    def client(self) -> httpx.AsyncClient:
+        """The client to poll with."""
+        return httpx.AsyncClient(headers=self._headers)
+
+    async def run(self, client: httpx.AsyncClient, task_ids: Sequence[str], *, polls: int, in_flight: int) -> None:
         """Poll so many times in all."""
         turns = iter(range(polls))
-        async with httpx.AsyncClient(headers=self._headers) as client:
 
-            async def worker() -> None:
-                for turn in turns:
-                    self._show(await self._ask(client, task_ids[turn % len(task_ids)]))
+        async def worker() -> None:
+            for turn in turns:
+                self._show(await self._ask(client, task_ids[turn % len(task_ids)]))
 
-            await asyncio.gather(*(worker() for _ in range(in_flight)))
+        await asyncio.gather(*(worker() for _ in range(in_flight)))
 
     async def _ask(self, client: httpx.AsyncClient, task_id: str) -> dict[str, Any]:
         response = await client.post(self._url, json={"task_id": task_id})

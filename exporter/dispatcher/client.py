@@ -164,8 +164,7 @@ async def _with_named_faults(answers: AsyncGenerator[Answer]) -> AsyncGenerator[
 
 
 def _unpacked(response: Response) -> bytes:
-    encoding = response.headers.get("Content-Encoding", "")
-    return unpack(response.body, encoding) if encoding else response.body
+    return unpack(response.body, response.encoding) if response.encoding else response.body
 
 
 def _unpacked_error(response: Response) -> bytes:

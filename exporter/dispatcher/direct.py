@@ -208,7 +208,7 @@ class _Whole(httpx.Response):
         self._body = response.body
         self._unread = httpx.ByteStream(response.body)
         super().__init__(response.status, headers=headers, stream=self._unread)
-        self._is_plain = response.headers.get("Content-Encoding") is None
+        self._is_plain = not response.encoding
 
     async def aread(self) -> bytes:
         if not self._is_plain:

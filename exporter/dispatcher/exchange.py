@@ -58,7 +58,7 @@ class RetryBudget:
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
-    """A whole response. ``headers`` are found whatever their case; ``body`` is as it was sent.
+    """A whole response. ``headers`` are found whatever their case; ``body`` is as it was sent, in that ``encoding``.
 
     What stands in a redirect, or is too long in an error, is left unread: there the status alone says what it means.
     """
@@ -66,6 +66,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    encoding: str = ""
 
 
 class Exchange(Protocol):

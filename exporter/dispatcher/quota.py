@@ -71,7 +71,7 @@ def read_waits(headers: Mapping[str, str], *, now: float) -> Waits:
 def merged(old: Quota, new: Quota) -> Quota:
     """The last values seen. The three of the spend bucket go together: the next answer may speak of another bucket."""
     if new is old or new == old:  # nothing was spent in between
-        return old
+        return new
     spoken = (new.rate_limit_usd, new.rate_limit_remaining_usd, new.rate_limit_reset_at)
     bucket = new if any(value is not None for value in spoken) else old
     return Quota(

@@ -16,8 +16,8 @@ HEAD_LIMIT = 64 * 1024
 # What chunking may take for each byte of a body: the smallest chunk is `1`, CRLF, a byte, CRLF; the rest is spare.
 _FRAMING = 8
 
-_HOW_LONG = (b"transfer-encoding", b"content-length")
-"""The headers that tell where a body ends."""
+_OF_THE_BODY = (b"transfer-encoding", b"content-length", b"content-encoding")
+"""The headers that tell where a body ends, and how it is to be read."""
 
 
 class ResponseReader:
@@ -36,6 +36,7 @@ class ResponseReader:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
         self._received = 0
+        self._encoding = ""
         self._named: Headers | None = None
         self._ends_with_connection = False
 
@@ -44,6 +45,7 @@ class ResponseReader:
         self.response = self._named = None
         self.may_go_on = self.has_begun = self._ends_with_connection = False
         self._status = self._received = 0
+        self._encoding = ""
         self._headers = []
         self._body = bytearray()
 
@@ -94,7 +96,8 @@ class ResponseReader:
             return
         self._status = status
         headers = self._named = Headers(self._headers)
-        framing, announced = headers.looked_up(_HOW_LONG)
+        framing, announced, encoding = headers.looked_up(_OF_THE_BODY)
+        self._encoding = encoding.decode("latin-1") if encoding else ""
         if (framing and framing.lower() != b"chunked") or not self._parser.get_http_version().startswith("1."):
             self._blame(httpx.RemoteProtocolError("not HTTP/1 as it was asked for"))
         elif 300 <= status < 400:  # left unread
@@ -121,7 +124,8 @@ class ResponseReader:
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _respond(self, body: bytes) -> None:
-        self.response = Response(self._status, self._named or {}, body)
+        headers = {} if self._named is None else self._named
+        self.response = Response(self._status, headers, body, self._encoding)
 
     def _blame(self, fault: Exception) -> None:
         self.may_go_on = False

@@ -207,7 +207,8 @@ def _http(
 
 
 async def _received(response: httpx.Response) -> Response:
-    return Response(response.status_code, response.headers, await _body(response))
+    encoding = response.headers.get("Content-Encoding", "")
+    return Response(response.status_code, response.headers, await _body(response), encoding)
 
 
 async def _body(response: httpx.Response) -> bytes:
