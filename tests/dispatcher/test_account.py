@@ -140,13 +140,19 @@ def put(path: Path, key: str) -> None:
     path.write_text(f" {key}\n")
 
 
-async def look_at_the_key(b: Bench) -> None:
-    """A second passes, and the thread that reads the file comes back."""
-    await b.clock.advance(1)
+async def until_it_sleeps(b: Bench) -> None:
+    """The thread that reads the file has come back, and the next look is a second away."""
     for _ in range(20_000):
         if b.clock.sleeping:
-            break
+            return
         await asyncio.sleep(0.001)
+
+
+async def look_at_the_key(b: Bench) -> None:
+    """A second passes, and the file is read."""
+    await until_it_sleeps(b)
+    await b.clock.advance(1)
+    await until_it_sleeps(b)
     await b.clock.settle()
 
 
