@@ -411,6 +411,39 @@ async def test_no_more_connections_than_may_be_in_flight(way: str) -> None:
     assert script.connections <= 2
 
 
+async def test_whoever_is_cancelled_takes_no_place_along(way: str) -> None:
+    """In flight, and while waiting for a place; whoever waits behind them is served, and as many at once as before."""
+    go = asyncio.Event()
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while True:
+            asked += 1
+            await go.wait()
+            writer.write(SHORT)
+            await writer.drain()
+            await read_request(reader)
+
+    async with raw_server(answer) as server, opened(way, server.url, max_in_flight=2) as exchange:
+        crowd = [asyncio.create_task(outcome(exchange)) for _ in range(12)]
+        async with asyncio.timeout(20):
+            while asked < 2:  # noqa: ASYNC110 - the server sets no event
+                await asyncio.sleep(0.001)
+        for one in crowd[:8]:
+            one.cancel()
+        go.set()
+        assert await asyncio.gather(*crowd[8:]) == [(200, b"{}")] * 4
+        go.clear()
+        before = asked
+        crowd = [asyncio.create_task(outcome(exchange)) for _ in range(4)]
+        async with asyncio.timeout(20):
+            while asked < before + 2:  # noqa: ASYNC110 - the server sets no event
+                await asyncio.sleep(0.001)
+        go.set()
+        assert await asyncio.gather(*crowd) == [(200, b"{}")] * 4
+
+
 async def test_the_connection_that_rested_last_is_used_first() -> None:
     used: list[int] = []
 
