@@ -3,19 +3,17 @@
 Whatever a scrape asks for is kept ready: a census costs as much as there are label sets, however many tasks there are.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.listing import Entry
-from exporter.tasks.observation import Status
+from exporter.tasks.observation import PENDING, RUNNING, UNKNOWN, UNOBSERVED, Status
 from exporter.tasks.sorted_numbers import SortedNumbers
-
-Key = TypeVar("Key")
 
 NANO = 1_000_000_000
 """Estimates are added and taken away again as whole billionths of a credit: sums of floats would drift."""
@@ -77,114 +75,119 @@ class Counted(Protocol):
     def finished_at(self) -> float | None: ...
 
 
+class _Sums:
+    """The sums of the shares of all tasks that have the same labels; what is zero may stand in them."""
+
+    __slots__ = ("counts", "credits_nano", "estimated", "overdue_at", "submitted_at")
+
+    def __init__(self) -> None:
+        self.counts: defaultdict[Status, int] = defaultdict(int)
+        self.credits_nano = 0
+        self.estimated = 0
+        self.overdue_at = SortedNumbers()
+        self.submitted_at: defaultdict[Status, SortedNumbers] = defaultdict(SortedNumbers)
+
+    def add_outstanding(self, share: Share) -> None:
+        """What an open task adds besides its count."""
+        if share.credits_nano:
+            self.credits_nano += share.credits_nano
+            self.estimated += 1
+        if share.overdue_at is not None:
+            self.overdue_at.add(share.overdue_at)
+        if share.submitted_at is not None:
+            self.submitted_at[share.status].add(share.submitted_at)
+
+    def take_outstanding(self, share: Share) -> None:
+        """Take away what it has added."""
+        if share.credits_nano:
+            self.credits_nano -= share.credits_nano
+            self.estimated -= 1
+        if share.overdue_at is not None:
+            self.overdue_at.remove(share.overdue_at)
+        if share.submitted_at is not None:
+            self.submitted_at[share.status].remove(share.submitted_at)
+
+
 class Tally:
     """The sums of the shares of all tasks. What a step costs hardly grows with the number of tasks."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[TaskLabels, Status]] = Counter()
-        self._credits_nano: Counter[TaskLabels] = Counter()
-        self._estimated: Counter[TaskLabels] = Counter()
-        self._overdue_at: dict[TaskLabels, SortedNumbers] = {}
-        self._submitted_at: dict[tuple[TaskLabels, Status], SortedNumbers] = {}
+        self._sums: defaultdict[TaskLabels, _Sums] = defaultdict(_Sums)
 
     @property
-    def counts(self) -> Mapping[tuple[TaskLabels, Status], int]:
-        """How many tasks there are of each label set and status; live, without zeros."""
-        return self._counts
+    def label_sets(self) -> frozenset[TaskLabels]:
+        """The labels that at least one task has."""
+        return frozenset(self._sums)
 
     def add(self, share: Share) -> None:
-        labels, status = share.labels, share.status
-        self._counts[labels, status] += 1
-        self._add_credits(labels, share.credits_nano)
-        _add(self._overdue_at, labels, share.overdue_at)
-        _add(self._submitted_at, (labels, status), share.submitted_at)
+        sums = self._sums[share.labels]
+        sums.counts[share.status] += 1
+        sums.add_outstanding(share)
 
     def take_away(self, share: Share) -> None:
-        labels, status = share.labels, share.status
-        _decrease(self._counts, (labels, status))
-        self._take_credits(labels, share.credits_nano)
-        _remove(self._overdue_at, labels, share.overdue_at)
-        _remove(self._submitted_at, (labels, status), share.submitted_at)
+        sums = self._sums[share.labels]
+        sums.counts[share.status] -= 1
+        sums.take_outstanding(share)
+        if not any(sums.counts.values()):
+            del self._sums[share.labels]
 
-    def change(self, before: Share, after: Share) -> None:
-        """Take one away and add the other, of the same labels: only what differs between them is touched."""
-        labels = before.labels
-        key, new_key = (labels, before.status), (labels, after.status)
-        is_moved = before.status is not after.status
-        if is_moved:
-            _decrease(self._counts, key)
-            self._counts[new_key] += 1
-        if before.credits_nano != after.credits_nano:
-            self._take_credits(labels, before.credits_nano)
-            self._add_credits(labels, after.credits_nano)
-        if before.overdue_at != after.overdue_at:
-            _remove(self._overdue_at, labels, before.overdue_at)
-            _add(self._overdue_at, labels, after.overdue_at)
-        if is_moved or before.submitted_at != after.submitted_at:
-            _remove(self._submitted_at, key, before.submitted_at)
-            _add(self._submitted_at, new_key, after.submitted_at)
+    def change(self, labels: TaskLabels, before: Counted, after: Counted, rules: Rules) -> None:
+        """Take away what a task has added by these rules, and add what it adds now: only what differs is touched."""
+        sums, status, was = self._sums[labels], after.status, before.status
+        if status is not was:
+            sums.counts[was] -= 1
+            sums.counts[status] += 1
+        if not _is_as_outstanding(before, after):
+            sums.take_outstanding(share_of(before, labels, rules))
+            sums.add_outstanding(share_of(after, labels, rules))
+        elif status is not was:
+            sums.submitted_at[was].remove(before.submitted_at)
+            sums.submitted_at[status].add(after.submitted_at)
 
     def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
-        overdue = ((labels, times.below(now)) for labels, times in self._overdue_at.items())
+        each = self._sums.items()
+        overdue = ((labels, sums.overdue_at.below(now)) for labels, sums in each)
         return Census(
             at=now,
-            counts=dict(self._counts),
-            outstanding_credits={labels: nano / NANO for labels, nano in self._credits_nano.items()},
+            counts={(labels, status): count for labels, sums in each for status, count in sums.counts.items() if count},
+            outstanding_credits={labels: sums.credits_nano / NANO for labels, sums in each if sums.estimated},
             overdue={labels: count for labels, count in overdue if count},
-            oldest={key: times.first for key, times in self._submitted_at.items()},
+            oldest={
+                (labels, status): times.first
+                for labels, sums in each
+                for status, times in sums.submitted_at.items()
+                if times
+            },
             listed=listed,
             unlisted=unlisted,
             duplicates=duplicates,
         )
 
-    def _add_credits(self, labels: TaskLabels, nano: int) -> None:
-        if nano:
-            self._credits_nano[labels] += nano
-            self._estimated[labels] += 1
-
-    def _take_credits(self, labels: TaskLabels, nano: int) -> None:
-        if nano:
-            self._credits_nano[labels] -= nano
-            _decrease(self._estimated, labels)
-            if labels not in self._estimated:
-                del self._credits_nano[labels]
-
 
 def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
     """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there;
     one that was followed anew may be so though an earlier answer is remembered."""
-    if task.status is Status.UNOBSERVED or task.status.is_terminal:
-        return Share(labels, task.status, ended_at=task.finished_at)
+    status, submitted_at = task.status, task.submitted_at
+    if status is UNOBSERVED or status.is_terminal:
+        return Share(labels, status, task.finished_at)
     eta = task.eta_seconds or rules.default_eta.get(labels.group, 0.0)
     return Share(
         labels,
-        task.status,
-        submitted_at=task.submitted_at if task.status is not Status.UNKNOWN else None,
-        overdue_at=task.submitted_at + rules.overdue_factor * eta if eta > 0 else None,
-        credits_nano=round((task.credits_estimated or 0.0) * NANO),
+        status,
+        None,
+        submitted_at if status is not UNKNOWN else None,
+        submitted_at + rules.overdue_factor * eta if eta > 0 else None,
+        round((task.credits_estimated or 0.0) * NANO),
     )
 
 
-def _decrease(counter: Counter[Key], key: Key) -> None:
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
-
-
-def _add(lists: dict[Key, SortedNumbers], key: Key, value: float | None) -> None:
-    if value is None:
-        return
-    numbers = lists.get(key)
-    if numbers is None:
-        numbers = lists[key] = SortedNumbers()
-    numbers.add(value)
-
-
-def _remove(lists: dict[Key, SortedNumbers], key: Key, value: float | None) -> None:
-    if value is None:
-        return
-    numbers = lists[key]
-    numbers.remove(value)
-    if not numbers:
-        del lists[key]
+def _is_as_outstanding(before: Counted, after: Counted) -> bool:
+    """Whether a task is waited for as before, though it may run now."""
+    return (
+        (before.status is PENDING or before.status is RUNNING)
+        and (after.status is PENDING or after.status is RUNNING)
+        and before.eta_seconds == after.eta_seconds
+        and before.credits_estimated == after.credits_estimated
+        and before.submitted_at == after.submitted_at
+    )

@@ -147,7 +147,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     @property
     def labels(self) -> TaskLabels:
-        return self._held().labels
+        return (self.first or self._held()).labels
 
     @property
     def order(self) -> int:
@@ -176,7 +176,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         """What is known of it, frozen."""
         standing = self.standing
         return TaskState(
-            self.ref,
+            TaskRef(standing.account, self.task_id, self.out_task_id),
             self.first_seen_at,
             self.submitted_at,
             standing.submission,
@@ -206,6 +206,16 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         standing = _standing(state, self.shift)
         if standing != self.standing:
             self.standing = standing
+
+    def advance(self, state: TaskState, standings: Shared[Standing], *, now: float) -> None:
+        """Let an answer have shown it like this: what it is called, and when it began, no answer tells."""
+        if state.status is not self.standing.status:
+            self._leave_status()
+        self.observed_at, self.open_at, self.running_at = state.observed_at, state.open_at, state.running_at
+        standing = _standing(state, self.standing.shift)
+        self.standing = standings.one(standing) if state.finished_at is None else standing
+        if self.since is None:
+            self.note_status(now)
 
     def hold(self, standings: Shared[Standing]) -> None:
         """Hold no other object for what many tasks have alike; an end is its own."""
@@ -238,9 +248,9 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     def view(self, state: TaskState | None = None) -> TaskView:
         """All of it, frozen. Whoever has its ``state`` gives it, which spares one from being made."""
-        first = self._held()
+        first = self.first or self._held()
         sources = tuple(dict.fromkeys(claim.source for claim in self.claims)) if self.others else (first.source,)
-        return TaskView(self.number, first.labels, state or self.state, sources, self.history)
+        return TaskView(self.number, first.labels, state or self.state, sources, self.earlier, self.since)
 
     # ---- its statuses ----------------------------------------------------------------------------------------------
 

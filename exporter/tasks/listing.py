@@ -154,7 +154,9 @@ class Listing:
         return place
 
     def _put(self, place: int, entry: Entry | None) -> None:
-        self._own_page(place // PAGE)[place % PAGE] = entry
+        number = place // PAGE
+        page = self._own_page(number) if self._is_shared[number] else self._pages[number]
+        page[place % PAGE] = entry
 
     def _own_page(self, number: int) -> list[Entry | None]:
         """The page of that number, no view's."""

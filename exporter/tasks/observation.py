@@ -33,6 +33,10 @@ class Status(StrEnum):
         self.is_terminal = text in ("completed", "failed", "cancelled", "not_found")
 
 
+# Looked up in its class, a member costs five times what a name of the module does, and each answer needs some.
+PENDING, RUNNING, COMPLETED = Status.PENDING, Status.RUNNING, Status.COMPLETED
+UNOBSERVED, UNKNOWN = Status.UNOBSERVED, Status.UNKNOWN
+
 TERMINAL = frozenset(status for status in Status if status.is_terminal)
 
 
@@ -85,8 +89,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     said: Said = UNSAID
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The end of one task, as observed.
 
     ``duration`` is seconds from submission to the terminal observation, None where the submission is not known well

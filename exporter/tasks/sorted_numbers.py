@@ -36,33 +36,36 @@ class SortedNumbers:
     def add(self, number: float) -> None:
         """Let a number be there once more."""
         lasts = self._lasts
-        if lasts and number >= lasts[-1]:  # they are times: most come in order
+        if not lasts:
+            self._pages.append(array("d", (number,)))
+            lasts.append(number)
+            return
+        if number >= lasts[-1]:  # they are times: most come in order
             at, page = len(lasts) - 1, self._pages[-1]
             page.append(number)
-        elif lasts:
+            lasts[at] = number
+        else:
             at = bisect_left(lasts, number)
             page = self._pages[at]
             page.insert(bisect_left(page, number), number)
-        else:
-            at, page = 0, array("d", (number,))
-            self._pages.append(page)
-            lasts.append(number)
-        lasts[at] = page[-1]
         if len(page) > PAGE:
             self._halve(at, page)
 
     def remove(self, number: float) -> None:
         """Let a number be there once less; ValueError where it is not there."""
-        at = bisect_left(self._lasts, number)
-        page = self._pages[at] if at < len(self._pages) else array("d")
+        lasts = self._lasts
+        at = bisect_left(lasts, number)
+        page = self._pages[at] if at < len(lasts) else array("d")
         place = bisect_left(page, number)
         if place == len(page) or page[place] != number:
             raise ValueError(f"{number} is not there")
         del page[place]
+        if place < len(page):
+            return
         if page:
-            self._lasts[at] = page[-1]
+            lasts[at] = page[-1]
         else:
-            del self._pages[at], self._lasts[at]
+            del self._pages[at], lasts[at]
 
     def _halve(self, at: int, page: "array[float]") -> None:
         self._pages[at : at + 1] = page[: PAGE // 2], page[PAGE // 2 :]

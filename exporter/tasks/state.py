@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from exporter.tasks.identity import TaskRef, ulid_time
 from exporter.tasks.item import Item
-from exporter.tasks.observation import Observation, Outcome, Status
+from exporter.tasks.observation import COMPLETED, RUNNING, Observation, Outcome, Status
 
 MISSES_TO_END = 3
 """So many answers in a row that do not know the task, after the grace, end it as not found."""
@@ -31,6 +31,9 @@ class Submission(IntEnum):
     FIRST_SIGHT = 0
     ULID = 1
     SOURCE = 2
+
+
+IN_DOUBT, FIRST_SIGHT = Submission.IN_DOUBT, Submission.FIRST_SIGHT  # names of the module, as in observation.py
 
 
 class TaskState(msgspec.Struct, frozen=True, gc=False):
@@ -63,9 +66,9 @@ class TaskState(msgspec.Struct, frozen=True, gc=False):
     @property
     def knows_its_age(self) -> bool:
         """Whether a duration from ``submitted_at`` claims no more than was observed."""
-        if self.submission is Submission.IN_DOUBT:
+        if self.submission is IN_DOUBT:
             return False
-        return self.submission is not Submission.FIRST_SIGHT or self.open_at is not None
+        return self.submission is not FIRST_SIGHT or self.open_at is not None
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -142,13 +145,13 @@ def doubted(state: TaskState, *, now: float, stepped_at: float, ahead: float = 0
     Our clock has stepped forward by ``ahead`` seconds, all in all. Whether it was right before or is right now nobody
     knows: so a task that we came to see after about as long may be dated by one that is so much behind ours.
     """
-    if state.status.is_terminal or state.submission is Submission.IN_DOUBT:
+    if state.status.is_terminal or state.submission is IN_DOUBT:
         return state
     began_at, seen_at = state.submitted_at, state.first_seen_at
     earlier, later = (began_at, seen_at) if began_at < seen_at else (seen_at, began_at)
     may_be_by_two_clocks = ahead > CLOCKS_APART and seen_at - began_at >= ahead / 2
     if earlier < stepped_at or later > now + CLOCKS_APART or may_be_by_two_clocks:
-        return replace(state, submission=Submission.IN_DOUBT)
+        return replace(state, submission=IN_DOUBT)
     return state
 
 
@@ -201,7 +204,7 @@ def says_as_before(said: Said, observation: Observation, *, has_run: bool) -> bo
     return (
         status is said.status
         and not status.is_terminal
-        and (has_run or status is not Status.RUNNING)
+        and (has_run or status is not RUNNING)
         and (observation.estimated_credits is None or observation.estimated_credits == said.credits_estimated)
         and (_positive(observation.estimated_seconds) or said.eta_seconds) == said.eta_seconds
         and not said.misses
@@ -210,10 +213,10 @@ def says_as_before(said: Said, observation: Observation, *, has_run: bool) -> bo
 
 def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
     """Take an answer that knows the task."""
-    if state.is_terminal:
+    if state.status.is_terminal:
         return Step(state)
     status, is_end = observation.status, observation.status.is_terminal
-    starts, estimated = status is Status.RUNNING and state.running_at is None, observation.estimated_credits
+    starts, estimated = status is RUNNING and state.running_at is None, observation.estimated_credits
     after = replace(  # once: it is the dearest step of an answer
         state,
         status=status,
@@ -226,7 +229,7 @@ def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
     )
     if is_end:
         return _end(after, observation, now=now)
-    return Step(after, queue_seconds=_age(state, now=now) if starts else None)
+    return Step(after, _age(state, now=now) if starts else None)
 
 
 def miss(state: TaskState, *, now: float, grace: float) -> Step:
@@ -275,20 +278,20 @@ def _end(state: TaskState, observation: Observation, *, now: float) -> Step:
         finished_at=now,
         duration=duration,
     )
-    completed = state.status is Status.COMPLETED
+    completed, eta = state.status is COMPLETED, state.eta_seconds
     outcome = Outcome(
         ref=state.ref,
         status=state.status,
         finished_at=now,
         duration=duration,
-        gap=max(0.0, now - state.open_at) if state.open_at is not None else None,
-        eta_ratio=duration / state.eta_seconds if completed and duration is not None and state.eta_seconds else None,
+        gap=None if state.open_at is None else max(0.0, now - state.open_at),
+        eta_ratio=duration / eta if completed and duration is not None and eta else None,
         credits_used=observation.credits_used,
         credits_estimated=state.credits_estimated,
         error_code=observation.error_code,
         outputs=observation.outputs,
     )
-    return Step(state, outcome=outcome)
+    return Step(state, None, outcome)
 
 
 def _first(*values: float | None) -> float | None:

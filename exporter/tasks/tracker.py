@@ -14,7 +14,7 @@ from itertools import count, islice
 import msgspec
 from sortedcontainers import SortedList
 
-from exporter.tasks.census import Census, Rules, Tally, share_of
+from exporter.tasks.census import Census, Rules, Tally
 from exporter.tasks.claims import Claims, Wish
 from exporter.tasks.entry import Claim, Entry, Shared, Standing
 from exporter.tasks.identity import TaskRef
@@ -39,6 +39,9 @@ class ChangeKind(StrEnum):
     MERGED = "merged"
     DROPPED = "dropped"
     REDATED = "redated"
+
+
+ANSWERED = ChangeKind.ANSWERED  # a name of the module, as in observation.py
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +82,7 @@ class Tracker:
         self._ended: SortedList[tuple[float, int]] = SortedList()
         self._shift = 0.0  # of all steps of the clock
         self._stepped_at = -math.inf
+        self._has_stepped = False  # until it has, a task's age is in no doubt that was not found when it was claimed
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -93,7 +97,7 @@ class Tracker:
     @property
     def label_sets(self) -> frozenset[TaskLabels]:
         """The labels that at least one task of the census has."""
-        return frozenset(labels for labels, _ in self._tally.counts)
+        return self._tally.label_sets
 
     def find(self, ref: TaskRef) -> TaskView | None:
         """The followed task that goes by one of these ids, if there is one."""
@@ -191,16 +195,19 @@ class Tracker:
         task = self._names.find(ref)
         if task is None:
             return []
-        before = task.state
-        known = task.state if self._put_right(task, now) else before
+        before = known = task.state
         merged: list[Change] = []
+        if self._has_stepped:
+            self._put_right(task, now)
+            known = self._doubted(task.state, now)
         if not task.is_called(observation):
             task, merged = self._learn(task, observation, now)
-            known = task.state
-        step = observe(self._doubted(known, now), observation, now=now)
+            known = self._doubted(task.state, now)
+        step = observe(known, observation, now=now)
         is_news = bool(merged) or not _lasts(before, step.state)
         said = observation.said
-        return [*merged, self._advance(task, known, step, is_news=is_news, is_query=is_query, said=said, now=now)]
+        merged.append(self._advance(task, known, step, is_news=is_news, is_query=is_query, said=said, now=now))
+        return merged
 
     def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
         """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
@@ -260,6 +267,7 @@ class Tracker:
         """
         self._shift += by
         self._stepped_at = now
+        self._has_stepped = True
 
     def redate(self, *, after: int, limit: int, now: float) -> tuple[int | None, list[Change]]:
         """Put the times of the next so many tasks right; return where to go on, None at the end, and what changed."""
@@ -355,32 +363,25 @@ class Tracker:
         now: float,
     ) -> Change:
         """Let a task go a step on from what is known of it."""
-        if task.counted_by is not None and self._is_visible(step.state.finished_at, now):
-            self._change(task, known, task.counted_by, step.state)
+        state = step.state
+        if task.counted_by is self._rules and self._is_visible(state.finished_at, now):
+            self._change(task, known, state)
+            task.advance(state, self._standings, now=now)
         else:
             with self._recounted(task, now):
-                task.state = step.state
-        task.hold(self._standings)
-        task.note_status(now)
+                task.advance(state, self._standings, now=now)
+        is_first = _is_unseen(known) and not _is_unseen(state)
         return Change(
-            ChangeKind.ANSWERED,
-            task.view(step.state),
-            is_news=is_news,
-            is_query=is_query,
-            is_first=_is_unseen(known) and not _is_unseen(step.state),
-            queue_seconds=step.queue_seconds,
-            outcome=step.outcome,
-            said=said,
+            ANSWERED, task.view(state), is_news, is_query, is_first, step.queue_seconds, step.outcome, None, said
         )
 
-    def _change(self, task: Entry, known: TaskState, counted_by: Rules, state: TaskState) -> None:
-        """Let a task that is counted, and stays so, be like this: of the counts only those that differ are touched."""
-        before, after = share_of(known, task.labels, counted_by), share_of(state, task.labels, self._rules)
-        self._tally.change(before, after)
-        if before.ended_at is None and after.ended_at is not None:
-            self._ended.add((after.ended_at, task.number))
-        task.state, task.counted_by = state, self._rules
-        self._listing.renew(task.number, (after.labels, state))
+    def _change(self, task: Entry, known: TaskState, state: TaskState) -> None:
+        """Let a task that is counted, and stays so, count as like this: only what differs is touched."""
+        labels = task.labels
+        self._tally.change(labels, known, state, self._rules)
+        if known.finished_at is None and state.finished_at is not None:
+            self._ended.add((state.finished_at, task.number))
+        self._listing.renew(task.number, (labels, state))
 
     def _recount(self, task: Entry, now: float) -> None:
         with self._recounted(task, now):

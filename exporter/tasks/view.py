@@ -27,15 +27,21 @@ class Course(msgspec.Struct, frozen=True, gc=False):
 class TaskView(msgspec.Struct, frozen=True, gc=False):
     """One task. ``number`` is its identity in this process: greater than that of every task that was there before.
 
-    ``sources`` name whoever asks for it, the first one first: its labels hold. ``history`` are the latest status
-    changes that this process has seen, oldest first.
+    ``sources`` name whoever asks for it, the first one first: its labels hold. ``since`` is when this process first saw
+    its status, None where it has not; ``earlier`` are the statuses that it has seen before.
     """
 
     number: int
     labels: TaskLabels
     state: TaskState
     sources: tuple[str, ...] = ()
-    history: tuple[StatusChange, ...] = ()
+    earlier: tuple[StatusChange, ...] = ()
+    since: float | None = None
+
+    @property
+    def history(self) -> tuple[StatusChange, ...]:
+        """The latest status changes that this process has seen, oldest first; few of those that get a view ask."""
+        return self.earlier if self.since is None else (*self.earlier, StatusChange(self.since, self.state.status))
 
     @property
     def course(self) -> Course:

@@ -1,7 +1,5 @@
 """Whose durations are learnt, from what, and how much of it is kept."""
 
-from dataclasses import replace
-
 import pytest
 from msgspec import structs
 
@@ -53,7 +51,9 @@ def learnt(*changes: Change, times: int = 1, groups: tuple[str, ...] = ("g",)) -
 def later(change: Change, seconds: float) -> Change:
     """The same, by so much later."""
     outcome = change.outcome
-    return structs.replace(change, outcome=outcome and replace(outcome, finished_at=outcome.finished_at + seconds))
+    return structs.replace(
+        change, outcome=outcome and structs.replace(outcome, finished_at=outcome.finished_at + seconds)
+    )
 
 
 def steepest(curve: Curve) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from prometheus_client.samples import Sample
 
 from exporter.accounting.totals import Totals
@@ -216,9 +217,9 @@ def full(wanted: Settings) -> Snapshot:
     aggregates.publish(count_no_requests("default", "tasks/stream"))
     for labels in sets:
         outputs = tuple(Output(kind, 1.0) for kind in ("video", "image", "audio", "hologram"))
-        aggregates.publish(*count_outcome(labels, replace(completed("task", 9.0), outputs=outputs)))
+        aggregates.publish(*count_outcome(labels, structs.replace(completed("task", 9.0), outputs=outputs)))
         for status in TERMINAL:
-            aggregates.publish(*count_outcome(labels, replace(completed("task", 9.0), status=status)))
+            aggregates.publish(*count_outcome(labels, structs.replace(completed("task", 9.0), status=status)))
         for code in ("other", None):
             aggregates.publish(*count_outcome(labels, failed("task", code), error_code=code))
     for labels, code in ((sets[0], "one"), (sets[0], "two"), (sets[1], "one")):

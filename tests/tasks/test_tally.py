@@ -5,39 +5,53 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.tasks.census import Census, Share, Tally
+from exporter.tasks.census import Census, Rules, Tally, share_of
+from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
+from exporter.tasks.state import Submission, TaskState
 
 ONE, TWO = TaskLabels("a", "g"), TaskLabels("a", "h")
+RULES = Rules(default_eta={"h": 2.0})
 
-
-def shares(*labels: TaskLabels) -> st.SearchStrategy[Share]:
-    return st.builds(
-        Share,
-        st.sampled_from(labels),
-        st.sampled_from([Status.UNOBSERVED, Status.PENDING, Status.RUNNING, Status.COMPLETED]),
-        submitted_at=st.sampled_from([None, 1.0, 2.0]),
-        overdue_at=st.sampled_from([None, 3.0, 4.0]),
-        credits_nano=st.sampled_from([0, 5, 7]),
-    )
+STATES = st.builds(
+    TaskState,
+    ref=st.just(TaskRef("a", "t")),
+    first_seen_at=st.just(1.0),
+    submitted_at=st.sampled_from([1.0, 2.0]),
+    submission=st.just(Submission.SOURCE),
+    status=st.sampled_from(
+        [Status.UNOBSERVED, Status.UNKNOWN, Status.PENDING, Status.RUNNING, Status.RUNNING, Status.COMPLETED]
+    ),
+    eta_seconds=st.sampled_from([None, 0.5, 1.0]),
+    credits_estimated=st.sampled_from([None, 0.0, 5e-9, 7e-9]),
+)
 
 
 def census_of(tally: Tally) -> Census:
     return tally.census(now=3.5, listed=(), unlisted=0, duplicates=0)
 
 
-@given(st.lists(shares(ONE, TWO), max_size=3), st.lists(shares(ONE), min_size=1, max_size=10))
-def test_however_a_task_changes_the_sums_are_those_of_what_it_is_now(others: list[Share], lives: list[Share]) -> None:
+@given(
+    st.lists(st.tuples(STATES, st.sampled_from([ONE, TWO])), max_size=3),
+    st.lists(STATES, min_size=1, max_size=10),
+    st.sampled_from([ONE, TWO]),
+)
+def test_however_a_task_changes_the_sums_are_those_of_what_it_is_now(
+    others: list[tuple[TaskState, TaskLabels]], lives: list[TaskState], labels: TaskLabels
+) -> None:
+    rest = [share_of(state, its_labels, RULES) for state, its_labels in others]
     tally = Tally()
-    for share in (*others, lives[0]):
+    for share in (*rest, share_of(lives[0], labels, RULES)):
         tally.add(share)
     for before, after in pairwise(lives):
-        tally.change(before, after)
-    fresh = Tally()
-    for share in (*others, lives[-1]):
+        tally.change(labels, before, after, RULES)
+    fresh, last = Tally(), share_of(lives[-1], labels, RULES)
+    for share in (*rest, last):
         fresh.add(share)
     assert census_of(tally) == census_of(fresh)
-    for share in (*others, lives[-1]):
+    assert tally.label_sets == fresh.label_sets
+    for share in (*rest, last):
         tally.take_away(share)
     assert census_of(tally) == census_of(Tally()), "nothing is left of tasks that have gone"
+    assert not tally.label_sets

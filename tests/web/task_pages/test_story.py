@@ -23,7 +23,7 @@ STATE = TaskState(
     credits_estimated=1.5,
 )
 SEEN = (StatusChange(NOW - 80, Status.PENDING), StatusChange(NOW - 60, Status.RUNNING))
-RUNNING = replace(task_view(0), state=STATE, history=SEEN)
+RUNNING = replace(task_view(0), state=STATE, earlier=SEEN)
 
 
 def told(task: TaskView, outlook: Outlook | None = None) -> list[tuple[str, str, str]]:
@@ -45,7 +45,7 @@ def test_a_task_that_has_ended() -> None:
         STATE, status=Status.FAILED, finished_at=NOW - 5, duration=95.0, error_code="nsfw", credits_estimated=None
     )
     history = (*SEEN, StatusChange(NOW - 5, Status.FAILED))
-    assert told(replace(RUNNING, state=ended, history=history))[3:] == [
+    assert told(replace(RUNNING, state=ended, earlier=history))[3:] == [
         ("running", "20 s later", ""),
         ("failed", "55 s later", "after 1 min 35 s, nsfw"),
     ]
@@ -53,7 +53,7 @@ def test_a_task_that_has_ended() -> None:
 
 def test_what_an_earlier_process_saw_is_remembered() -> None:
     ended = replace(STATE, status=Status.COMPLETED, finished_at=NOW - 5, duration=95.0, credits_used=1.47)
-    assert told(replace(RUNNING, state=ended, history=()))[2:] == [
+    assert told(replace(RUNNING, state=ended, earlier=()))[2:] == [
         ("running", "30 s later", "remembered"),
         ("completed", "55 s later", "remembered after 1 min 35 s, 1.47 credits"),
     ]
