@@ -87,6 +87,10 @@ class Secrets:
         parts = {text[at : at + MIN_PART] for at in range(len(text) - MIN_PART + 1)}
         return any(value in text for head in heads.keys() & parts for value in heads[head])
 
+    def may_be_among(self, texts: Sequence[str]) -> bool:
+        """Whether any of these texts may be or hold a secret; none does where this is false. One look for all."""
+        return not self._values.isdisjoint(texts) or self.holds("".join(texts))
+
     def mask(self, text: str) -> str:
         """The text without any secret."""
         for form in self._forms:

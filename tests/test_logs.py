@@ -181,6 +181,22 @@ def test_a_short_one_is_found_whole_alone_for_it_may_be_a_word() -> None:
     assert [secrets.holds(text) for text in ("password", "password-reset", "renders")] == [True, False, False]
 
 
+@pytest.mark.parametrize("known", [1, 50])
+def test_among_many_texts_none_is_missed(known: int) -> None:
+    secrets = Secrets()
+    for number in range(known - 1):
+        secrets.add(f"{number:08d}-other-secret")
+    secrets.add(KEY)
+    secrets.add("password")
+    others = [f"task_{number}" for number in range(100)]
+
+    assert not secrets.may_be_among(others)
+    assert not secrets.may_be_among(["password-reset", *others])
+    for text in ("password", KEY, f"Bearer:{KEY}", f"{KEY}2"):
+        assert secrets.may_be_among([*others, text])
+        assert secrets.may_be_among([text, *others])
+
+
 def test_a_secret_in_a_url_is_not_shown() -> None:
     secrets = Secrets()
     secrets.add("with/slash and more")

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from exporter.discovery.file_sd import file_sources
 from exporter.discovery.http_sd import http_sources
-from exporter.discovery.lists import KnownSecrets, ListParser
+from exporter.discovery.lists import ListParser
 from exporter.discovery.source import Source
 from exporter.settings.model import GroupSettings
+from exporter.settings.targets import KnownSecrets
 
 
 def configured_sources(

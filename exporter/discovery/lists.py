@@ -8,14 +8,14 @@ from other threads for long.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 
 from exporter.discovery.items import Items
 from exporter.discovery.written import MAX_IDS, Format, Written, read_written
 from exporter.settings.errors import ConfigError, Fault, in_order
 from exporter.settings.model import GroupSettings, TargetSettings
 from exporter.settings.reader import MAX_BYTES, decode
-from exporter.settings.targets import TargetReader
+from exporter.settings.targets import KnownSecrets, NoSecrets, TargetReader
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 
@@ -24,28 +24,6 @@ BYTES_A_TASK = 128
 
 MAX_FAULTS = 1000
 """After so many in one list no more are looked for."""
-
-
-class KnownSecrets(Protocol):
-    """The secrets of the exporter, none of which may become a task."""
-
-    def refresh(self) -> None:
-        """Look at those in files again; it blocks."""
-        ...
-
-    def holds(self, text: str) -> bool:
-        """Whether a text is or holds one of them."""
-        ...
-
-
-class NoSecrets:
-    """Where there are none."""
-
-    def refresh(self) -> None:
-        pass
-
-    def holds(self, _text: str) -> bool:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +127,7 @@ def _parsed(
 def _targets(written: Written, defaults: Defaults, most: int) -> Iterator[TargetSettings]:
     """The targets of the items, one each; ConfigError, at the end if there is a fault anywhere."""
     inherited = TargetSettings(model=defaults.model, labels=defaults.labels)
-    reader = TargetReader(inherited, defaults.declared, is_secret=defaults.secrets.holds)
+    reader = TargetReader(inherited, defaults.declared, secrets=defaults.secrets)
     faults: list[Fault] = []
     more: list[Fault] = []
     ids = 0

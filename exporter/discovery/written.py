@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from json import JSONDecodeError
 from json.scanner import py_make_scanner  # type: ignore[attr-defined] # its stub knows the other one alone
 from pathlib import PurePath
 
 from exporter.settings.errors import ConfigError, Fault, KeyPath, dotted, shown
-from exporter.settings.reader import MAX_VALUES, read_items
+from exporter.settings.reader import MAX_VALUES, STEP, read_items
 from exporter.tasks.parted import Parted
 
 MAX_IDS = 100_000
@@ -26,9 +25,6 @@ VALUES_A_TASK = 20
 
 API_PREFIX = "task_"
 """Where an id stands alone, one that begins so is the API's own; any other is the caller's."""
-
-LINES = 1000
-"""Lines of a text that are one item."""
 
 WINDOW = 4096
 """Characters of JSON that C code may read in one go."""
@@ -179,26 +175,35 @@ def _no_constant(name: str) -> object:
 
 def _text(text: str, name: str, most: int) -> Written:
     """Items of some lines each. One that stands twice counts once: a script that appends need not look first."""
-    words = _words(text, most)
     latest = _Lines()
 
     def items() -> Iterator[object]:
-        while some := list(islice(words, LINES)):
+        for some in _words(text, most):
             latest.take(some)
             yield latest.ids
 
     return Written(items(), lambda path, message: Fault(name, latest.number(path), "", message))
 
 
-def _words(text: str, most: int) -> Iterator[tuple[str, int]]:
-    """What stands on each line and which that is, each word once; more than ``most`` are refused, and not all read."""
-    seen, count = Parted[int](), 0
-    for number, line in enumerate(_lines(text), start=1):
-        if (word := line.strip()) and not word.startswith("#") and seen.setdefault(word, number) == number:
-            yield word, number
-            count += 1
-            if count > most:
-                return
+Word = tuple[str, int]
+"""What stands on a line, and which that is."""
+
+
+def _words(text: str, most: int) -> Iterator[list[Word]]:
+    """What stands on the lines, some at once, each word once; more than ``most`` are refused, and not all read."""
+    seen, first, count = Parted[int](), 1, 0
+    for lines in _lines(text):
+        words = [
+            (word, number)
+            for number, line in enumerate(lines, first)
+            if (word := line.strip()) and word[0] != "#" and seen.setdefault(word, number) == number
+        ]
+        if words:
+            yield words
+        first += len(lines)
+        count += len(words)
+        if count > most:
+            return
 
 
 class _Lines:
@@ -208,13 +213,14 @@ class _Lines:
         self.ids: dict[str, list[str]] = {}
         self._numbers: dict[str, list[int]] = {}
 
-    def take(self, words: Iterable[tuple[str, int]]) -> None:
+    def take(self, words: Iterable[Word]) -> None:
         """Be these, in place of those before."""
-        self.ids, self._numbers = {}, {}
-        for word, number in words:
-            key = "task_ids" if word.startswith(API_PREFIX) else "out_task_ids"
-            self.ids.setdefault(key, []).append(word)
-            self._numbers.setdefault(key, []).append(number)
+        own, others = list[Word](), list[Word]()
+        for word in words:
+            (own if word[0].startswith(API_PREFIX) else others).append(word)
+        by_kind = [(key, some) for key, some in (("task_ids", own), ("out_task_ids", others)) if some]
+        self.ids = {key: [text for text, _ in some] for key, some in by_kind}
+        self._numbers = {key: [number for _, number in some] for key, some in by_kind}
 
     def number(self, path: KeyPath) -> int:
         """The line of the id at a path, 0 where that is none's."""
@@ -224,10 +230,13 @@ class _Lines:
         return 0
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Line by line, since millions at once would be made without a pause for other threads."""
+def _lines(text: str) -> Iterator[list[str]]:
+    """Some lines at once, a few kilobytes: millions would be made without a pause for other threads."""
     at = 0
-    while (end := text.find("\n", at)) >= 0:
-        yield text[at:end]
+    while len(text) - at > STEP:
+        end = text.rfind("\n", at, at + STEP)
+        if end < 0 and (end := text.find("\n", at + STEP)) < 0:
+            break
+        yield text[at:end].split("\n")
         at = end + 1
-    yield text[at:]
+    yield text[at:].split("\n")

@@ -36,6 +36,10 @@ class Keyring:
         """Whether a text is or holds one of them."""
         return self._secrets.holds(text)
 
+    def may_be_among(self, texts: Sequence[str]) -> bool:
+        """Whether any of these texts may be or hold one of them: false only where none does."""
+        return self._secrets.may_be_among(texts)
+
     def mask(self, text: str) -> str:
         """The text without any of them."""
         return self._secrets.mask(text)

@@ -7,7 +7,6 @@ from structlog.typing import FilteringBoundLogger
 
 from exporter.clock import Clock
 from exporter.discovery import configured_sources
-from exporter.discovery.lists import KnownSecrets
 from exporter.discovery.source import Source, SourceDependencies
 from exporter.intake.accounting import ExporterAccounting
 from exporter.intake.intake import Intake
@@ -15,6 +14,7 @@ from exporter.metrics.snapshot import SourceView
 from exporter.service.dependencies import Dependencies
 from exporter.service.loops import Loops
 from exporter.settings.model import Settings
+from exporter.settings.targets import KnownSecrets
 from exporter.tasks.item import Item
 
 

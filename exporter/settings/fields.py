@@ -11,7 +11,7 @@ import glob
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema, core_schema
 from exporter.outbound import parsed
 from exporter.settings import durations
 from exporter.settings.postgres import PATTERN, is_postgres, postgres_url
-from exporter.settings.reader import Scalar
+from exporter.settings.reader import STEP, Scalar
 from exporter.suspects import is_key
 from exporter.tasks.identity import leads_elsewhere
 
@@ -179,6 +179,24 @@ def _task_id(text: str) -> str:
     if leads_elsewhere(text):
         raise ValueError("must not have . or .. between slashes, nor be one of them: in a URL it would lead elsewhere")
     return text
+
+
+_PLAIN = re.compile("[!-$&-\\-/-~]*")
+"""Characters of which no id is wrong: printable, and neither dots nor what may be one unquoted."""
+
+
+def plain_ids(values: Sequence[object]) -> tuple[str, ...]:
+    """The ids that these values are, where that is beyond doubt: of thousands hardly any is odd, and so all are looked
+    at together. None of them otherwise, or where they are too long for one go: then ``task_id`` tells of each.
+    """
+    if len(values) > STEP or {*map(type, values)} != {str}:
+        return ()
+    texts = tuple(map(str, values))
+    lengths = [*map(len, texts)]
+    if min(lengths) == 0 or max(lengths) > MAX_VALUE or sum(lengths) > STEP:
+        return ()
+    together = "".join(texts)
+    return texts if _PLAIN.fullmatch(together) and not is_key(together) else ()
 
 
 def _variable(text: str) -> str:

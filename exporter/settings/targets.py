@@ -1,19 +1,21 @@
 """Items that name tasks and stand elsewhere than in the configuration, by the rules of ``static_configs``.
 
 There may be a million of them, or one with a million ids, all of them wrong. So ids are checked one by one, by the very
-function that the settings are declared with, and what else an item says once for all that say the same.
+function that the settings are declared with, and what else an item says once for all that say the same. But nearly all
+ids are plain, which is told of many in one go.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Protocol
 
 from pydantic import TypeAdapter
 
 from exporter.settings.checks import Complaint, check_item
 from exporter.settings.confidential import MISPLACED
 from exporter.settings.errors import KeyPath
-from exporter.settings.fields import task_id
+from exporter.settings.fields import plain_ids, task_id
 from exporter.settings.load import narrowed, validated
 from exporter.settings.model import TargetSettings
 from exporter.settings.reader import Scalar
@@ -27,11 +29,40 @@ REMEMBERED = 1000
 _TARGET = TypeAdapter(TargetSettings)
 
 
+class KnownSecrets(Protocol):
+    """The secrets of the exporter, none of which may become a task."""
+
+    def refresh(self) -> None:
+        """Look at those in files again; it blocks."""
+        ...
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is or holds one of them."""
+        ...
+
+    def may_be_among(self, texts: Sequence[str]) -> bool:
+        """Whether any of these may be or hold one: false only where none is."""
+        ...
+
+
+class NoSecrets:
+    """Where there are none."""
+
+    def refresh(self) -> None:
+        pass
+
+    def holds(self, _text: str) -> bool:
+        return False
+
+    def may_be_among(self, _texts: Sequence[str]) -> bool:
+        return False
+
+
 class TargetReader:
     """Reads the items of one list.
 
-    ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``. What
-    ``is_secret`` calls so is not taken, nor repeated.
+    ``inherited`` has the model and labels of the group, ``declared`` are the names of ``global.labels``. None of the
+    ``secrets`` is taken, nor repeated.
     """
 
     def __init__(
@@ -39,11 +70,11 @@ class TargetReader:
         inherited: TargetSettings,
         declared: frozenset[str],
         *,
-        is_secret: Callable[[str], bool] = lambda _: False,
+        secrets: KnownSecrets | None = None,
     ) -> None:
         self._inherited = inherited
         self._declared = declared
-        self._is_secret = is_secret
+        self._secrets = secrets or NoSecrets()
         self._known: dict[object, TargetSettings] = {}
 
     def read(self, item: object, *, at: int, most_faults: int) -> TargetSettings | list[Complaint]:
@@ -54,19 +85,26 @@ class TargetReader:
             return wrong
         if too_many := list(_too_many_keys(path, item)):
             return too_many
-        if secret := list(islice(self._secrets_in(path, item), most_faults)):
+        plain = {key: ids for key, given in _lists_of_ids(item) if (ids := self._plain(given))}
+        doubtful = {key: [] if key in plain else value for key, value in item.items()}
+        if secret := list(islice(self._secrets_in(path, doubtful), most_faults)):
             return secret
-        read = {key: _read_ids((at, key), ids, wrong, most_faults) for key, ids in _lists_of_ids(item)}
+        read = {key: _read_ids((at, key), ids, wrong, most_faults) for key, ids in _lists_of_ids(doubtful)} | plain
         rest = self._read_rest(path, {key: value for key, value in item.items() if key not in read}, wrong)
-        wrong += islice(check_item(path, item, self._declared), most_faults)
+        wrong += islice(check_item(path, doubtful, self._declared), most_faults)
         if wrong or rest is None:
             return wrong
         return replace(rest, task_ids=read.get("task_ids", ()), out_task_ids=read.get("out_task_ids", ()))
 
+    def _plain(self, given: list[object]) -> tuple[str, ...]:
+        """All of these ids, where nothing is wrong with any, for all that can be told of them together; else none."""
+        ids = plain_ids(given)
+        return () if len({*ids}) < len(ids) or self._secrets.may_be_among(ids) else ids
+
     def _secrets_in(self, path: KeyPath, item: Mapping[str, object]) -> Iterator[Complaint]:
         """Where in an item a secret stands: among its ids, or in what it says besides them."""
         for key, value in item.items():
-            if self._is_secret(key):
+            if self._secrets.holds(key):
                 yield path, MISPLACED
             elif isinstance(value, list):
                 yield from (
@@ -79,7 +117,7 @@ class TargetReader:
 
     def _is_secret_text(self, value: object) -> bool:
         text = value.text if isinstance(value, Scalar) else value
-        return isinstance(text, str) and self._is_secret(text)
+        return isinstance(text, str) and self._secrets.holds(text)
 
     def _read_rest(self, path: KeyPath, said: dict[str, object], wrong: list[Complaint]) -> TargetSettings | None:
         """What an item says besides its ids, with what its group says where it says nothing."""

@@ -29,13 +29,14 @@ class Parted(Generic[V]):
     def setdefault(self, key: str, value: V) -> V:
         """The value of a key; this one from now on, if it had none."""
         part = self._table[hash(key) & self._mask]
-        keys = len(part)
-        found = part.setdefault(key, value)
-        if len(part) > keys:
-            self._keys += 1
-            if self._keys > PART * self._parts:
-                self._grow()
-        return found
+        found = part.get(key)
+        if found is not None:
+            return found
+        part[key] = value
+        self._keys += 1
+        if self._keys > PART * self._parts:
+            self._grow()
+        return value
 
     def remove(self, key: str) -> None:
         """Let a key have no value any more."""

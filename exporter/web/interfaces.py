@@ -114,6 +114,10 @@ class Secrets(Protocol):
         """Whether a text is or holds one of them."""
         ...
 
+    def may_be_among(self, texts: Sequence[str]) -> bool:
+        """Whether any of these texts may be or hold one of them: false only where none does."""
+        ...
+
     def mask(self, text: str) -> str:
         """The text without any of them."""
         ...

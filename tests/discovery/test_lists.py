@@ -1,6 +1,7 @@
 """A list becomes items, or every mistake in it is told."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -409,6 +410,9 @@ class Known:
 
     def holds(self, text: str) -> bool:
         return self._secrets.holds(text)
+
+    def may_be_among(self, texts: Sequence[str]) -> bool:
+        return self._secrets.may_be_among(texts)
 
 
 @pytest.mark.parametrize(

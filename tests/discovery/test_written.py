@@ -70,11 +70,23 @@ def test_an_item_is_read_before_the_next_one(text: str, form: Format) -> None:
 
 
 def test_a_fault_of_text_stands_on_its_line_in_a_later_item(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(written, "LINES", 2)
+    monkeypatch.setattr(written, "STEP", 3)
     with pytest.raises(ConfigError) as caught:
         parse_list(b"a\nb\n\nc\na\nd d\nb\n", Format.TEXT, name="ids", defaults=Defaults("", (), frozenset()))
 
     assert [fault.line for fault in caught.value.faults] == [6]
+
+
+@pytest.mark.parametrize("step", [1, 3, STEP])
+@given(lines=st.lists(st.sampled_from(["", "a", "bc", " d ", "# e", "task_1", "long" * 5])))
+def test_the_same_lines_are_read_however_many_at_once(step: int, lines: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(written, "STEP", step)
+        targets = parse_list("\n".join(lines).encode(), Format.TEXT, name="ids", defaults=Defaults("", (), frozenset()))
+
+    words = dict.fromkeys(word for line in lines if (word := line.strip()) and word[0] != "#")
+    assert [each for target in targets for each in target.task_ids] == [each for each in words if each == "task_1"]
+    assert [each for target in targets for each in target.out_task_ids] == [each for each in words if each != "task_1"]
 
 
 MANY = 30_000

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.settings import fields
+from exporter.settings.reader import STEP
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,27 @@ def test_takes(field: Any, value: object, read: object) -> None:
 def test_refuses(field: Any, value: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(field).validate_python(value)
+
+
+ODD = ["", "x" * 201, "a b", "a\n", "task\u00a01", "..", "a/%2e%2E/b", "sk-byts-0123456789abcdef", 1, None, ["a"], {}]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@given(at=st.integers(0, 20))
+def test_among_many_ids_no_odd_one_is_taken_for_plain(odd: object, at: int) -> None:
+    ids: list[object] = [f"task_{number}" for number in range(20)]
+
+    assert fields.plain_ids(ids) == tuple(ids)
+    assert fields.plain_ids([*ids[:at], odd, *ids[at:]]) == ()
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=0x2FF), max_size=3) | st.sampled_from(["a", "task_1", "x" * 201])))
+def test_ids_that_are_plain_are_ids_each_by_itself(values: list[str]) -> None:
+    plain = fields.plain_ids(values)
+
+    assert plain == (tuple(fields.task_id(value) for value in values) if plain else ())
+
+
+@pytest.mark.parametrize("ids", [["x" * 200] * 100, ["x"] * (STEP + 1)], ids=["long ones", "many"])
+def test_what_would_take_long_is_not_looked_at_together(ids: list[str]) -> None:
+    assert fields.plain_ids(ids) == ()

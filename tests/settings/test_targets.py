@@ -31,7 +31,9 @@ def in_any_order(read: TargetSettings | list[Complaint]) -> object:
     return read if isinstance(read, TargetSettings) else sorted(read, key=str)
 
 
-TEXT = st.sampled_from(["", "a", "b", "task_1", "a b", "x" * 201, "2026-05-25T08:30:00Z", "é"])
+TEXT = st.sampled_from(
+    ["", "a", "b", "task_1", "a b", "a\nb", "..", "%2e", "sk-byts-0123456789", "x" * 201, "2026-05-25T08:30:00Z", "é"]
+)
 ANY = st.recursive(
     TEXT | st.none() | st.booleans() | st.integers(0, 2) | st.floats(0, 2),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),

@@ -7,12 +7,13 @@ from typing import TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.discovery.lists import Defaults, KnownSecrets, NoSecrets, parse_items
+from exporter.discovery.lists import Defaults, parse_items
 from exporter.discovery.written import Format, read_written
 from exporter.settings.errors import ConfigError, Fault, shown
 from exporter.settings.fields import TaskId
 from exporter.settings.model import GroupSettings, Settings, TargetSettings
 from exporter.settings.reader import decode
+from exporter.settings.targets import KnownSecrets, NoSecrets
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
 from exporter.web.api.refusals import Refusal, refusal
