@@ -5,7 +5,7 @@ not cumulated, so that one observation touches two rows.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -115,3 +115,18 @@ class Increments(dict[Series, float]):
         """Add to one series; return it."""
         self[series] = self.get(series, 0.0) + by
         return series
+
+
+def summed(parts: Iterable[Mapping[Series, float]]) -> Increments:
+    """What many events add up to, most of them in the same series.
+
+    Each number is added to where it stands, so that a series is looked for once an event.
+    """
+    sums: dict[Series, list[float]] = {}
+    for part in parts:
+        for series, by in part.items():
+            try:
+                sums[series][0] += by
+            except KeyError:
+                sums[series] = [by]
+    return Increments({series: amount for series, (amount,) in sums.items()})

@@ -10,11 +10,12 @@ from functools import reduce
 import msgspec
 from msgspec.structs import replace
 
-from exporter.accounting.series import Exemplar, Increments, Series
+from exporter.accounting.series import Exemplar, Increments, Series, summed
 from exporter.ledger.ledger import Count, Entry
 from exporter.ledger.names import ByName
 from exporter.ledger.rows import Row, open_row, outcome_row
 from exporter.tasks.identity import TaskRef
+from exporter.tasks.state import TaskState
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
@@ -35,14 +36,12 @@ class Decision:
     decided of one task need be noted for the next only if other names are known of it.
     """
 
-    def __init__(self, facts: Iterable[Fact], *, now: float, distinct: bool = False) -> None:
-        self.exemplars: dict[Series, Exemplar] = {}
+    def __init__(self, facts: Iterable[Fact], *, distinct: bool = False) -> None:
         self.outcomes: list[Row] = []
         self.stale: set[int] = set()
         self._open: dict[TaskRef, Row] = {}
         self._places: dict[TaskRef, int] = {}
-        self._sums: dict[Series, list[float]] = {}
-        self._now = now
+        self._counts: list[Count] = []
         self._distinct = distinct
         self._facts = ByName(facts)
 
@@ -59,56 +58,66 @@ class Decision:
     @property
     def increments(self) -> Increments:
         """What all that was counted adds up to."""
-        return Increments({series: amount for series, (amount,) in self._sums.items()})
+        return summed(count.increments for count in self._counts)
 
-    def add(self, increments: Mapping[Series, float]) -> None:
-        """Add this, whoever else has added it.
-
-        Of one event after the other, each number is added to where it stands: a series is looked for once.
-        """
-        sums = self._sums
-        for series, by in increments.items():
-            try:
-                sums[series][0] += by
-            except KeyError:
-                sums[series] = [by]
+    @property
+    def exemplars(self) -> Mapping[Series, Exemplar]:
+        """The latest event of each series that can show one."""
+        return {series: exemplar for count in self._counts for series, exemplar in count.exemplars.items()}
 
     def take(self, entry: Entry) -> None:
         """Count what the entry says and nobody has counted, and keep its state."""
-        known, fact = self._known(entry.state.ref)
+        known = self._facts.find(entry.state.ref)
+        if known:
+            self._take_known(entry, known)
+            return
+        self._count(entry.followed, entry.started, entry.ended)
+        self._keep(entry.state, is_followed=entry.followed is not None)
+        if not self._distinct:
+            self._note(entry.state, is_followed=entry.followed is not None)
+
+    def _take_known(self, entry: Entry, known: Sequence[Fact]) -> None:
+        known, fact = self._all_known(entry.state.ref, known)
         if fact.has_ended:
             return  # counted before, whatever this process believed
-        if entry.followed and not fact.is_followed:
-            self._count(entry.followed)
-        if entry.started and fact.running_at is None:
-            self._count(entry.started)
-        if entry.ended:
-            self._count(entry.ended)
-        self._keep(entry, known, fact)
+        self._count(
+            None if fact.is_followed else entry.followed,
+            None if fact.running_at is not None else entry.started,
+            entry.ended,
+        )
+        state = entry.state if entry.state.ref == fact.ref else replace(entry.state, ref=fact.ref)
+        is_followed = fact.is_followed or entry.followed is not None
+        self._replace(known, by=None if state.status.is_terminal else fact.ref)
+        # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
+        self._keep(state, is_followed=is_followed, running_at=fact.running_at)
+        if not self._distinct or any(each.ref != entry.state.ref for each in known):
+            self._note(state, is_followed=is_followed)
 
-    def _known(self, ref: TaskRef) -> tuple[Sequence[Fact], Fact]:
+    def _all_known(self, ref: TaskRef, known: Sequence[Fact]) -> tuple[Sequence[Fact], Fact]:
         """All that is known of a task, and the same as one: a name that one fact lends may lead to the next."""
-        known = self._facts.find(ref)
-        fact = reduce(_joined, known) if known else Fact(ref)
+        fact = reduce(_joined, known)
         if fact.ref == ref:
             return known, fact
         joined = ref.joined(fact.ref)
-        return (known, replace(fact, ref=ref)) if joined == ref else self._known(joined)
+        return (known, replace(fact, ref=ref)) if joined == ref else self._all_known(joined, self._facts.find(joined))
 
-    def _keep(self, entry: Entry, known: Sequence[Fact], fact: Fact) -> None:
-        """Keep the state of an entry in place of what was ``known`` of its task, which is the one ``fact``."""
-        ref = fact.ref
-        state = entry.state if entry.state.ref == ref else replace(entry.state, ref=ref)
-        is_end, is_followed = state.is_terminal, fact.is_followed or entry.followed is not None
-        if known:
-            self._replace(known, by=None if is_end else ref)
-        if is_end:
-            self.outcomes.append(outcome_row(state, now=self._now))
+    def _count(self, followed: Count | None, started: Count | None, ended: Count | None) -> None:
+        if followed:
+            self._counts.append(followed)
+        if started:
+            self._counts.append(started)
+        if ended:
+            self._counts.append(ended)
+
+    def _keep(self, state: TaskState, *, is_followed: bool, running_at: float | None = None) -> None:
+        if state.status.is_terminal:
+            self.outcomes.append(outcome_row(state))
         else:
-            # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
-            self._open[ref] = open_row(state, now=self._now, is_followed=is_followed, running_at=fact.running_at)
-        if not self._distinct or any(each.ref != entry.state.ref for each in known):
-            self._facts.add(Fact(ref, is_end, is_followed, state.running_at))
+            self._open[state.ref] = open_row(state, is_followed=is_followed, running_at=running_at)
+
+    def _note(self, state: TaskState, *, is_followed: bool) -> None:
+        """Let this be known for the rest of the batch."""
+        self._facts.add(Fact(state.ref, state.status.is_terminal, is_followed, state.running_at))
 
     def _replace(self, known: Sequence[Fact], *, by: TaskRef | None) -> None:
         """Replace the rows of what is known: one of the very same names is written anew where it stands."""
@@ -122,11 +131,6 @@ class Decision:
     def _place(self, ref: TaskRef) -> int | None:
         place = self._places.get(ref) if self._places else None
         return None if place in self.stale else place
-
-    def _count(self, count: Count) -> None:
-        self.add(count.increments)
-        if count.exemplars:
-            self.exemplars.update(count.exemplars)
 
 
 def _joined(one: Fact, other: Fact) -> Fact:

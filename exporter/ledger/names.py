@@ -17,13 +17,17 @@ class OfTask(Protocol):
 T = TypeVar("T", bound=OfTask)
 
 
+KINDS = ("task_id", "out_task_id")
+
+
 class Names(NamedTuple):
     """The ids of some tasks, by account and kind: what one statement each can ask for.
 
+    Each comes once, and they are in order, as an index is: so the next one is mostly on the page at hand.
     ``are_distinct``: none is the name of two of them.
     """
 
-    by_kind: Mapping[tuple[str, str], set[str]]
+    by_kind: Mapping[tuple[str, str], Mapping[str, None]]
     are_distinct: bool
 
     def have_all(self, ref: TaskRef) -> bool:
@@ -35,20 +39,25 @@ class Names(NamedTuple):
 
     def beyond(self, others: "Names") -> "Names":
         """Those that are not among the others."""
-        rest = ((key, names - others.by_kind.get(key, set())) for key, names in self.by_kind.items())
-        return Names({key: names for key, names in rest if names}, self.are_distinct)
+        rest = {
+            key: {name: None for name in names if name not in others.by_kind.get(key, ())}
+            for key, names in self.by_kind.items()
+        }
+        return Names({key: names for key, names in rest.items() if names}, self.are_distinct)
 
 
 def names_of(refs: Iterable[TaskRef]) -> Names:
     """The names of these tasks."""
-    named: dict[tuple[str, str], list[str]] = defaultdict(list)
+    named: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for ref in refs:
+        own, other = named[ref.account]
         if ref.task_id:
-            named[ref.account, "task_id"].append(ref.task_id)
+            own.append(ref.task_id)
         if ref.out_task_id:
-            named[ref.account, "out_task_id"].append(ref.out_task_id)
-    by_kind = {key: set(names) for key, names in named.items()}
-    return Names(by_kind, all(len(by_kind[key]) == len(names) for key, names in named.items()))
+            other.append(ref.out_task_id)
+    given = {(account, kind): names for account, both in named.items() for kind, names in zip(KINDS, both, strict=True)}
+    by_kind = {key: dict.fromkeys(sorted(names)) for key, names in given.items() if names}
+    return Names(by_kind, all(len(by_kind[key]) == len(names) for key, names in given.items() if names))
 
 
 class ByName(Generic[T]):

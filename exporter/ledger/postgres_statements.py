@@ -55,12 +55,20 @@ class PostgresStatements:
         return self.fetched(tx, text, account, [_written(name) for name in names])
 
     def insert(
-        self, tx: Connection, table: str, columns: Sequence[str], rows: Sequence[Row], *, otherwise: str = ""
+        self,
+        tx: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        alike: Row = (),
+        otherwise: str = "",
     ) -> None:
         if rows:
-            named = ", ".join(columns)
-            text = f"INSERT INTO {table} ({named}) SELECT {named} FROM {_recordset(table)} {otherwise}"
-            tx.exec_driver_sql(text, (_json(columns, rows),))
+            own = columns[: len(columns) - len(alike)]
+            found = ", ".join((*own, *("%s" for _ in alike)))
+            text = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {found} FROM {_recordset(table)} {otherwise}"
+            tx.exec_driver_sql(text, (*map(_written, alike), _json(own, rows)))
 
     def rewrite(
         self, tx: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[RowNumber, Row]]

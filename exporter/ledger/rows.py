@@ -33,7 +33,10 @@ _TASK_COLUMNS = (
     "credits_estimated",
 )
 
-OPEN_COLUMNS = (*_TASK_COLUMNS, "observed_at", "open_at", "running_at", "looked_at", "is_named", "is_followed")
+NOTED_COLUMNS = ("looked_at", "is_named")
+"""What all rows that one transaction writes have alike."""
+
+OPEN_COLUMNS = (*_TASK_COLUMNS, "observed_at", "open_at", "running_at", "is_followed", *NOTED_COLUMNS)
 
 OUTCOME_COLUMNS = (
     *_TASK_COLUMNS,
@@ -41,8 +44,7 @@ OUTCOME_COLUMNS = (
     "duration",
     "credits_used",
     "error_code",
-    "looked_at",
-    "is_named",
+    *NOTED_COLUMNS,
 )
 
 _NUMBERS, _NUMBERS_END = 6, 13
@@ -104,34 +106,14 @@ def checked(table: str, row: Row, read: Callable[[Row], T]) -> T:
 # ---- tasks -----------------------------------------------------------------------------------------------------------
 
 
-def open_row(state: TaskState, *, now: float, is_followed: bool = False, running_at: float | None = None) -> Row:
-    """What is kept of a task that has not ended; ``running_at`` is when it ran where the state does not know it."""
-    return (
-        *_task_values(state),
-        state.observed_at,
-        state.open_at,
-        running_at if state.running_at is None else state.running_at,
-        now,
-        True,
-        is_followed,
-    )
+def noted(now: float) -> Row:
+    """What the rows of tasks have alike that are written now, by ``NOTED_COLUMNS``: sources name their tasks."""
+    return now, True
 
 
-def outcome_row(state: TaskState, *, now: float) -> Row:
-    """What is kept of a task that has ended."""
-    return (
-        *_task_values(state),
-        state.finished_at,
-        state.duration,
-        state.credits_used,
-        state.error_code,
-        now,
-        True,
-    )
-
-
-def _task_values(state: TaskState) -> Row:
-    """What is kept of every task, by ``_TASK_COLUMNS``."""
+def open_row(state: TaskState, *, is_followed: bool = False, running_at: float | None = None) -> Row:
+    """What is kept of a task that has not ended, before what is noted with it; ``running_at`` is when it ran where the
+    state does not know it."""
     ref = state.ref
     return (
         ref.account,
@@ -143,6 +125,30 @@ def _task_values(state: TaskState) -> Row:
         state.submitted_at,
         state.eta_seconds,
         state.credits_estimated,
+        state.observed_at,
+        state.open_at,
+        running_at if state.running_at is None else state.running_at,
+        int(is_followed),
+    )
+
+
+def outcome_row(state: TaskState) -> Row:
+    """What is kept of a task that has ended, before what is noted with it."""
+    ref = state.ref
+    return (
+        ref.account,
+        ref.task_id,
+        ref.out_task_id,
+        _TEXTS[state.status],
+        int(state.submission),
+        state.first_seen_at,
+        state.submitted_at,
+        state.eta_seconds,
+        state.credits_estimated,
+        state.finished_at,
+        state.duration,
+        state.credits_used,
+        state.error_code,
     )
 
 

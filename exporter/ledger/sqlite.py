@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -205,6 +205,8 @@ def mapped_errors(name: str) -> Iterator[None]:
         raise LedgerError(f"ledger {name}: another exporter holds it ({error.lock_file})") from error
     except DBAPIError as error:
         raise LedgerError(f"ledger {name}: {_advised(str(error.orig))}") from error
+    except sqlite3.Error as error:  # of what goes to the driver itself
+        raise LedgerError(f"ledger {name}: {_advised(str(error))}") from error
     except LedgerError as error:
         raise explained(name, error, delete=lambda row: _deleting(name, row)) from error
     except (SQLAlchemyError, OSError) as error:
@@ -243,7 +245,8 @@ def _engine(
             connection.execute(f"PRAGMA {pragma}")
 
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+        driver.execute(begin)
 
     engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", on_connect)

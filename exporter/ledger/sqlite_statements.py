@@ -1,12 +1,22 @@
-"""SQLite's own texts. Each is one of few, so that the driver has it prepared."""
+"""SQLite's own texts, for the driver itself. Each is one of few, so that it has it prepared.
+
+The toolkit has the connection and its transactions. To go through it with each statement takes longer than most of them
+take, and whatever the driver raises is mapped at the same boundary (``sqlite.mapped_errors``).
+"""
 
 import json
+import math
+import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from itertools import chain
+from typing import cast
 
+import msgspec
 from sqlalchemy import Connection
 
 from exporter.ledger.rows import Row, RowNumber
+
+NULL = math.nan
+"""SQLite has no NaN: it keeps it as NULL, in every column."""
 
 TOGETHER = 25
 """So many rows are inserted by one statement: to begin one costs as much as half a row."""
@@ -16,10 +26,10 @@ class SqliteStatements:
     """``exporter.ledger.statements.Statements`` for SQLite. Every table's rows have a number, its ``rowid``."""
 
     def fetched(self, tx: Connection, text: str, *values: object) -> list[Row]:
-        return list(tx.exec_driver_sql(text, values).cursor.fetchall())
+        return _driver(tx).execute(text, values).fetchall()
 
     def changed(self, tx: Connection, text: str, *values: object) -> int:
-        return tx.exec_driver_sql(text, values).rowcount
+        return _driver(tx).execute(text, values).rowcount
 
     def rows(self, tx: Connection, table: str, columns: Sequence[str], *, order: str = "") -> list[Row]:
         ordered = f"ORDER BY {order}" if order else ""
@@ -40,38 +50,56 @@ class SqliteStatements:
         return self.fetched(tx, text, _array(names), account)
 
     def insert(
-        self, tx: Connection, table: str, columns: Sequence[str], rows: Sequence[Row], *, otherwise: str = ""
+        self,
+        tx: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        alike: Row = (),
+        otherwise: str = "",
     ) -> None:
-        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        own = len(columns) - len(alike)
+        head = f"INSERT INTO {table} ({', '.join((*columns[own:], *columns[:own]))}) VALUES "
+        row = ", ".join((*(f"?{number}" for number in range(1, len(alike) + 1)), *"?" * own))
         together = len(rows) - len(rows) % TOGETHER
         for size, some in ((TOGETHER, rows[:together]), (1, rows[together:])):
             if some:
-                places = ", ".join([f"({_places(len(columns))})"] * size)
-                values = [tuple(chain.from_iterable(some[at : at + size])) for at in range(0, len(some), size)]
-                tx.exec_driver_sql(f"{head}{places} {otherwise}".rstrip(), values)
+                text = f"{head}{', '.join([f'({row})'] * size)} {otherwise}".rstrip()
+                values = ([*alike, *_bound(some[at : at + size])] for at in range(0, len(some), size))
+                _driver(tx).executemany(text, values)
 
     def rewrite(
         self, tx: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[RowNumber, Row]]
     ) -> None:
         if rows:
             written = ", ".join(f"{column} = ?" for column in columns)
-            tx.exec_driver_sql(
-                f"UPDATE {table} SET {written} WHERE rowid = ?", [(*row, number) for number, row in rows]
-            )
+            text = f"UPDATE {table} SET {written} WHERE rowid = ?"
+            _driver(tx).executemany(text, (_bound([row, (number,)]) for number, row in rows))
 
     def delete(self, tx: Connection, table: str, numbers: Collection[RowNumber]) -> None:
         if numbers:
             text = f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"
-            tx.exec_driver_sql(text, (_array(numbers),))
+            _driver(tx).execute(text, (_array(sorted(numbers)),))
 
     def number_on(self, tx: Connection, tables: Iterable[str]) -> None:
         """SQLite numbers a new row from those that are there."""
 
 
+def _driver(tx: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", tx.connection.driver_connection)
+
+
+def _bound(rows: Iterable[Row]) -> list[object]:
+    """The values of rows, one after the other, as the driver takes them soonest: each None takes it ten times as long
+    as a number, for it looks for something that could adapt it."""
+    return [NULL if value is None else value for row in rows for value in row]
+
+
 def _array(values: Collection[RowNumber]) -> str:
     """As one value, however many there are: a parameter for each costs as much as to look for it."""
-    return json.dumps(list(values))
-
-
-def _places(number: int) -> str:
-    return ", ".join("?" * number)
+    listed = list(values)
+    try:
+        return msgspec.json.encode(listed).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can carry
+        return json.dumps(listed)

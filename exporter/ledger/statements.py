@@ -21,6 +21,7 @@ from exporter.ledger.rows import (
     LabelTexts,
     Row,
     RowNumber,
+    noted,
     series_rows,
 )
 from exporter.tasks.identity import TaskRef
@@ -58,9 +59,19 @@ class Statements(Protocol):
         ...
 
     def insert(
-        self, tx: Connection, table: str, columns: Sequence[str], rows: Sequence[Row], *, otherwise: str = ""
+        self,
+        tx: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        alike: Row = (),
+        otherwise: str = "",
     ) -> None:
-        """Insert rows in this order; ``otherwise`` is what to do where one is there already."""
+        """Insert rows in this order; ``otherwise`` is what to do where one is there already.
+
+        The last columns are ``alike``, have these values in each, and are not in the rows.
+        """
         ...
 
     def rewrite(
@@ -104,14 +115,14 @@ def named_rows(tx: Connection, statements: Statements, table: str, columns: Sequ
     return [found[number] for number in sorted(found)]
 
 
-def write(tx: Connection, statements: Statements, decision: Decision) -> None:
+def write(tx: Connection, statements: Statements, decision: Decision, *, now: float) -> None:
     """Write the rows that were decided."""
+    alike, beyond_ref = noted(now), len(REF_COLUMNS)
     statements.delete(tx, "open_tasks", decision.stale)
-    beyond_ref = len(REF_COLUMNS)
-    rewritten = [(number, row[beyond_ref:]) for number, row in decision.rewritten]
+    rewritten = [(number, (*row[beyond_ref:], *alike)) for number, row in decision.rewritten]
     statements.rewrite(tx, "open_tasks", OPEN_COLUMNS[beyond_ref:], rewritten)
-    statements.insert(tx, "open_tasks", OPEN_COLUMNS, decision.open)
-    statements.insert(tx, "outcomes", OUTCOME_COLUMNS, decision.outcomes)
+    statements.insert(tx, "open_tasks", OPEN_COLUMNS, decision.open, alike=alike)
+    statements.insert(tx, "outcomes", OUTCOME_COLUMNS, decision.outcomes, alike=alike)
 
 
 def grow(tx: Connection, statements: Statements, table: str, increments: Increments, texts: LabelTexts) -> None:

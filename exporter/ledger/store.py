@@ -33,6 +33,7 @@ from exporter.ledger.rows import (
     checked,
     learnt_of,
     learnt_row,
+    noted,
     numbers_of,
     open_row,
     ref_of,
@@ -243,12 +244,12 @@ class StoredLedger:
             if not admits(tx, self._statements, fence):
                 return Committed(is_repeat=True)
             named = names_of(entry.state.ref for entry in batch.entries)
-            decision = Decision(facts_of(tx, self._statements, named), now=now, distinct=named.are_distinct)
+            decision = Decision(facts_of(tx, self._statements, named), distinct=named.are_distinct)
             for entry in batch.entries:
                 decision.take(entry)
-            decision.add(batch.marks)
+            write(tx, self._statements, decision, now=now)
             increments = decision.increments
-            write(tx, self._statements, decision)
+            increments.merge(batch.marks)
             grow(tx, self._statements, "totals", increments, self._texts)
             grow(tx, self._statements, "meters", batch.meters, self._texts)
         return Committed(increments, decision.exemplars)
@@ -314,8 +315,8 @@ class StoredLedger:
             found.name(tx, now=now)
             known = found.states(refs)
             begun = {item.ref: begin(item, now=now) for item in mine if item.ref not in known}
-            opened = [open_row(state, now=now) for state in begun.values()]
-            self._statements.insert(tx, "open_tasks", OPEN_COLUMNS, opened)
+            opened = [open_row(state) for state in begun.values()]
+            self._statements.insert(tx, "open_tasks", OPEN_COLUMNS, opened, alike=noted(now))
         return known | begun
 
     def unregister(self, gone: Sequence[Registration], *, now: float) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlalchemy import event
+
 from exporter.ledger.opening import database_at
 from exporter.ledger.store import StoredLedger
 from tests.support.postgres import Postgres
@@ -68,3 +70,15 @@ def opened(place: Place, *, owner: str | None = None, lease: float = 0.2) -> Sto
     ledger = StoredLedger(database_at(place.url), owner=owner, lease=lease, sleep=lambda _seconds: None)
     ledger.open()
     return ledger
+
+
+def heard(ledger: StoredLedger) -> list[str]:
+    """Whatever statements its database is given from now on; a file tells them with their values."""
+    statements: list[str] = []
+    with ledger.database.reading() as tx:
+        driver = tx.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            driver.set_trace_callback(statements.append)
+        else:
+            event.listen(tx.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+    return statements

@@ -46,7 +46,7 @@ def test_what_is_known_is_not_counted_again(
     ref: TaskRef, known: TaskRef, fact: dict[str, float], counted: set[Series]
 ) -> None:
     """Under whichever name, where the two share one."""
-    decision = Decision([Fact(known, **fact)], now=3.0)  # type: ignore[arg-type]
+    decision = Decision([Fact(known, **fact)])  # type: ignore[arg-type]
     decision.take(entry(ref))
 
     share_a_name = set(ref.ids()) & set(known.ids())
@@ -54,13 +54,13 @@ def test_what_is_known_is_not_counted_again(
 
 
 def test_two_tasks_of_one_outer_name_are_two() -> None:
-    decision = Decision([Fact(TaskRef("a", "other", "x"), has_ended=True, row=None)], now=3.0)
+    decision = Decision([Fact(TaskRef("a", "other", "x"), has_ended=True, row=None)])
     decision.take(entry(BOTH))
     assert decision.increments == {FOLLOWED: 1.0, STARTED: 1.0, ENDED: 1.0}
 
 
 def test_a_batch_that_names_a_task_twice_counts_it_once() -> None:
-    decision = Decision([], now=3.0)
+    decision = Decision([])
     for ref, status in ((OWN, Status.RUNNING), (BOTH, Status.RUNNING), (BOTH, Status.FAILED), (OTHER, Status.FAILED)):
         decision.take(entry(ref, status))
 
@@ -70,9 +70,9 @@ def test_a_batch_that_names_a_task_twice_counts_it_once() -> None:
 
 def test_the_rows_that_a_new_one_replaces_are_stale_unless_the_task_has_ended() -> None:
     open_facts = [Fact(OWN, row=1), Fact(OTHER, row=2), Fact(TaskRef("a", "elsewhere"), row=3)]
-    going_on = Decision(open_facts, now=3.0)
+    going_on = Decision(open_facts)
     going_on.take(entry(BOTH, Status.RUNNING))
-    over = Decision([Fact(OTHER, has_ended=True), *open_facts], now=3.0)
+    over = Decision([Fact(OTHER, has_ended=True), *open_facts])
     over.take(entry(BOTH, Status.RUNNING))
 
     assert (going_on.stale, len(going_on.open)) == ({1, 2}, 1)
@@ -80,7 +80,7 @@ def test_the_rows_that_a_new_one_replaces_are_stale_unless_the_task_has_ended() 
 
 
 def test_a_row_of_the_very_same_names_is_written_anew_where_it_stands() -> None:
-    decision = Decision([Fact(BOTH, row=1), Fact(TaskRef("a", "t2", "x"), row=2)], now=3.0)
+    decision = Decision([Fact(BOTH, row=1), Fact(TaskRef("a", "t2", "x"), row=2)])
     decision.take(entry(BOTH, Status.RUNNING))
     decision.take(entry(TaskRef("a", "t3", "x"), Status.RUNNING))
 
@@ -88,7 +88,7 @@ def test_a_row_of_the_very_same_names_is_written_anew_where_it_stands() -> None:
 
 
 def test_a_row_that_was_to_be_written_anew_goes_where_its_task_ends_in_the_same_batch() -> None:
-    decision = Decision([Fact(BOTH, row=1)], now=3.0)
+    decision = Decision([Fact(BOTH, row=1)])
     for status in (Status.RUNNING, Status.COMPLETED):
         decision.take(entry(BOTH, status))
 
@@ -96,7 +96,7 @@ def test_a_row_that_was_to_be_written_anew_goes_where_its_task_ends_in_the_same_
 
 
 def test_of_two_rows_with_the_same_names_one_is_left() -> None:
-    decision = Decision([Fact(BOTH, row=1), Fact(BOTH, row=2)], now=3.0)
+    decision = Decision([Fact(BOTH, row=1), Fact(BOTH, row=2)])
     decision.take(entry(BOTH, Status.RUNNING))
 
     assert ([number for number, _ in decision.rewritten], decision.stale) == ([1], {2})
@@ -105,7 +105,7 @@ def test_of_two_rows_with_the_same_names_one_is_left() -> None:
 @pytest.mark.parametrize("order", [(OWN, BOTH), (BOTH, OWN)])
 def test_a_row_whose_task_also_comes_under_other_names_is_not_written_anew(order: tuple[TaskRef, ...]) -> None:
     """There is one in its place, which bears all of its names."""
-    decision = Decision([Fact(OWN, row=1)], now=3.0)
+    decision = Decision([Fact(OWN, row=1)])
     for ref in order:
         decision.take(entry(ref, Status.RUNNING))
 
@@ -116,7 +116,7 @@ def test_a_row_whose_task_also_comes_under_other_names_is_not_written_anew(order
 @pytest.mark.parametrize("distinct", [True, False])
 @pytest.mark.parametrize("order", [(OWN, OTHER), (OTHER, OWN)])
 def test_a_task_that_ends_under_each_of_its_names_alone_counts_once(order: tuple[TaskRef, ...], distinct: bool) -> None:
-    decision = Decision([Fact(BOTH, is_followed=True, running_at=1.0, row=1)], now=3.0, distinct=distinct)
+    decision = Decision([Fact(BOTH, is_followed=True, running_at=1.0, row=1)], distinct=distinct)
     for ref in order:
         decision.take(entry(ref))
 
@@ -128,7 +128,7 @@ def test_a_task_that_ends_under_each_of_its_names_alone_counts_once(order: tuple
 @pytest.mark.parametrize("ref", [OWN, OTHER])
 def test_what_is_kept_of_a_task_bears_the_names_that_were_known(ref: TaskRef, status: Status) -> None:
     """Under the other one, it would count again."""
-    decision = Decision([Fact(BOTH, row=1)], now=3.0, distinct=True)
+    decision = Decision([Fact(BOTH, row=1)], distinct=True)
     decision.take(entry(ref, status))
 
     kept = [*decision.outcomes, *(row for _, row in decision.rewritten)]
@@ -136,7 +136,7 @@ def test_what_is_kept_of_a_task_bears_the_names_that_were_known(ref: TaskRef, st
 
 
 def test_a_name_that_one_fact_lends_leads_to_the_next() -> None:
-    decision = Decision([Fact(BOTH, row=1), Fact(OWN, has_ended=True)], now=3.0)
+    decision = Decision([Fact(BOTH, row=1), Fact(OWN, has_ended=True)])
     decision.take(entry(OTHER))
     assert (decision.increments, decision.outcomes) == ({}, [])
 
@@ -156,7 +156,7 @@ def test_tasks_with_distinct_names_are_decided_as_any_others(
     assume(names_of(refs).are_distinct)
     entries = [entry(ref, statuses.choice([Status.RUNNING, Status.FAILED])) for ref in refs]
     numbered = [replace(fact, row=None if fact.has_ended else row) for row, fact in enumerate(facts)]
-    quick, thorough = (Decision(numbered, now=3.0, distinct=distinct) for distinct in (True, False))
+    quick, thorough = (Decision(numbered, distinct=distinct) for distinct in (True, False))
     for each in entries:
         quick.take(each)
         thorough.take(each)

@@ -11,11 +11,16 @@ BOTH, OWN, OTHER = TaskRef("a", "t", "x"), TaskRef("a", "t"), TaskRef("a", None,
 
 def test_names_are_looked_for_by_account_and_kind() -> None:
     named = names_of([BOTH, TaskRef("a", "t2"), TaskRef("b", None, "x")])
-    assert named.by_kind == {
-        ("a", "task_id"): {"t", "t2"},
-        ("a", "out_task_id"): {"x"},
-        ("b", "out_task_id"): {"x"},
+    assert {key: list(names) for key, names in named.by_kind.items()} == {
+        ("a", "task_id"): ["t", "t2"],
+        ("a", "out_task_id"): ["x"],
+        ("b", "out_task_id"): ["x"],
     }
+
+
+def test_names_are_looked_for_each_once_and_in_order() -> None:
+    named = names_of([TaskRef("a", "t3"), TaskRef("a", "t1"), TaskRef("a", "t2"), TaskRef("a", "t1", "x")])
+    assert list(named.by_kind["a", "task_id"]) == ["t1", "t2", "t3"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_a_task_is_among_the_names_with_each_of_its_ids(ref: TaskRef, *, are_all
 
 def test_names_beyond_others_are_those_that_the_others_lack() -> None:
     beyond = names_of([BOTH, TaskRef("b", None, "x")]).beyond(names_of([OWN]))
-    assert beyond.by_kind == {("a", "out_task_id"): {"x"}, ("b", "out_task_id"): {"x"}}
+    assert beyond.by_kind == {("a", "out_task_id"): {"x": None}, ("b", "out_task_id"): {"x": None}}
 
 
 @pytest.mark.parametrize(

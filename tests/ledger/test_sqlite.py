@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from sqlalchemy import event
 
 from exporter.ledger.ledger import Entry, LedgerError
 from exporter.ledger.store import SqliteLedger, StoredLedger
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Registration
+from tests.ledger.places import heard
 from tests.ledger.test_store import FINISHED, REQUESTS, T0, begun, commit, completed, ended, one, recall, totals
 
 ROOT = Path(__file__).parents[2]
@@ -300,19 +300,17 @@ def test_a_restart_reads_no_history_through(ledger: StoredLedger, path: Path) ->
     """Its time must not grow with what has ended: every look-up goes by an index."""
     states = [completed(begun(f"t{i}", f"x{i}")) for i in range(50)]
     commit(ledger, *(Entry(state, ended=one(FINISHED)) for state in states), Entry(begun("open")))
-    statements: list[tuple[str, object]] = []
-    with ledger.database.reading() as tx:
-        event.listen(tx.engine, "before_cursor_execute", lambda *seen: statements.append((seen[2], seen[3])))
+    statements = heard(ledger)
 
     ledger.books()
     recall(ledger, *(state.ref for state in states))
     ledger.aged(before=T0 + 5, except_accounts=(), limit=500)
 
-    asked = [(statement, bound) for statement, bound in statements if statement.startswith("SELECT")]
+    asked = [statement for statement in statements if statement.startswith("SELECT")]
     with ledger.database.reading() as tx:
-        raw = tx.connection.dbapi_connection
-        assert raw is not None
-        plans = [row[3] for statement, bound in asked for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", bound)]
+        plans = [
+            row[3] for each in asked for row in ledger.database.statements.fetched(tx, f"EXPLAIN QUERY PLAN {each}")
+        ]
     assert len(asked) >= 8
     scanned = [plan for plan in plans if plan.startswith("SCAN") and not plan.startswith("SCAN asked VIRTUAL")]
     assert scanned == ["SCAN totals", "SCAN meters"]
