@@ -207,15 +207,16 @@ class Intake:
 
     async def _claim(self, source: str, items: Sequence[Item], memory: Memory, round_: int) -> None:
         def claim(some: Iterator[Item]) -> None:
-            now = self._clock.wall()
+            now, labels = self._clock.wall(), None
             with self._bounds.admission() as admitted:
                 for item in some:
-                    labels = admitted(item.labels)
-                    bounded = item if labels == item.labels else replace(item, labels=labels)
+                    if item.labels is not labels:  # thousands in a row have the same, and those are asked about once
+                        labels = admitted(item.labels)
+                    bounded = item if item.labels is labels else replace(item, labels=labels)
                     remembered = memory.get(item.ref)
                     change = self._tracker.claim(source, bounded, now=now, round_=round_, remembered=remembered)
-                    if change:
-                        self._publish([change])
+                    if change is not None:
+                        self._tell(self._consumers, change)
 
         await self._in_turns(claim, items)
 
@@ -225,8 +226,8 @@ class Intake:
         def release(some: Iterator[TaskRef | None]) -> None:
             now = self._clock.wall()
             for ref in some:
-                if ref is not None and (change := self._tracker.release(source, ref, now=now)):
-                    self._publish([change])
+                if ref is not None and (change := self._tracker.release(source, ref, now=now)) is not None:
+                    self._tell(self._consumers, change)
             self._bounds.released()
 
         await self._in_turns(release, refs)

@@ -30,9 +30,11 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
     def claim(self, task: Entry) -> Claim:
         """What a task has to hold of it."""
         order = None if self.order == task.number else self.order
-        by_task_id, by_out_task_id = bool(self.ref.task_id), bool(self.ref.out_task_id)
-        claim = Claim(self.source, self.labels, self.submitted_at, self.round, by_task_id, by_out_task_id, order)
-        return claim if claim.is_by(self.source, self.ref, task) else replace(claim, ref=self.ref)
+        ref = self.ref
+        by_task_id, by_out_task_id = bool(ref.task_id), bool(ref.out_task_id)
+        ids = task.task_id if by_task_id else None, task.out_task_id if by_out_task_id else None
+        kept = None if ids == (ref.task_id, ref.out_task_id) else ref
+        return Claim(self.source, self.labels, self.submitted_at, self.round, by_task_id, by_out_task_id, order, kept)
 
 
 class Claims:

@@ -42,8 +42,11 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
             raise ValueError("a task needs a task_id or an out_task_id")
 
     def joined(self, other: Self) -> Self:
-        """This reference with the ids it lacks taken from the other."""
-        return type(self)(self.account, self.task_id or other.task_id, self.out_task_id or other.out_task_id)
+        """This reference with the ids it lacks taken from the other; itself where it lacks none of them."""
+        task_id, out_task_id = self.task_id or other.task_id, self.out_task_id or other.out_task_id
+        if task_id is self.task_id and out_task_id is self.out_task_id:
+            return self
+        return type(self)(self.account, task_id, out_task_id)
 
     def may_be(self, other: Self) -> bool:
         """Whether both can name one task: two different ``task_id`` never do, even under one ``out_task_id``."""

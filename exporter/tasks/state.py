@@ -157,8 +157,8 @@ def doubted(state: TaskState, *, now: float, stepped_at: float, ahead: float = 0
 
 def until(state: TaskState, *, now: float) -> TaskState:
     """What is remembered, with nothing of it observed in the future: the clock may have gone back meanwhile."""
-    latest = max(_known(state.first_seen_at, state.observed_at, state.finished_at))
-    if latest <= now:
+    seen_at = state.first_seen_at
+    if max(seen_at, state.observed_at or seen_at, state.finished_at or seen_at) <= now:
         return state
     return replace(
         state,

@@ -14,7 +14,7 @@ from itertools import count, islice
 import msgspec
 from sortedcontainers import SortedList
 
-from exporter.tasks.census import Census, Rules, Tally
+from exporter.tasks.census import Census, Rules, Share, Tally, share_of
 from exporter.tasks.claims import Claims, Wish
 from exporter.tasks.entry import Claim, Entry, Shared, Standing
 from exporter.tasks.identity import TaskRef
@@ -154,12 +154,14 @@ class Tracker:
             return None
         order = next(self._order)  # the number of a new task is its first claim's place, too
         wish = Wish(order, source, item.ref, item.labels, item.submitted_at, round_)
-        known = until(self._doubted(remembered, now), now=now) if remembered else None
-        ref = remembered.ref.joined(item.ref) if remembered else item.ref
-        task = which_may_be(called if ref == item.ref else self._names.called(ref), ref)
+        known, ref = None, item.ref
+        if remembered is not None:
+            known, ref = until(self._doubted(remembered, now), now=now), remembered.ref.joined(ref)
+            called = called if ref == item.ref else self._names.called(ref)
+        task = which_may_be(called, ref) if called else None
         if task is None:
-            state = told(known, item) if known else begin(item, now=now)
-            return self._follow(wish, self._doubted(state, now), remembered, now)
+            state = begin(item, now=now) if known is None else told(known, item)
+            return self._follow(wish, state if state is remembered else self._doubted(state, now), remembered, now)
         before = task.state
         self._put_right(task, now)
         state = self._doubted(told(merge(task.state, known) if known else task.state, item), now)
@@ -299,9 +301,10 @@ class Tracker:
         task.hold(self._standings)
         self._tasks.add(task)
         self._claims.begin(task, wish, is_found=self._names.add(task))
-        self._count(task, now)
-        view = TaskView(wish.order, wish.labels, state, (wish.source,), task.history)
-        return Change(ChangeKind.FOLLOWED, view, is_news=state != remembered)
+        if self._is_visible(state.finished_at, now):
+            self._add(task, share_of(state, wish.labels, self._rules))
+        view = TaskView(wish.order, wish.labels, state, (wish.source,))
+        return Change(ChangeKind.FOLLOWED, view, is_news=state is not remembered and state != remembered)
 
     def _renew(self, task: Entry, claim: Claim, item: Item, round_: int, now: float) -> None:
         """Let a claim say what its source says now: its labels may have changed."""
@@ -406,10 +409,12 @@ class Tracker:
         if task.first is None or not self._is_visible(task.finished_at, now):
             self._listing.hide(task.number)
             return
-        # one that was shown keeps its place: series must not come and go
-        self._listing.show(task.number)
+        self._add(task, task.share(self._rules))
+
+    def _add(self, task: Entry, share: Share) -> None:
+        """Count a task that is visible, and adds so much."""
+        self._listing.show(task.number)  # one that was shown keeps its place: series must not come and go
         task.counted_by = self._rules
-        share = task.share(self._rules)
         self._tally.add(share)
         if share.ended_at is not None:
             self._ended.add((share.ended_at, task.number))
