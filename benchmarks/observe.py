@@ -1,10 +1,10 @@
 """What it costs to take one answer, beside setting a prometheus_client gauge for each status of the task.
 
 Two figures. *Taking an answer* goes through the answers of a life, of which three in five say what the last one said:
-as the intake does, ``Tracker.confirm`` is asked first, and only what it does not take is observed. The gauges are
-written with each answer, as whoever keeps no state of the task must. Either way begins with nothing: that the tasks are
-followed, and that the gauges are made, is in the figure. *Taking an answer that changes something* has
-nothing for ``confirm`` to take, and asks it all the same: each answer shows another status, the last one the end.
+as the intake does, it gives each to ``Tracker.take``, which makes no change of those. The gauges are written with each
+answer, as whoever keeps no state of the task must. Either way begins with nothing: that the tasks are followed, and
+that the gauges are made, is in the figure. Of *taking an answer that changes something* each shows another status, the
+last one the end.
 
 ``python -m benchmarks.observe`` prints CPU time an answer, both ways, from one process and in turns.
 """
@@ -43,8 +43,7 @@ def tracked(answers: Sequence[Status]) -> None:
     for at, status in enumerate(answers):
         answer = Observation(status, estimated_credits=1.5, estimated_seconds=35)
         for item in items:
-            if tracker.confirm(item.ref, answer, now=float(at)) is None:
-                tracker.observe(item.ref, answer, now=float(at))
+            tracker.take(item.ref, answer, now=float(at))
 
 
 def gauged(answers: Sequence[Status]) -> None:

@@ -111,10 +111,12 @@ class Intake:
         now = self._clock.wall()
         if observation is None:
             self._publish(self._tracker.miss(ref, now=now))
-        elif (number := self._tracker.confirm(ref, observation, now=now)) is None:
-            self._publish(self._tracker.observe(ref, observation, now=now, is_query=is_query))
+            return
+        taken = self._tracker.take(ref, observation, now=now, is_query=is_query)
+        if isinstance(taken, int):
+            self._publish_again(ref.account, taken, is_query=is_query)
         else:
-            self._publish_again(ref.account, number, is_query=is_query)
+            self._publish(taken)
 
     # ---- lists -----------------------------------------------------------------------------------------------------
 

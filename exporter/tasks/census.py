@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.listing import Entry
-from exporter.tasks.observation import PENDING, RUNNING, UNKNOWN, UNOBSERVED, Status
+from exporter.tasks.observation import UNKNOWN, Status
 from exporter.tasks.sorted_numbers import SortedNumbers
 
 NANO = 1_000_000_000
@@ -76,7 +76,7 @@ class Counted(Protocol):
 
 
 class _Sums:
-    """The sums of the shares of all tasks that have the same labels; what is zero may stand in them."""
+    """The sums of the shares of all tasks that have the same labels; a status may be there that none has."""
 
     __slots__ = ("counts", "credits_nano", "estimated", "overdue_at", "submitted_at")
 
@@ -87,8 +87,8 @@ class _Sums:
         self.overdue_at = SortedNumbers()
         self.submitted_at: defaultdict[Status, SortedNumbers] = defaultdict(SortedNumbers)
 
-    def add_outstanding(self, share: Share) -> None:
-        """What an open task adds besides its count."""
+    def await_end(self, share: Share) -> None:
+        """Add what a task adds besides its count until its end."""
         if share.credits_nano:
             self.credits_nano += share.credits_nano
             self.estimated += 1
@@ -97,8 +97,8 @@ class _Sums:
         if share.submitted_at is not None:
             self.submitted_at[share.status].add(share.submitted_at)
 
-    def take_outstanding(self, share: Share) -> None:
-        """Take away what it has added."""
+    def await_no_more(self, share: Share) -> None:
+        """Take away what it has added so."""
         if share.credits_nano:
             self.credits_nano -= share.credits_nano
             self.estimated -= 1
@@ -106,6 +106,13 @@ class _Sums:
             self.overdue_at.remove(share.overdue_at)
         if share.submitted_at is not None:
             self.submitted_at[share.status].remove(share.submitted_at)
+
+    def move_submission(self, at: float, was: Status, status: Status) -> None:
+        """Let a task that is awaited as before have another status."""
+        if was is not UNKNOWN:
+            self.submitted_at[was].remove(at)
+        if status is not UNKNOWN:
+            self.submitted_at[status].add(at)
 
 
 class Tally:
@@ -122,27 +129,29 @@ class Tally:
     def add(self, share: Share) -> None:
         sums = self._sums[share.labels]
         sums.counts[share.status] += 1
-        sums.add_outstanding(share)
+        sums.await_end(share)
 
     def take_away(self, share: Share) -> None:
         sums = self._sums[share.labels]
         sums.counts[share.status] -= 1
-        sums.take_outstanding(share)
+        sums.await_no_more(share)
         if not any(sums.counts.values()):
             del self._sums[share.labels]
 
     def change(self, labels: TaskLabels, before: Counted, after: Counted, rules: Rules) -> None:
         """Take away what a task has added by these rules, and add what it adds now: only what differs is touched."""
-        sums, status, was = self._sums[labels], after.status, before.status
+        sums, was, status = self._sums[labels], before.status, after.status
         if status is not was:
             sums.counts[was] -= 1
             sums.counts[status] += 1
-        if not _is_as_outstanding(before, after):
-            sums.take_outstanding(share_of(before, labels, rules))
-            sums.add_outstanding(share_of(after, labels, rules))
-        elif status is not was:
-            sums.submitted_at[was].remove(before.submitted_at)
-            sums.submitted_at[status].add(after.submitted_at)
+        if was.is_awaited and status.is_awaited and _is_awaited_alike(before, after):
+            if status is not was:
+                sums.move_submission(after.submitted_at, was, status)
+            return
+        if was.is_awaited:
+            sums.await_no_more(share_of(before, labels, rules))
+        if status.is_awaited:
+            sums.await_end(share_of(after, labels, rules))
 
     def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
@@ -169,7 +178,7 @@ def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
     """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there;
     one that was followed anew may be so though an earlier answer is remembered."""
     status, submitted_at = task.status, task.submitted_at
-    if status is UNOBSERVED or status.is_terminal:
+    if not status.is_awaited:
         return Share(labels, status, task.finished_at)
     eta = task.eta_seconds or rules.default_eta.get(labels.group, 0.0)
     return Share(
@@ -182,12 +191,10 @@ def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
     )
 
 
-def _is_as_outstanding(before: Counted, after: Counted) -> bool:
-    """Whether a task is waited for as before, though it may run now."""
+def _is_awaited_alike(before: Counted, after: Counted) -> bool:
+    """Whether nothing has changed of what a task adds besides its status."""
     return (
-        (before.status is PENDING or before.status is RUNNING)
-        and (after.status is PENDING or after.status is RUNNING)
-        and before.eta_seconds == after.eta_seconds
+        before.eta_seconds == after.eta_seconds
         and before.credits_estimated == after.credits_estimated
         and before.submitted_at == after.submitted_at
     )

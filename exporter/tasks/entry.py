@@ -95,6 +95,34 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     shift: float
 
 
+class Standings:
+    """One object for all open tasks that stand alike; an end is a task's own. Of too many, all are forgotten."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Hashable, ...], Standing] = {}
+
+    def of(self, state: TaskState, *, shift: float) -> Standing:
+        """How a task stands of which this is known."""
+        if state.finished_at is not None:
+            return _standing(state, shift)
+        alike = (  # no end is known of it: so it has no more than this
+            state.ref.account,
+            state.submission,
+            state.status,
+            state.eta_seconds,
+            state.credits_estimated,
+            state.misses,
+            shift,
+        )
+        return self._kept.get(alike) or self._keep(alike, _standing(state, shift))
+
+    def _keep(self, alike: tuple[Hashable, ...], standing: Standing) -> Standing:
+        if len(self._kept) >= SHARED:
+            self._kept.clear()
+        self._kept[alike] = standing
+        return standing
+
+
 class Entry(msgspec.Struct, eq=False, gc=False):
     """One task. The first claim's labels hold for as long as it stands; without claims it is not followed.
 
@@ -118,14 +146,14 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     earlier: tuple[StatusChange, ...] = ()
 
     @classmethod
-    def of(cls, number: int, state: TaskState, *, shift: float = 0.0) -> "Entry":
-        """A task of which this is known, since the clock had stepped by so much in all."""
+    def of(cls, number: int, state: TaskState, standing: Standing | None = None) -> "Entry":
+        """A task of which this is known, and which stands so; on its own where that is not told."""
         ref = state.ref
         return cls(
             number,
             ref.task_id,
             ref.out_task_id,
-            _standing(state, shift),
+            standing or _standing(state, 0.0),
             state.first_seen_at,
             state.submitted_at,
             state.observed_at,
@@ -207,26 +235,22 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         if standing != self.standing:
             self.standing = standing
 
-    def advance(self, state: TaskState, standings: Shared[Standing], *, now: float) -> None:
+    def advance(self, state: TaskState, standing: Standing, *, now: float) -> None:
         """Let an answer have shown it like this: what it is called, and when it began, no answer tells."""
-        if state.status is not self.standing.status:
+        if standing.status is not self.standing.status:
             self._leave_status()
         self.observed_at, self.open_at, self.running_at = state.observed_at, state.open_at, state.running_at
-        standing = _standing(state, self.standing.shift)
-        self.standing = standings.one(standing) if state.finished_at is None else standing
+        self.standing = standing
         if self.since is None:
             self.note_status(now)
 
-    def hold(self, standings: Shared[Standing]) -> None:
-        """Hold no other object for what many tasks have alike; an end is its own."""
-        if self.standing.finished_at is None:
-            self.standing = standings.one(self.standing)
-
     def confirm(self, observation: Observation, *, now: float) -> bool:
         """Take an answer if it says what the last one said, and tell whether it does."""
-        if self.since is None or self.open_at is None or not self.is_called(observation):
+        if self.since is None or self.open_at is None:
             return False
         if not says_as_before(self.standing, observation, has_run=self.running_at is not None):
+            return False
+        if not self.is_called(observation):
             return False
         self.observed_at = self.open_at = now
         return True
@@ -263,7 +287,9 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         """An answer has shown the status that it has now."""
         if self.since is not None:
             return
-        if self.earlier and self.earlier[-1].status is self.status:  # it was taken back by a merge, never by an answer
+        if (
+            self.earlier and self.earlier[-1].status is self.standing.status
+        ):  # it was taken back by a merge, never by an answer
             *earlier, last = self.earlier
             self.earlier, self.since = tuple(earlier), last.at
         else:
@@ -277,8 +303,9 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         self.standing = msgspec.structs.replace(self.standing, shift=shift)
 
     def _leave_status(self) -> None:
-        self.earlier = self.history[1 - HISTORY :]
-        self.since = None
+        if self.since is not None:
+            self.earlier = (*self.earlier[2 - HISTORY :], StatusChange(self.since, self.standing.status))
+            self.since = None
 
     # ---- how it is counted -----------------------------------------------------------------------------------------
 

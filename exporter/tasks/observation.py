@@ -29,13 +29,17 @@ class Status(StrEnum):
     is_terminal: bool
     """Whether nothing follows this status; each answer asks some times, so it is no property."""
 
+    is_awaited: bool
+    """Whether an answer has shown the task so, and its end is still to come."""
+
     def __init__(self, text: str) -> None:
         self.is_terminal = text in ("completed", "failed", "cancelled", "not_found")
+        self.is_awaited = not self.is_terminal and text != "unobserved"
 
 
 # Looked up in its class, a member costs five times what a name of the module does, and each answer needs some.
-PENDING, RUNNING, COMPLETED = Status.PENDING, Status.RUNNING, Status.COMPLETED
-UNOBSERVED, UNKNOWN = Status.UNOBSERVED, Status.UNKNOWN
+RUNNING, COMPLETED = Status.RUNNING, Status.COMPLETED
+UNKNOWN = Status.UNKNOWN
 
 TERMINAL = frozenset(status for status in Status if status.is_terminal)
 

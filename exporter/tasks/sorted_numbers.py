@@ -35,37 +35,43 @@ class SortedNumbers:
 
     def add(self, number: float) -> None:
         """Let a number be there once more."""
-        lasts = self._lasts
-        if not lasts:
-            self._pages.append(array("d", (number,)))
+        pages, lasts = self._pages, self._lasts
+        if not pages:
+            pages.append(array("d", (number,)))
             lasts.append(number)
             return
         if number >= lasts[-1]:  # they are times: most come in order
-            at, page = len(lasts) - 1, self._pages[-1]
+            page, at = pages[-1], -1
             page.append(number)
-            lasts[at] = number
+            lasts[-1] = number
         else:
             at = bisect_left(lasts, number)
-            page = self._pages[at]
+            page = pages[at]
             page.insert(bisect_left(page, number), number)
         if len(page) > PAGE:
-            self._halve(at, page)
+            self._halve(at % len(pages), page)
 
     def remove(self, number: float) -> None:
         """Let a number be there once less; ValueError where it is not there."""
-        lasts = self._lasts
-        at = bisect_left(lasts, number)
-        page = self._pages[at] if at < len(lasts) else array("d")
-        place = bisect_left(page, number)
-        if place == len(page) or page[place] != number:
-            raise ValueError(f"{number} is not there")
+        at, place = self._place_of(number)
+        page = self._pages[at]
         del page[place]
-        if place < len(page):
-            return
-        if page:
-            lasts[at] = page[-1]
-        else:
-            del self._pages[at], lasts[at]
+        if not page:
+            del self._pages[at], self._lasts[at]
+        elif place == len(page):
+            self._lasts[at] = page[-1]
+
+    def _place_of(self, number: float) -> tuple[int, int]:
+        """The page of a number that is there, and its place in it."""
+        if self._pages and self._pages[0][0] == number:  # and most go in order, too
+            return 0, 0
+        at = bisect_left(self._lasts, number)
+        if at < len(self._pages):
+            page = self._pages[at]
+            place = bisect_left(page, number)
+            if page[place] == number:
+                return at, place
+        raise ValueError(f"{number} is not there")
 
     def _halve(self, at: int, page: "array[float]") -> None:
         self._pages[at : at + 1] = page[: PAGE // 2], page[PAGE // 2 :]

@@ -63,12 +63,12 @@ class TaskState(msgspec.Struct, frozen=True, gc=False):
     def is_terminal(self) -> bool:
         return self.status.is_terminal
 
-    @property
-    def knows_its_age(self) -> bool:
-        """Whether a duration from ``submitted_at`` claims no more than was observed."""
-        if self.submission is IN_DOUBT:
-            return False
-        return self.submission is not FIRST_SIGHT or self.open_at is not None
+    def age(self, *, now: float) -> float | None:
+        """Seconds since its submission; None where they would claim more than was observed."""
+        submission = self.submission
+        if submission is IN_DOUBT or (submission is FIRST_SIGHT and self.open_at is None):
+            return None
+        return now - self.submitted_at if now > self.submitted_at else 0.0
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -215,21 +215,21 @@ def observe(state: TaskState, observation: Observation, *, now: float) -> Step:
     """Take an answer that knows the task."""
     if state.status.is_terminal:
         return Step(state)
-    status, is_end = observation.status, observation.status.is_terminal
-    starts, estimated = status is RUNNING and state.running_at is None, observation.estimated_credits
-    after = replace(  # once: it is the dearest step of an answer
+    status, estimated = observation.status, observation.estimated_credits
+    if status.is_terminal:
+        return _end(state, observation, now=now)
+    starts = status is RUNNING and state.running_at is None
+    after = replace(
         state,
         status=status,
         observed_at=now,
-        open_at=state.open_at if is_end else now,
+        open_at=now,
         running_at=now if starts else state.running_at,
         eta_seconds=_positive(observation.estimated_seconds) or state.eta_seconds,
         credits_estimated=state.credits_estimated if estimated is None else estimated,
         misses=0,
     )
-    if is_end:
-        return _end(after, observation, now=now)
-    return Step(after, _age(state, now=now) if starts else None)
+    return Step(after, state.age(now=now) if starts else None)
 
 
 def miss(state: TaskState, *, now: float, grace: float) -> Step:
@@ -265,33 +265,28 @@ def merge(one: TaskState, other: TaskState) -> TaskState:
     )
 
 
-def _age(state: TaskState, *, now: float) -> float | None:
-    return max(0.0, now - state.submitted_at) if state.knows_its_age else None
-
-
 def _end(state: TaskState, observation: Observation, *, now: float) -> Step:
-    duration = _age(state, now=now)
-    state = replace(
+    status, used, error_code = observation.status, observation.credits_used, observation.error_code
+    eta = _positive(observation.estimated_seconds) or state.eta_seconds
+    estimated = state.credits_estimated if observation.estimated_credits is None else observation.estimated_credits
+    duration = state.age(now=now)
+    after = replace(
         state,
-        credits_used=observation.credits_used,
-        error_code=observation.error_code,
+        status=status,
+        observed_at=now,
+        eta_seconds=eta,
+        credits_estimated=estimated,
+        credits_used=used,
+        error_code=error_code,
         finished_at=now,
         duration=duration,
+        misses=0,
     )
-    completed, eta = state.status is COMPLETED, state.eta_seconds
-    outcome = Outcome(
-        ref=state.ref,
-        status=state.status,
-        finished_at=now,
-        duration=duration,
-        gap=None if state.open_at is None else max(0.0, now - state.open_at),
-        eta_ratio=duration / eta if completed and duration is not None and eta else None,
-        credits_used=observation.credits_used,
-        credits_estimated=state.credits_estimated,
-        error_code=observation.error_code,
-        outputs=observation.outputs,
-    )
-    return Step(state, None, outcome)
+    gap = None if state.open_at is None else max(0.0, now - state.open_at)
+    eta_ratio = duration / eta if status is COMPLETED and duration is not None and eta else None
+    outputs = observation.outputs
+    outcome = Outcome(state.ref, status, now, duration, gap, eta_ratio, used, estimated, error_code, outputs)
+    return Step(after, None, outcome)
 
 
 def _first(*values: float | None) -> float | None:

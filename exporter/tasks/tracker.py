@@ -16,7 +16,7 @@ from sortedcontainers import SortedList
 
 from exporter.tasks.census import Census, Rules, Share, Tally, share_of
 from exporter.tasks.claims import Claims, Wish
-from exporter.tasks.entry import Claim, Entry, Shared, Standing
+from exporter.tasks.entry import Claim, Entry, Standings
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.listing import Listing
@@ -76,7 +76,7 @@ class Tracker:
         self._duplicates = 0
         self._tasks = Numbered()
         self._names = Names()
-        self._standings: Shared[Standing] = Shared()
+        self._standings = Standings()
         self._claims = Claims(self._names, self._tasks)
         self._listing = Listing(rules.listed_limit, self._labelled)
         self._ended: SortedList[tuple[float, int]] = SortedList()
@@ -195,8 +195,23 @@ class Tracker:
     def observe(self, ref: TaskRef, observation: Observation, *, now: float, is_query: bool = True) -> list[Change]:
         """Take an answer that knows a task; nothing where it is not followed (any more)."""
         task = self._names.find(ref)
+        return [] if task is None else self._observe(task, observation, now, is_query=is_query)
+
+    def take(self, ref: TaskRef, observation: Observation, *, now: float, is_query: bool = True) -> int | list[Change]:
+        """The same, but of an answer that says what the last one said no change is made: it is the task's number then.
+
+        What ``observe`` would have told of it: a change without news. What is listed stays as it is, for no series
+        shows when a task was last answered.
+        """
+        task = self._names.find(ref)
         if task is None:
             return []
+        is_up_to_date = task.counted_by is self._rules and task.standing.shift == self._shift
+        if is_up_to_date and task.confirm(observation, now=now):
+            return task.number
+        return self._observe(task, observation, now, is_query=is_query)
+
+    def _observe(self, task: Entry, observation: Observation, now: float, *, is_query: bool) -> list[Change]:
         before = known = task.state
         merged: list[Change] = []
         if self._has_stepped:
@@ -207,20 +222,8 @@ class Tracker:
             known = self._doubted(task.state, now)
         step = observe(known, observation, now=now)
         is_news = bool(merged) or not _lasts(before, step.state)
-        said = observation.said
-        merged.append(self._advance(task, known, step, is_news=is_news, is_query=is_query, said=said, now=now))
-        return merged
-
-    def confirm(self, ref: TaskRef, observation: Observation, *, now: float) -> int | None:
-        """Take an answer where it says what the last one said, and return the task's number; else ``observe`` takes it.
-
-        What ``observe`` would have told of it: a change without news. What is listed stays as it is, for no series
-        shows when a task was last answered.
-        """
-        task = self._names.find(ref)
-        if task is None or task.counted_by is not self._rules or task.shift != self._shift:
-            return None
-        return task.number if task.confirm(observation, now=now) else None
+        change = self._advance(task, known, step, now, is_news=is_news, is_query=is_query, said=observation.said)
+        return [*merged, change] if merged else [change]
 
     def miss(self, ref: TaskRef, *, now: float) -> list[Change]:
         """Take an answer that does not know a task; nothing where it is not followed (any more)."""
@@ -230,7 +233,7 @@ class Tracker:
         before = task.state
         known = task.state if self._put_right(task, now) else before
         step = miss(known, now=now, grace=self._rules.not_found_grace)
-        return [self._advance(task, known, step, is_news=not _lasts(before, step.state), now=now)]
+        return [self._advance(task, known, step, now, is_news=not _lasts(before, step.state))]
 
     # ---- rules and retention ---------------------------------------------------------------------------------------
 
@@ -287,7 +290,7 @@ class Tracker:
             return False
         with self._recounted(task, now):
             task.redate(by=self._shift - task.shift, shift=self._shift)
-            task.hold(self._standings)
+            task.standing = self._standings.of(task.state, shift=self._shift)
         return True
 
     def _doubted(self, state: TaskState, now: float) -> TaskState:
@@ -297,8 +300,7 @@ class Tracker:
 
     def _follow(self, wish: Wish, state: TaskState, remembered: TaskState | None, now: float) -> Change:
         """Begin an entry: there may be a million at once, and each takes only the steps that a new one needs."""
-        task = Entry.of(wish.order, state, shift=self._shift)
-        task.hold(self._standings)
+        task = Entry.of(wish.order, state, self._standings.of(state, shift=self._shift))
         self._tasks.add(task)
         self._claims.begin(task, wish, is_found=self._names.add(task))
         if self._is_visible(state.finished_at, now):
@@ -359,20 +361,21 @@ class Tracker:
         task: Entry,
         known: TaskState,
         step: Step,
+        now: float,
         *,
         is_news: bool,
         is_query: bool = True,
         said: Said = UNSAID,
-        now: float,
     ) -> Change:
         """Let a task go a step on from what is known of it."""
         state = step.state
+        standing = self._standings.of(state, shift=task.standing.shift)
         if task.counted_by is self._rules and self._is_visible(state.finished_at, now):
             self._change(task, known, state)
-            task.advance(state, self._standings, now=now)
+            task.advance(state, standing, now=now)
         else:
             with self._recounted(task, now):
-                task.advance(state, self._standings, now=now)
+                task.advance(state, standing, now=now)
         is_first = _is_unseen(known) and not _is_unseen(state)
         return Change(
             ANSWERED, task.view(state), is_news, is_query, is_first, step.queue_seconds, step.outcome, None, said

@@ -168,13 +168,14 @@ def test_an_answer_that_says_the_same_finds_a_task_with_its_times_put_right() ->
     tracker = tracking()
     follow(tracker)
     answer(tracker, PENDING, NOW + 1)
-    assert tracker.confirm(REF, PENDING, now=NOW + 2) is not None
+    assert tracker.take(REF, PENDING, now=NOW + 2) == 0
     tracker.step_clock(by=HOURS, now=NOW + HOURS + 3)
-    assert tracker.confirm(REF, PENDING, now=NOW + HOURS + 4) is None, "there is news in it"
-    view = answer(tracker, PENDING, NOW + HOURS + 4).task
+    taken = tracker.take(REF, PENDING, now=NOW + HOURS + 4)
+    assert isinstance(taken, list), "there is news in it"
+    view = taken[0].task
     assert view.state.first_seen_at == NOW + HOURS
     assert [change.at for change in view.history] == [NOW + HOURS + 1]
-    assert tracker.confirm(REF, PENDING, now=NOW + HOURS + 5) is not None
+    assert tracker.take(REF, PENDING, now=NOW + HOURS + 5) == 0
 
 
 def test_what_is_remembered_of_the_future_is_doubted_and_dated_now() -> None:

@@ -1,6 +1,8 @@
 """An answer that says what the last one said goes a shorter way, and leads to the same."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,8 @@ from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
 from exporter.tasks.state import TaskState, begin, observe
 from exporter.tasks.tracker import Change, ChangeKind, Tracker
+
+Taken = TypeVar("Taken")
 
 T0 = 1_780_000_000.0
 LABELS = TaskLabels("a", "renders")
@@ -33,7 +37,7 @@ def test_the_same_once_more_dates_the_task_and_changes_nothing_else() -> None:
     before = tracker.find(ITEM.ref)
     assert before is not None
 
-    assert tracker.confirm(ITEM.ref, RUNNING, now=T0 + 9) == before.number
+    assert tracker.take(ITEM.ref, RUNNING, now=T0 + 9) == before.number
 
     after = tracker.find(ITEM.ref)
     assert after is not None
@@ -44,7 +48,7 @@ def test_the_same_once_more_dates_the_task_and_changes_nothing_else() -> None:
 @pytest.mark.parametrize("left_out", ["task_id", "out_task_id", "estimated_credits", "estimated_seconds"])
 def test_what_an_answer_leaves_out_is_as_before(left_out: str) -> None:
     known = {"task_id": "t", "out_task_id": "x", "estimated_credits": 1.5, "estimated_seconds": 35.0, left_out: None}
-    assert followed(RUNNING).confirm(ITEM.ref, Observation(Status.RUNNING, **known), now=T0 + 9) == 0  # type: ignore[arg-type]
+    assert followed(RUNNING).take(ITEM.ref, Observation(Status.RUNNING, **known), now=T0 + 9) == 0  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,18 +60,22 @@ def test_what_an_answer_leaves_out_is_as_before(left_out: str) -> None:
         Observation(Status.RUNNING, estimated_seconds=36.0),
     ],
 )
-def test_news_are_not_taken(news: Observation) -> None:
-    tracker = followed(RUNNING)
-    before = tracker.find(ITEM.ref)
-    assert tracker.confirm(ITEM.ref, news, now=T0 + 9) is None
-    assert tracker.find(ITEM.ref) == before
+def test_of_news_a_change_is_made(news: Observation) -> None:
+    assert followed(RUNNING).take(ITEM.ref, news, now=T0 + 9) == followed(RUNNING).observe(ITEM.ref, news, now=T0 + 9)
 
 
-def test_nothing_is_taken_of_a_task_that_is_not_followed_or_was_not_answered_or_has_ended() -> None:
-    assert followed(RUNNING).confirm(TaskRef("a", "other"), RUNNING, now=T0 + 9) is None
-    assert followed().confirm(ITEM.ref, RUNNING, now=T0 + 9) is None
-    ended = Observation(Status.FAILED, "t")
-    assert followed(ended).confirm(ITEM.ref, ended, now=T0 + 9) is None
+ENDED = Observation(Status.FAILED, "t")
+
+
+@pytest.mark.parametrize(("before", "answer"), [([], RUNNING), ([ENDED], ENDED)])
+def test_so_it_is_of_a_task_that_was_not_answered_or_has_ended(before: list[Observation], answer: Observation) -> None:
+    told = followed(*before).observe(ITEM.ref, answer, now=T0 + 9)
+    assert told
+    assert followed(*before).take(ITEM.ref, answer, now=T0 + 9) == told
+
+
+def test_nothing_is_made_of_a_task_that_is_not_followed() -> None:
+    assert followed(RUNNING).take(TaskRef("a", "other"), RUNNING, now=T0 + 9) == []
 
 
 NUMBERS = st.sampled_from([None, 0.0, 1.5, 35.0])
@@ -111,30 +119,24 @@ STEPS = st.one_of(
 
 @given(st.lists(STEPS, max_size=40))
 def test_both_ways_lead_to_the_same(steps: list[tuple[str, object, object]]) -> None:
-    """One tracker confirms whatever it can, the other takes every answer the long way."""
+    """One tracker takes each answer the shortest way, the other makes a change of every one."""
     quick, plain = Tracker(Rules(not_found_grace=0.0)), Tracker(Rules(not_found_grace=0.0))
     for at, step in enumerate(steps):
         now = T0 + at
-        number = _confirmed(quick, step, now)
-        told = _taken(plain, step, now)
-        if number is None:
-            assert _taken(quick, step, now) == told
-        else:
+        taken, told = _taken(quick, step, now, Tracker.take), _taken(plain, step, now, Tracker.observe)
+        if isinstance(taken, int):
             (change,) = told
             assert change == Change(ChangeKind.ANSWERED, change.task)
-            assert change.task == quick.view(number)
+            assert change.task == quick.view(taken)
+        else:
+            assert taken == told
         assert quick.views(limit=10) == plain.views(limit=10)
         assert _undated_census(quick, now) == _undated_census(plain, now)
 
 
-def _confirmed(tracker: Tracker, step: tuple[str, object, object], now: float) -> int | None:
-    match step:
-        case "answer", TaskRef() as ref, Observation() as answer:
-            return tracker.confirm(ref, answer, now=now)
-    return None
-
-
-def _taken(tracker: Tracker, step: tuple[str, object, object], now: float) -> list[Change]:
+def _taken(
+    tracker: Tracker, step: tuple[str, object, object], now: float, take: Callable[..., Taken]
+) -> Taken | list[Change]:
     match step:
         case "claim", TaskRef() as ref, remembered:
             known = remembered if isinstance(remembered, TaskState) and ref.task_id == "t" else None
@@ -148,7 +150,7 @@ def _taken(tracker: Tracker, step: tuple[str, object, object], now: float) -> li
         case "rules", float(factor), _:
             tracker.apply(Rules(not_found_grace=0.0, overdue_factor=factor, default_eta={"renders": 5.0}))
         case "answer", TaskRef() as ref, Observation() as answer:
-            return tracker.observe(ref, answer, now=now)
+            return take(tracker, ref, answer, now=now)
     return []
 
 
