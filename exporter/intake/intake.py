@@ -138,13 +138,14 @@ class Intake:
         same list may be given again.
         """
         rounds = {source: self._tracker.begin_round() for source in lists}
+        had = self._tracker.sources  # who asked for nothing before asks for nothing that his list does not name
         for source, items in lists.items():
             if memory is None:
                 await self._recall_and_claim(source, items, rounds[source])
             else:
                 await self._claim(source, items, memory, rounds[source])
-        for source, round_ in rounds.items() if drops else ():
-            await self._release(source, self._unclaimed(source, round_))
+        for source in [source for source in lists if drops and source in had]:
+            await self._release(source, self._unclaimed(source, rounds[source]))
 
     async def add(self, source: str, items: Sequence[Item], memory: Memory) -> None:
         """Let a source ask for these items besides those it has. The caller holds ``changing``."""

@@ -83,9 +83,10 @@ class ByName(Generic[T]):
         if account is None:
             return ()
         found, others = account.by_task_id.get(ref.task_id), account.by_out_task_id.get(ref.out_task_id)
-        if others is not None and found != others:
-            found = list({id(each): each for each in (*(found or ()), *others)}.values())
-        return [each for each in found if each.ref.may_be(ref)] if found else ()
+        if others is None or found == others:
+            return found or ()  # whatever goes by its task_id may be it
+        both = {id(each): each for each in (*(found or ()), *others)}.values()
+        return [each for each in both if each.ref.may_be(ref)]
 
 
 class _Account(Generic[T]):

@@ -54,11 +54,11 @@ _PLAIN = frozenset({float, type(None)})
 
 _TEXTS = {status: status.value for status in Status}
 
-_OPEN_STATUSES = {status.value: status for status in Status if not status.is_terminal}
+OPEN_STATUSES = {status.value: status for status in Status if not status.is_terminal}
 
-_TERMINAL_STATUSES = {status.value: status for status in TERMINAL}
+TERMINAL_STATUSES = {status.value: status for status in TERMINAL}
 
-_SUBMISSIONS = {submission.value: submission for submission in Submission}
+SUBMISSIONS = {submission.value: submission for submission in Submission}
 
 REGISTRATION_KEY = ("group_name", "account", "key")
 
@@ -161,7 +161,7 @@ def state_of_open(row: Row) -> TaskState:
         first_seen_at=_given("first_seen_at", seen),
         submitted_at=_given("submitted_at", submitted),
         submission=_submission(submission),
-        status=_OPEN_STATUSES.get(status) or _status(status, is_terminal=False),
+        status=OPEN_STATUSES.get(status) or _status(status, is_terminal=False),
         observed_at=observed,
         open_at=open_,
         running_at=running,
@@ -179,7 +179,7 @@ def state_of_outcome(row: Row) -> TaskState:
         first_seen_at=_given("first_seen_at", seen),
         submitted_at=_given("submitted_at", submitted),
         submission=_submission(submission),
-        status=_TERMINAL_STATUSES.get(status) or _status(status, is_terminal=True),
+        status=TERMINAL_STATUSES.get(status) or _status(status, is_terminal=True),
         eta_seconds=eta,
         credits_estimated=estimated,
         credits_used=used,
@@ -350,7 +350,7 @@ def _status(value: Any, *, is_terminal: bool) -> Status:
 
 
 def _submission(value: Any) -> Submission:
-    found = _SUBMISSIONS.get(value)
+    found = SUBMISSIONS.get(value)
     return Submission(value) if found is None else found
 
 

@@ -18,6 +18,7 @@ from exporter.ledger.deciding import Decision
 from exporter.ledger.fence import Claim, Standing, admits, hold, standing
 from exporter.ledger.ledger import EVERYTHING, HINTED, Aged, Batch, Books, Committed, Learnt, LedgerError
 from exporter.ledger.names import ByName, names_of
+from exporter.ledger.recalling import states_of_open, states_of_outcomes
 from exporter.ledger.rows import (
     LEARNT_COLUMNS,
     LEARNT_KEY,
@@ -30,6 +31,7 @@ from exporter.ledger.rows import (
     LabelTexts,
     NumberReader,
     Row,
+    RowNumber,
     checked,
     learnt_of,
     learnt_row,
@@ -40,8 +42,6 @@ from exporter.ledger.rows import (
     registration_key,
     registration_of,
     registration_row,
-    state_of_open,
-    state_of_outcome,
 )
 from exporter.ledger.sqlite import BUSY_TIMEOUT, SqliteFile
 from exporter.ledger.statements import Statements, facts_of, grow, named_rows, write
@@ -392,16 +392,8 @@ class _Found:
     """The rows of some tasks, and the states that they keep."""
 
     def __init__(self, ended: Sequence[Row], open_: Sequence[Row]) -> None:
-        self._states = ByName(
-            [
-                *(checked("outcomes", row, state_of_outcome) for row in ended),
-                *(checked("open_tasks", row, state_of_open) for row in open_),
-            ]
-        )
-        self._unnamed = {
-            outcomes: [row[0] for row in ended if not row[1 + OUTCOME_COLUMNS.index("is_named")]],
-            open_tasks: [row[0] for row in open_ if not row[1 + OPEN_COLUMNS.index("is_named")]],
-        }
+        self._states = ByName([*states_of_outcomes(ended), *states_of_open(open_)])
+        self._unnamed = {outcomes: _unnamed(ended, OUTCOME_COLUMNS), open_tasks: _unnamed(open_, OPEN_COLUMNS)}
 
     @classmethod
     def of(cls, tx: Connection, statements: Statements, refs: Sequence[TaskRef]) -> "_Found":
@@ -423,8 +415,13 @@ class _Found:
                 tx.execute(named, [{"row": row} for row in rows])
 
     def states(self, refs: Sequence[TaskRef]) -> dict[TaskRef, TaskState]:
-        found = ((ref, self._states.find(ref)) for ref in refs)
-        return {ref: reduce(merge, states) for ref, states in found if states}
+        found = self._states.find
+        return {ref: states[0] if len(states) == 1 else reduce(merge, states) for ref in refs if (states := found(ref))}
+
+
+def _unnamed(rows: Sequence[Row], columns: Sequence[str]) -> list[RowNumber]:
+    is_named = 1 + columns.index("is_named")
+    return [row[0] for row in rows if not row[is_named]]
 
 
 def _accounts(tx: Connection, table: Table) -> Iterator[str]:
