@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.listing import Entry
 from exporter.tasks.observation import UNKNOWN, Status
@@ -49,19 +47,8 @@ class Census:
     duplicates: int = 0
 
 
-class Share(msgspec.Struct, frozen=True, gc=False):
-    """What one task adds to the census; it is taken away as it was added, whatever has changed meanwhile."""
-
-    labels: TaskLabels
-    status: Status
-    ended_at: float | None = None
-    submitted_at: float | None = None
-    overdue_at: float | None = None
-    credits_nano: int = 0
-
-
 class Counted(Protocol):
-    """What a task's share depends on, besides its labels and the rules."""
+    """What it depends on how a task is counted, besides its labels and the rules."""
 
     @property
     def status(self) -> Status: ...
@@ -71,41 +58,52 @@ class Counted(Protocol):
     def eta_seconds(self) -> float | None: ...
     @property
     def credits_estimated(self) -> float | None: ...
-    @property
-    def finished_at(self) -> float | None: ...
+
+
+def overdue_at(task: Counted, labels: TaskLabels, rules: Rules) -> float | None:
+    """When a task that is awaited will have been for too long under these rules; None where it never will."""
+    eta = task.eta_seconds or rules.default_eta.get(labels.group, 0.0)
+    return task.submitted_at + rules.overdue_factor * eta if task.status.is_awaited and eta > 0 else None
 
 
 class _Sums:
-    """The sums of the shares of all tasks that have the same labels; a status may be there that none has."""
+    """What all tasks of the same labels add up to; a status may be there that none has.
 
-    __slots__ = ("counts", "credits_nano", "estimated", "overdue_at", "submitted_at")
+    Of a task that no answer has shown yet nothing is known but that it is there; one that was followed anew may be so
+    though an earlier answer is remembered. Of one that is awaited, more is.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("counts", "credits_nano", "estimated", "labels", "overdue_at", "submitted_at")
+
+    def __init__(self, labels: TaskLabels) -> None:
+        self.labels = labels
         self.counts: defaultdict[Status, int] = defaultdict(int)
         self.credits_nano = 0
         self.estimated = 0
         self.overdue_at = SortedNumbers()
         self.submitted_at: defaultdict[Status, SortedNumbers] = defaultdict(SortedNumbers)
 
-    def await_end(self, share: Share) -> None:
+    def await_end(self, task: Counted, rules: Rules) -> None:
         """Add what a task adds besides its count until its end."""
-        if share.credits_nano:
-            self.credits_nano += share.credits_nano
+        status = task.status
+        if nano := _nano(task.credits_estimated):
+            self.credits_nano += nano
             self.estimated += 1
-        if share.overdue_at is not None:
-            self.overdue_at.add(share.overdue_at)
-        if share.submitted_at is not None:
-            self.submitted_at[share.status].add(share.submitted_at)
+        if (at := overdue_at(task, self.labels, rules)) is not None:
+            self.overdue_at.add(at)
+        if status is not UNKNOWN:
+            self.submitted_at[status].add(task.submitted_at)
 
-    def await_no_more(self, share: Share) -> None:
+    def await_no_more(self, task: Counted, rules: Rules) -> None:
         """Take away what it has added so."""
-        if share.credits_nano:
-            self.credits_nano -= share.credits_nano
+        status = task.status
+        if nano := _nano(task.credits_estimated):
+            self.credits_nano -= nano
             self.estimated -= 1
-        if share.overdue_at is not None:
-            self.overdue_at.remove(share.overdue_at)
-        if share.submitted_at is not None:
-            self.submitted_at[share.status].remove(share.submitted_at)
+        if (at := overdue_at(task, self.labels, rules)) is not None:
+            self.overdue_at.remove(at)
+        if status is not UNKNOWN:
+            self.submitted_at[status].remove(task.submitted_at)
 
     def move_submission(self, at: float, was: Status, status: Status) -> None:
         """Let a task that is awaited as before have another status."""
@@ -116,30 +114,39 @@ class _Sums:
 
 
 class Tally:
-    """The sums of the shares of all tasks. What a step costs hardly grows with the number of tasks."""
+    """The sums over all tasks. What a step costs hardly grows with the number of tasks.
+
+    A task is taken away by the rules that it was added by, before anything of it changes.
+    """
 
     def __init__(self) -> None:
-        self._sums: defaultdict[TaskLabels, _Sums] = defaultdict(_Sums)
+        self._sums: dict[TaskLabels, _Sums] = {}
 
     @property
     def label_sets(self) -> frozenset[TaskLabels]:
         """The labels that at least one task has."""
         return frozenset(self._sums)
 
-    def add(self, share: Share) -> None:
-        sums = self._sums[share.labels]
-        sums.counts[share.status] += 1
-        sums.await_end(share)
+    def add(self, task: Counted, labels: TaskLabels, rules: Rules) -> None:
+        """Let a task count."""
+        sums = self._sums.get(labels)
+        if sums is None:
+            sums = self._sums[labels] = _Sums(labels)
+        sums.counts[task.status] += 1
+        if task.status.is_awaited:
+            sums.await_end(task, rules)
 
-    def take_away(self, share: Share) -> None:
-        sums = self._sums[share.labels]
-        sums.counts[share.status] -= 1
-        sums.await_no_more(share)
+    def take_away(self, task: Counted, labels: TaskLabels, rules: Rules) -> None:
+        """Let a task count no more."""
+        sums = self._sums[labels]
+        sums.counts[task.status] -= 1
+        if task.status.is_awaited:
+            sums.await_no_more(task, rules)
         if not any(sums.counts.values()):
-            del self._sums[share.labels]
+            del self._sums[labels]
 
-    def change(self, labels: TaskLabels, before: Counted, after: Counted, rules: Rules) -> None:
-        """Take away what a task has added by these rules, and add what it adds now: only what differs is touched."""
+    def change(self, before: Counted, after: Counted, labels: TaskLabels, rules: Rules) -> None:
+        """Let a task that counts by these rules be like that from now on: only what differs is touched."""
         sums, was, status = self._sums[labels], before.status, after.status
         if status is not was:
             sums.counts[was] -= 1
@@ -149,9 +156,9 @@ class Tally:
                 sums.move_submission(after.submitted_at, was, status)
             return
         if was.is_awaited:
-            sums.await_no_more(share_of(before, labels, rules))
+            sums.await_no_more(before, rules)
         if status.is_awaited:
-            sums.await_end(share_of(after, labels, rules))
+            sums.await_end(after, rules)
 
     def census(self, *, now: float, listed: Sequence[Entry], unlisted: int, duplicates: int) -> Census:
         """Everything as it is now."""
@@ -174,23 +181,6 @@ class Tally:
         )
 
 
-def share_of(task: Counted, labels: TaskLabels, rules: Rules) -> Share:
-    """What a task adds under these rules. Of one that no answer has shown yet nothing is known but that it is there;
-    one that was followed anew may be so though an earlier answer is remembered."""
-    status, submitted_at = task.status, task.submitted_at
-    if not status.is_awaited:
-        return Share(labels, status, task.finished_at)
-    eta = task.eta_seconds or rules.default_eta.get(labels.group, 0.0)
-    return Share(
-        labels,
-        status,
-        None,
-        submitted_at if status is not UNKNOWN else None,
-        submitted_at + rules.overdue_factor * eta if eta > 0 else None,
-        round((task.credits_estimated or 0.0) * NANO),
-    )
-
-
 def _is_awaited_alike(before: Counted, after: Counted) -> bool:
     """Whether nothing has changed of what a task adds besides its status."""
     return (
@@ -198,3 +188,7 @@ def _is_awaited_alike(before: Counted, after: Counted) -> bool:
         and before.credits_estimated == after.credits_estimated
         and before.submitted_at == after.submitted_at
     )
+
+
+def _nano(estimate: float | None) -> int:
+    return 0 if estimate is None else round(estimate * NANO)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from exporter.tasks.census import Rules, Share, share_of
+from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Status
@@ -195,6 +195,18 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         """What it is called; made when it is asked for, for a task is asked about far less often than it is held."""
         return TaskRef(self.standing.account, self.task_id, self.out_task_id)
 
+    @property
+    def shift(self) -> float:
+        return self.standing.shift
+
+    @property
+    def status(self) -> Status:
+        return self.standing.status
+
+    @property
+    def finished_at(self) -> float | None:
+        return self.standing.finished_at
+
     def may_be(self, ref: TaskRef) -> bool:
         """Whether this can name it, which goes by one of these ids."""
         return not (self.task_id and ref.task_id) or self.task_id == ref.task_id
@@ -278,18 +290,11 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     # ---- its statuses ----------------------------------------------------------------------------------------------
 
-    @property
-    def history(self) -> tuple[StatusChange, ...]:
-        """The latest status changes that answers have shown, the oldest first."""
-        return self.earlier if self.since is None else (*self.earlier, StatusChange(self.since, self.status))
-
     def note_status(self, at: float) -> None:
         """An answer has shown the status that it has now."""
         if self.since is not None:
             return
-        if (
-            self.earlier and self.earlier[-1].status is self.standing.status
-        ):  # it was taken back by a merge, never by an answer
+        if self.earlier and self.earlier[-1].status is self.status:  # it was taken back by a merge, never by an answer
             *earlier, last = self.earlier
             self.earlier, self.since = tuple(earlier), last.at
         else:
@@ -306,32 +311,6 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         if self.since is not None:
             self.earlier = (*self.earlier[2 - HISTORY :], StatusChange(self.since, self.standing.status))
             self.since = None
-
-    # ---- how it is counted -----------------------------------------------------------------------------------------
-
-    def share(self, rules: Rules) -> Share:
-        """What it adds to the census under these rules."""
-        return share_of(self, self.labels, rules)
-
-    @property
-    def shift(self) -> float:
-        return self.standing.shift
-
-    @property
-    def status(self) -> Status:
-        return self.standing.status
-
-    @property
-    def eta_seconds(self) -> float | None:
-        return self.standing.eta_seconds
-
-    @property
-    def credits_estimated(self) -> float | None:
-        return self.standing.credits_estimated
-
-    @property
-    def finished_at(self) -> float | None:
-        return self.standing.finished_at
 
 
 def _standing(state: TaskState, shift: float) -> Standing:

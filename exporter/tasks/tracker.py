@@ -304,9 +304,9 @@ class Tracker:
         self._tasks.add(task)
         self._claims.begin(task, wish, is_found=self._names.add(task))
         if self._is_visible(state.finished_at, now):
-            self._add(task, share_of(state, wish.labels, self._rules))
+            self._add(task, wish.labels, state)
         view = TaskView(wish.order, wish.labels, state, (wish.source,))
-        return Change(ChangeKind.FOLLOWED, view, is_news=state is not remembered and state != remembered)
+        return Change(ChangeKind.FOLLOWED, view, is_news=state != remembered)
 
     def _renew(self, task: Entry, claim: Claim, item: Item, round_: int, now: float) -> None:
         """Let a claim say what its source says now: its labels may have changed."""
@@ -370,7 +370,7 @@ class Tracker:
         """Let a task go a step on from what is known of it."""
         state = step.state
         standing = self._standings.of(state, shift=task.standing.shift)
-        if task.counted_by is self._rules and self._is_visible(state.finished_at, now):
+        if task.counted_by is self._rules and (state.finished_at is None or self._is_visible(state.finished_at, now)):
             self._change(task, known, state)
             task.advance(state, standing, now=now)
         else:
@@ -384,7 +384,7 @@ class Tracker:
     def _change(self, task: Entry, known: TaskState, state: TaskState) -> None:
         """Let a task that is counted, and stays so, count as like this: only what differs is touched."""
         labels = task.labels
-        self._tally.change(labels, known, state, self._rules)
+        self._tally.change(known, state, labels, self._rules)
         if known.finished_at is None and state.finished_at is not None:
             self._ended.add((state.finished_at, task.number))
         self._listing.renew(task.number, (labels, state))
@@ -398,10 +398,11 @@ class Tracker:
         """Take a task out of the counts, let it change, and count it again, whatever of it has changed."""
         self._duplicates -= bool(task.others)
         if task.counted_by is not None:
-            share, task.counted_by = task.share(task.counted_by), None
-            self._tally.take_away(share)
-            if share.ended_at is not None:
-                self._ended.remove((share.ended_at, task.number))
+            state = task.state
+            self._tally.take_away(state, task.labels, task.counted_by)
+            task.counted_by = None
+            if state.finished_at is not None:
+                self._ended.remove((state.finished_at, task.number))
         try:
             yield
         finally:
@@ -412,15 +413,15 @@ class Tracker:
         if task.first is None or not self._is_visible(task.finished_at, now):
             self._listing.hide(task.number)
             return
-        self._add(task, task.share(self._rules))
+        self._add(task, task.labels, task.state)
 
-    def _add(self, task: Entry, share: Share) -> None:
-        """Count a task that is visible, and adds so much."""
-        self._listing.show(task.number)  # one that was shown keeps its place: series must not come and go
+    def _add(self, task: Entry, labels: TaskLabels, state: TaskState) -> None:
+        """Count a task that is visible, and like this."""
+        self._listing.show(task.number, (labels, state))  # if it was, in its place: series must not come and go
+        self._tally.add(state, labels, self._rules)
         task.counted_by = self._rules
-        self._tally.add(share)
-        if share.ended_at is not None:
-            self._ended.add((share.ended_at, task.number))
+        if state.finished_at is not None:
+            self._ended.add((state.finished_at, task.number))
 
     def _labelled(self, number: int) -> tuple[TaskLabels, TaskState]:
         task = self._tasks.get(number)

@@ -28,7 +28,7 @@ from exporter.polling.cadence import PublishedCadence
 from exporter.polling.schedule import Schedule, Slot
 from exporter.polling.shares import Shares
 from exporter.settings.model import PollSettings
-from exporter.tasks.census import Census, Rules, Tally, share_of
+from exporter.tasks.census import Census, Rules, Tally
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
 from exporter.tasks.observation import Observation, Outcome, Status
@@ -196,14 +196,14 @@ class Process:
         books, task = self._books, self._tasks[number]
         before, labels = books.states[number], labels_of(task)
         step = observe(before, _record(task, now), now=now)
-        self._tally.take_away(share_of(before, labels, RULES))
+        self._tally.take_away(before, labels, RULES)
         if before.observed_at is None:
             books.totals.merge(count_followed(labels))
         if step.queue_seconds is not None:
             books.totals.merge(count_queue(labels, step.queue_seconds))
         if step.outcome is None:
             books.states[number] = step.state
-            self._tally.add(share_of(step.state, labels, RULES))
+            self._tally.add(step.state, labels, RULES)
         else:
             del books.states[number]
             self._end(labels, step.outcome)
@@ -219,7 +219,7 @@ class Process:
     def _take_up(self, number: int, now: float) -> None:
         interval = self._interval(number)
         self._well.put(number, Slot(now + self._random.random() * interval, interval))
-        self._tally.add(share_of(self._books.states[number], labels_of(self._tasks[number]), RULES))
+        self._tally.add(self._books.states[number], labels_of(self._tasks[number]), RULES)
 
     def _interval(self, number: int) -> float:
         eta = self._books.states[number].eta_seconds

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.tasks.census import Census, Rules, Tally, share_of
+from exporter.tasks.census import Census, Rules, Tally
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import TaskLabels
 from exporter.tasks.observation import Status
@@ -40,18 +40,17 @@ def census_of(tally: Tally) -> Census:
 def test_however_a_task_changes_the_sums_are_those_of_what_it_is_now(
     others: list[tuple[TaskState, TaskLabels]], lives: list[TaskState], labels: TaskLabels
 ) -> None:
-    rest = [share_of(state, its_labels, RULES) for state, its_labels in others]
-    tally = Tally()
-    for share in (*rest, share_of(lives[0], labels, RULES)):
-        tally.add(share)
+    tally, fresh = Tally(), Tally()
+    for state, its_labels in (*others, (lives[0], labels)):
+        tally.add(state, its_labels, RULES)
     for before, after in pairwise(lives):
-        tally.change(labels, before, after, RULES)
-    fresh, last = Tally(), share_of(lives[-1], labels, RULES)
-    for share in (*rest, last):
-        fresh.add(share)
+        tally.change(before, after, labels, RULES)
+    last = (*others, (lives[-1], labels))
+    for state, its_labels in last:
+        fresh.add(state, its_labels, RULES)
     assert census_of(tally) == census_of(fresh)
     assert tally.label_sets == fresh.label_sets
-    for share in (*rest, last):
-        tally.take_away(share)
+    for state, its_labels in last:
+        tally.take_away(state, its_labels, RULES)
     assert census_of(tally) == census_of(Tally()), "nothing is left of tasks that have gone"
     assert not tally.label_sets

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from exporter.service.elsewhere import KeptTask
 from exporter.settings.errors import shown
-from exporter.tasks.census import Rules, share_of
+from exporter.tasks.census import Rules, overdue_at
 from exporter.tasks.view import TaskView
 from exporter.threads import in_thread
 from exporter.web.api.access import Access
@@ -170,8 +170,8 @@ def rules_for_overdue(exporter: RunningExporter) -> Rules:
 
 def is_overdue(task: TaskView, rules: Rules, now: float) -> bool:
     """Whether ``bytespike_tasks_overdue`` counts a task."""
-    overdue_at = share_of(task.state, task.labels, rules).overdue_at
-    return overdue_at is not None and overdue_at < now
+    at = overdue_at(task.state, task.labels, rules)
+    return at is not None and at < now
 
 
 def _taken(tasks: "filter[TaskView]", query: TasksQuery, seen: Seen, rules: Rules, now: float) -> Sequence[TaskView]:
