@@ -248,7 +248,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
             self.standing = standing
 
     def advance(self, state: TaskState, standing: Standing, *, now: float) -> None:
-        """Let an answer have shown it like this: what it is called, and when it began, no answer tells."""
+        """Let an answer have shown it like this; what it is called and when it began has been noted before."""
         if standing.status is not self.standing.status:
             self._leave_status()
         self.observed_at, self.open_at, self.running_at = state.observed_at, state.open_at, state.running_at

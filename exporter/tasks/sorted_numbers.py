@@ -53,18 +53,18 @@ class SortedNumbers:
 
     def remove(self, number: float) -> None:
         """Let a number be there once less; ValueError where it is not there."""
-        at, place = self._place_of(number)
-        page = self._pages[at]
+        pages = self._pages
+        is_first = pages and pages[0][0] == number  # most go in order, too
+        at, place = (0, 0) if is_first else self._place_of(number)
+        page = pages[at]
         del page[place]
         if not page:
-            del self._pages[at], self._lasts[at]
+            del pages[at], self._lasts[at]
         elif place == len(page):
             self._lasts[at] = page[-1]
 
     def _place_of(self, number: float) -> tuple[int, int]:
         """The page of a number that is there, and its place in it."""
-        if self._pages and self._pages[0][0] == number:  # and most go in order, too
-            return 0, 0
         at = bisect_left(self._lasts, number)
         if at < len(self._pages):
             page = self._pages[at]

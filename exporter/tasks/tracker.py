@@ -206,8 +206,13 @@ class Tracker:
         task = self._names.find(ref)
         if task is None:
             return []
-        is_up_to_date = task.counted_by is self._rules and task.standing.shift == self._shift
-        if is_up_to_date and task.confirm(observation, now=now):
+        standing = task.standing
+        may_confirm = (
+            observation.status is standing.status
+            and standing.shift == self._shift  # else its times are to be put right first
+            and task.counted_by is self._rules
+        )
+        if may_confirm and task.confirm(observation, now=now):
             return task.number
         return self._observe(task, observation, now, is_query=is_query)
 
@@ -368,10 +373,13 @@ class Tracker:
         said: Said = UNSAID,
     ) -> Change:
         """Let a task go a step on from what is known of it."""
-        state = step.state
+        state, labels, ended_at = step.state, task.labels, step.state.finished_at
         standing = self._standings.of(state, shift=task.standing.shift)
-        if task.counted_by is self._rules and (state.finished_at is None or self._is_visible(state.finished_at, now)):
-            self._change(task, known, state)
+        if task.counted_by is self._rules and (ended_at is None or self._is_visible(ended_at, now)):
+            self._tally.change(known, state, labels, self._rules)
+            self._listing.renew(task.number, (labels, state))
+            if ended_at is not None and known.finished_at is None:
+                self._ended.add((ended_at, task.number))
             task.advance(state, standing, now=now)
         else:
             with self._recounted(task, now):
@@ -380,14 +388,6 @@ class Tracker:
         return Change(
             ANSWERED, task.view(state), is_news, is_query, is_first, step.queue_seconds, step.outcome, None, said
         )
-
-    def _change(self, task: Entry, known: TaskState, state: TaskState) -> None:
-        """Let a task that is counted, and stays so, count as like this: only what differs is touched."""
-        labels = task.labels
-        self._tally.change(known, state, labels, self._rules)
-        if known.finished_at is None and state.finished_at is not None:
-            self._ended.add((state.finished_at, task.number))
-        self._listing.renew(task.number, (labels, state))
 
     def _recount(self, task: Entry, now: float) -> None:
         with self._recounted(task, now):
