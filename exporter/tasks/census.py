@@ -145,18 +145,18 @@ class Tally:
         if not any(sums.counts.values()):
             del self._sums[labels]
 
-    def change(self, before: Counted, after: Counted, labels: TaskLabels, rules: Rules) -> None:
-        """Let a task that counts by these rules be like that from now on: only what differs is touched."""
+    def change(self, before: Counted, after: Counted, labels: TaskLabels, by: Rules, rules: Rules) -> None:
+        """Let a task that counts ``by`` some rules be like that, and count by these: only what differs is touched."""
         sums, was, status = self._sums[labels], before.status, after.status
         if status is not was:
             sums.counts[was] -= 1
             sums.counts[status] += 1
-        if was.is_awaited and status.is_awaited and _is_awaited_alike(before, after):
+        if was.is_awaited and status.is_awaited and by is rules and _is_awaited_alike(before, after):
             if status is not was:
                 sums.move_submission(after.submitted_at, was, status)
             return
         if was.is_awaited:
-            sums.await_no_more(before, rules)
+            sums.await_no_more(before, by)
         if status.is_awaited:
             sums.await_end(after, rules)
 

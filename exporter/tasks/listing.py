@@ -84,8 +84,7 @@ class Listing:
         place = self._places.get(number)
         if place is not None:
             self._put(place, entry or self._entry_of(number))
-        elif len(self._places) < self._limit and (not self._waiting or number in self._waiting):
-            self._waiting.discard(number)
+        elif len(self._places) < self._limit and (not self._waiting or self._waiting.discard(number)):
             self._give_place(number, entry or self._entry_of(number))
         elif self._limit:
             self._waiting.add(number)
@@ -141,16 +140,19 @@ class Listing:
 
     def _give_place(self, number: int, entry: Entry) -> None:
         """A new one stands behind the last one, until a page's worth of places is free."""
-        place = self._free.popleft() if len(self._free) >= PAGE else self._new_place()
-        self._places[number] = place
-        self._put(place, entry)
+        if len(self._free) < PAGE:
+            self._places[number] = self._append(entry)
+        else:
+            self._places[number] = place = self._free.popleft()
+            self._put(place, entry)
 
-    def _new_place(self) -> int:
+    def _append(self, entry: Entry) -> int:
         place, self._end = self._end, self._end + 1
         if place % PAGE == 0:
-            self._pages.append([])
+            self._pages.append([entry])
             self._is_shared.append(False)
-        self._own_page(place // PAGE).append(None)
+        else:
+            self._own_page(place // PAGE).append(entry)
         return place
 
     def _put(self, place: int, entry: Entry | None) -> None:

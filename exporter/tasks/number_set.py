@@ -34,17 +34,19 @@ class NumberSet:
             self._pages[at] = page | bit
             self._length += 1
 
-    def discard(self, number: int) -> None:
-        """Let a number not be there."""
+    def discard(self, number: int) -> bool:
+        """Let a number not be there; say whether it was."""
         at, bit = number // PAGE, 1 << number % PAGE
         page = self._pages.get(at, 0)
-        if page & bit:
-            self._length -= 1
-            if page != bit:
-                self._pages[at] = page ^ bit
-            else:
-                del self._pages[at]
-                self._order.remove(at)
+        if not page & bit:
+            return False
+        self._length -= 1
+        if page != bit:
+            self._pages[at] = page ^ bit
+        else:
+            del self._pages[at]
+            self._order.remove(at)
+        return True
 
     def __iter__(self) -> Iterator[int]:
         """All of them, in order. Those that come or go meanwhile may be among them or not; no other is left out."""

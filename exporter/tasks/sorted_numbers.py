@@ -36,20 +36,24 @@ class SortedNumbers:
     def add(self, number: float) -> None:
         """Let a number be there once more."""
         pages, lasts = self._pages, self._lasts
-        if not pages:
-            pages.append(array("d", (number,)))
-            lasts.append(number)
-            return
-        if number >= lasts[-1]:  # they are times: most come in order
-            page, at = pages[-1], -1
+        if pages and number >= lasts[-1]:  # they are times: most come in order
+            page = pages[-1]
             page.append(number)
             lasts[-1] = number
+            if len(page) > PAGE:
+                self._halve(len(pages) - 1, page)
+        elif pages:
+            self._insert(number)
         else:
-            at = bisect_left(lasts, number)
-            page = pages[at]
-            page.insert(bisect_left(page, number), number)
+            pages.append(array("d", (number,)))
+            lasts.append(number)
+
+    def _insert(self, number: float) -> None:
+        at = bisect_left(self._lasts, number)
+        page = self._pages[at]
+        page.insert(bisect_left(page, number), number)
         if len(page) > PAGE:
-            self._halve(at % len(pages), page)
+            self._halve(at, page)
 
     def remove(self, number: float) -> None:
         """Let a number be there once less; ValueError where it is not there."""

@@ -82,7 +82,7 @@ class Tracker:
         self._ended: SortedList[tuple[float, int]] = SortedList()
         self._shift = 0.0  # of all steps of the clock
         self._stepped_at = -math.inf
-        self._has_stepped = False  # until it has, a task's age is in no doubt that was not found when it was claimed
+        self._has_stepped = False  # until it has, only what begins in the future is in doubt, and is from the start
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -299,6 +299,8 @@ class Tracker:
         return True
 
     def _doubted(self, state: TaskState, now: float) -> TaskState:
+        if not self._has_stepped and state.submitted_at <= now and state.first_seen_at <= now:
+            return state
         return doubted(state, now=now, stepped_at=self._stepped_at, ahead=self._shift)
 
     # ---- entries and their names -----------------------------------------------------------------------------------
@@ -375,11 +377,12 @@ class Tracker:
         """Let a task go a step on from what is known of it."""
         state, labels, ended_at = step.state, task.labels, step.state.finished_at
         standing = self._standings.of(state, shift=task.standing.shift)
-        if task.counted_by is self._rules and (ended_at is None or self._is_visible(ended_at, now)):
-            self._tally.change(known, state, labels, self._rules)
+        if task.counted_by is not None and (ended_at is None or self._is_visible(ended_at, now)):
+            self._tally.change(known, state, labels, task.counted_by, self._rules)
             self._listing.renew(task.number, (labels, state))
             if ended_at is not None and known.finished_at is None:
                 self._ended.add((ended_at, task.number))
+            task.counted_by = self._rules
             task.advance(state, standing, now=now)
         else:
             with self._recounted(task, now):

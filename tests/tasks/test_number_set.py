@@ -44,3 +44,9 @@ def test_numbers_that_came_together_cost_a_few_bytes() -> None:
         assert tracemalloc.get_traced_memory()[0] < 4 * len(ours)
     finally:
         tracemalloc.stop()
+
+
+def test_whoever_lets_a_number_go_is_told_whether_it_was_there() -> None:
+    numbers = NumberSet()
+    numbers.add(70)
+    assert [numbers.discard(number) for number in (70, 70, 6)] == [True, False, False]

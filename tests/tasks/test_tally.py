@@ -12,7 +12,7 @@ from exporter.tasks.observation import Status
 from exporter.tasks.state import Submission, TaskState
 
 ONE, TWO = TaskLabels("a", "g"), TaskLabels("a", "h")
-RULES = Rules(default_eta={"h": 2.0})
+RULES, OTHERS = Rules(default_eta={"h": 2.0}), Rules(default_eta={"g": 0.1})
 
 STATES = st.builds(
     TaskState,
@@ -34,23 +34,25 @@ def census_of(tally: Tally) -> Census:
 
 @given(
     st.lists(st.tuples(STATES, st.sampled_from([ONE, TWO])), max_size=3),
-    st.lists(STATES, min_size=1, max_size=10),
+    st.lists(st.tuples(STATES, st.sampled_from([RULES, RULES, OTHERS])), min_size=1, max_size=10),
     st.sampled_from([ONE, TWO]),
 )
 def test_however_a_task_changes_the_sums_are_those_of_what_it_is_now(
-    others: list[tuple[TaskState, TaskLabels]], lives: list[TaskState], labels: TaskLabels
+    others: list[tuple[TaskState, TaskLabels]], lives: list[tuple[TaskState, Rules]], labels: TaskLabels
 ) -> None:
     tally, fresh = Tally(), Tally()
-    for state, its_labels in (*others, (lives[0], labels)):
+    for state, its_labels in others:
         tally.add(state, its_labels, RULES)
-    for before, after in pairwise(lives):
-        tally.change(before, after, labels, RULES)
-    last = (*others, (lives[-1], labels))
-    for state, its_labels in last:
         fresh.add(state, its_labels, RULES)
+    (first, first_rules), (last, last_rules) = lives[0], lives[-1]
+    tally.add(first, labels, first_rules)
+    for (before, by), (after, rules) in pairwise(lives):
+        tally.change(before, after, labels, by, rules)
+    fresh.add(last, labels, last_rules)
     assert census_of(tally) == census_of(fresh)
     assert tally.label_sets == fresh.label_sets
-    for state, its_labels in last:
+    for state, its_labels in others:
         tally.take_away(state, its_labels, RULES)
+    tally.take_away(last, labels, last_rules)
     assert census_of(tally) == census_of(Tally()), "nothing is left of tasks that have gone"
     assert not tally.label_sets
