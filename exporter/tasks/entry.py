@@ -236,7 +236,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     @state.setter
     def state(self, state: TaskState) -> None:
         if state.status is not self.standing.status:
-            self._leave_status()
+            self._leave_status(self.standing.status)
         self.task_id, self.out_task_id = state.ref.task_id, state.ref.out_task_id
         self.first_seen_at = state.first_seen_at
         self.submitted_at = state.submitted_at
@@ -249,12 +249,13 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     def advance(self, state: TaskState, standing: Standing, *, now: float) -> None:
         """Let an answer have shown it like this; what it is called and when it began has been noted before."""
-        if standing.status is not self.standing.status:
-            self._leave_status()
+        before, self.standing = self.standing, standing
         self.observed_at, self.open_at, self.running_at = state.observed_at, state.open_at, state.running_at
-        self.standing = standing
         if self.since is None:
             self.note_status(now)
+        elif standing.status is not before.status:
+            self._leave_status(before.status)
+            self.since = now
 
     def confirm(self, observation: Observation, *, now: float) -> bool:
         """Take an answer if it says what the last one said, and tell whether it does."""
@@ -307,9 +308,9 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         self.earlier = tuple(StatusChange(change.at + by, change.status) for change in self.earlier)
         self.standing = msgspec.structs.replace(self.standing, shift=shift)
 
-    def _leave_status(self) -> None:
+    def _leave_status(self, status: Status) -> None:
         if self.since is not None:
-            self.earlier = (*self.earlier[2 - HISTORY :], StatusChange(self.since, self.standing.status))
+            self.earlier = (*self.earlier[2 - HISTORY :], StatusChange(self.since, status))
             self.since = None
 
 
