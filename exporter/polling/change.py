@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-CHANGED = 5.5
-"""So much doubt (the logarithm of a ratio of likelihoods) means that durations are not what they were."""
+CHANGED = 7.0
+"""So much doubt (the logarithm of a ratio of likelihoods) means that durations are not what they were. With less
+a change is seen an outcome sooner, and what still holds is forgotten as often as once in some two thousand outcomes."""
 
 LATELY = 32
 """So many outcomes, at most, are known to be from after a change."""

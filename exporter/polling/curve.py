@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, zip_longest
 from operator import add, mul, sub
 
 LEAST_ETA = 1e-3
@@ -29,11 +29,21 @@ EDGES: Sequence[float] = (0.0, *(math.exp2(at / PER_OCTAVE - OCTAVES) for at in 
 UNSEEN = 0.25
 """How many outcomes the prior is worth: what was never seen may happen all the same."""
 
+FAR = 0.05
+"""Such a part of the outcomes is taken to lie anywhere near the others: one that ends a little before or after all that
+were seen is no wonder, and no change."""
+
+_FARTHEST = 6.0
+"""So many bins, and no more, is near: outcomes of two kinds lie farther apart."""
+
 _LEAST_HAZARD = 1e-6
 """Ends a task has in one ETA, whatever is known: numbers are too coarse for less, and no clock may stand still."""
 
 _LEAST_COUNT = 0.5
 """Who has seen one outcome has seen about 1; less comes from a damaged row, and would be spread without end."""
+
+_NEGLIGIBLE = 1e-6
+"""Such a part of all outcomes is not worth being spread."""
 
 _LEAST_SPREAD = 2.0
 _SQUARES = tuple(at**2 for at in range(BINS))
@@ -176,15 +186,19 @@ def _mean(outlived: Sequence[float], shown: Sequence[float]) -> float:
 
 
 def _smooth(masses: Sequence[float], count: float) -> Sequence[float]:
-    """The masses, spread as far as so few outcomes leave open: Silverman's rule, over the logarithm of the age."""
-    kernel = _kernel(0.9 * _spread(masses, count) * count**-0.2)
-    reach = len(kernel) - 1
-    padded = [*[0.0] * reach, *masses, *[0.0] * reach]
-    smooth = [0.0] * BINS
-    for off in range(2 * reach + 1):
-        weight = kernel[abs(off - reach)]
-        smooth = [sum_ + weight * mass for sum_, mass in zip(smooth, padded[off : off + BINS], strict=True)]
-    return smooth
+    """The masses, spread as far as so few outcomes leave open: Silverman's rule, over the logarithm of the age; and a
+    few of them as far as they lie apart."""
+    spread = _spread(masses, count)
+    near, far = _kernel(0.9 * spread * count**-0.2), _kernel(min(spread, _FARTHEST))
+    kernel = [(1 - FAR) * one + FAR * other for one, other in zip_longest(near, far, fillvalue=0.0)]
+    reach, both_sides = len(kernel) - 1, [*reversed(kernel[1:]), *kernel]
+    smooth = [0.0] * (BINS + 2 * reach)
+    least = _NEGLIGIBLE * count
+    for at, mass in enumerate(masses):
+        if mass > least:  # as in few of the bins
+            for near_by, weight in enumerate(both_sides, at):
+                smooth[near_by] += mass * weight
+    return smooth[reach : reach + BINS]
 
 
 def _kernel(width: float) -> Sequence[float]:

@@ -74,6 +74,14 @@ def test_what_was_never_seen_is_polled_all_the_same() -> None:
     assert slope(curve, 100.0) == pytest.approx(1.0), "and beyond all bins as published"
 
 
+def test_what_ends_a_little_beyond_all_that_was_seen_is_no_wonder() -> None:
+    seen = [mass if 0.8 < edge < 1.25 else 0.0 for mass, edge in zip(log_normal(0.1), EDGES[1:], strict=True)]
+    curve = bent([200 * mass / sum(seen) for mass in seen])
+
+    assert curve.outlived(1.3) > 1 / 1000, "the prior alone would say a third of that"
+    assert curve.outlived(1.6) < 1 / 2000, "farther away there is nothing but the prior"
+
+
 def test_less_is_left_after_a_late_start_and_after_a_lead() -> None:
     masses = log_normal(0.25)
     whole, late, owing = bent(masses), bent(masses, started=0.5), bent(masses, lead=0.2)
