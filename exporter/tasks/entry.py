@@ -103,9 +103,9 @@ class Standings:
 
     def of(self, state: TaskState, *, shift: float) -> Standing:
         """How a task stands of which this is known."""
-        if state.finished_at is not None:
+        if state.finished_at is not None or state.status.is_terminal:
             return _standing(state, shift)
-        alike = (  # no end is known of it: so it has no more than this
+        alike = (  # all that can be known of one that has not ended
             state.ref.account,
             state.submission,
             state.status,
