@@ -1,7 +1,6 @@
 """What the ledger counts, knows, keeps and prunes: in a real SQLite file, and on a real PostgreSQL server."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,7 +196,7 @@ def test_that_a_task_was_counted_as_followed_stays_known_where_it_is_followed_an
 
 
 def test_a_task_that_was_answered_and_not_counted_counts_as_followed_later(ledger: StoredLedger, place: Place) -> None:
-    pending = replace(seen(begun("t")), followed=None)
+    pending = structs.replace(seen(begun("t")), followed=None)
     assert commit(ledger, pending) == {}
     ledger.close()
     again = opened(place)
