@@ -1,20 +1,24 @@
 """Entries by their numbers, in order: numbers only grow, and what came together stands together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sortedcontainers import SortedDict
 
 from exporter.tasks.entry import Entry
 
 PAGE = 64
-"""So many numbers stand in one list: a place in it is all that an entry costs here."""
+"""So many numbers stand on one page: a place on it is all that an entry costs here."""
+
+Page = Sequence[Entry | None]
+"""A list while entries come, a tuple since there is one in its last place: the collector of cyclic garbage, which would
+look at every entry of a list, lets go of a tuple of which nothing concerns it."""
 
 
 class Numbered:
     """Entries by number. A page goes with the last of its entries."""
 
     def __init__(self) -> None:
-        self._pages: SortedDict[int, list[Entry | None]] = SortedDict()
+        self._pages: SortedDict[int, Page] = SortedDict()
         self._entries = 0
 
     def __len__(self) -> int:
@@ -27,19 +31,25 @@ class Numbered:
 
     def add(self, entry: Entry) -> None:
         """Keep an entry under its number, which is nobody's."""
-        page = self._pages.get(entry.number // PAGE)
-        if page is None:
-            page = self._pages[entry.number // PAGE] = [None] * PAGE
-        page[entry.number % PAGE] = entry
+        at, place = divmod(entry.number, PAGE)
+        page = self._pages.get(at)
+        if not isinstance(page, list):
+            page = self._pages[at] = [None] * PAGE if page is None else [*page]
+        page[place] = entry
+        if place == PAGE - 1:
+            self._pages[at] = tuple(page)
         self._entries += 1
 
     def remove(self, entry: Entry) -> None:
         """Forget an entry."""
-        page = self._pages[entry.number // PAGE]
-        page[entry.number % PAGE] = None
+        at, place = divmod(entry.number, PAGE)
+        page = [*self._pages[at]]
+        page[place] = None
         self._entries -= 1
-        if not any(page):
-            del self._pages[entry.number // PAGE]
+        if any(page):
+            self._pages[at] = tuple(page)
+        else:
+            del self._pages[at]
 
     def after(self, number: int) -> Iterator[Entry]:
         """The entries with greater numbers, in order. Nothing may come or go meanwhile."""
