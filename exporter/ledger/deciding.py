@@ -90,7 +90,7 @@ class Decision:
         self._replace(known, by=None if state.status.is_terminal else fact.ref)
         # whoever has followed the task anew meanwhile may not know that it ran: that it was counted must stay known
         self._keep(state, is_followed=is_followed, running_at=fact.running_at)
-        if not self._distinct or any(each.ref != entry.state.ref for each in known):
+        if not self._distinct or len(known) > 1 or known[0].ref != entry.state.ref:
             self._note(state, is_followed=is_followed)
 
     def _all_known(self, ref: TaskRef, known: Sequence[Fact]) -> tuple[Sequence[Fact], Fact]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from exporter.tasks.identity import TaskRef
@@ -48,14 +49,14 @@ class Names(NamedTuple):
 
 def names_of(refs: Iterable[TaskRef]) -> Names:
     """The names of these tasks."""
-    named: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    by_account: dict[str, list[TaskRef]] = defaultdict(list)
     for ref in refs:
-        own, other = named[ref.account]
-        if ref.task_id:
-            own.append(ref.task_id)
-        if ref.out_task_id:
-            other.append(ref.out_task_id)
-    given = {(account, kind): names for account, both in named.items() for kind, names in zip(KINDS, both, strict=True)}
+        by_account[ref.account].append(ref)
+    given = {
+        (account, kind): [*filter(None, map(attrgetter(kind), some))]
+        for account, some in by_account.items()
+        for kind in KINDS
+    }
     by_kind = {key: dict.fromkeys(sorted(names)) for key, names in given.items() if names}
     return Names(by_kind, all(len(by_kind[key]) == len(names) for key, names in given.items() if names))
 

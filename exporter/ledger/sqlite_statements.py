@@ -60,7 +60,8 @@ class SqliteStatements:
         otherwise: str = "",
     ) -> None:
         own = len(columns) - len(alike)
-        head = f"INSERT INTO {table} ({', '.join((*columns[own:], *columns[:own]))}) VALUES "
+        # whatever fails ends the whole transaction: SQLite need not note what would undo this statement alone
+        head = f"INSERT OR ROLLBACK INTO {table} ({', '.join((*columns[own:], *columns[:own]))}) VALUES "
         row = ", ".join((*(f"?{number}" for number in range(1, len(alike) + 1)), *"?" * own))
         together = len(rows) - len(rows) % TOGETHER
         for size, some in ((TOGETHER, rows[:together]), (1, rows[together:])):

@@ -14,7 +14,7 @@ from itertools import count, islice
 import msgspec
 from sortedcontainers import SortedList
 
-from exporter.tasks.census import Census, Rules, Share, Tally, share_of
+from exporter.tasks.census import Census, Rules, Tally
 from exporter.tasks.claims import Claims, Wish
 from exporter.tasks.entry import Claim, Entry, Standings
 from exporter.tasks.identity import TaskRef
@@ -313,7 +313,7 @@ class Tracker:
         if self._is_visible(state.finished_at, now):
             self._add(task, wish.labels, state)
         view = TaskView(wish.order, wish.labels, state, (wish.source,))
-        return Change(ChangeKind.FOLLOWED, view, is_news=state != remembered)
+        return Change(ChangeKind.FOLLOWED, view, is_news=state is not remembered and state != remembered)
 
     def _renew(self, task: Entry, claim: Claim, item: Item, round_: int, now: float) -> None:
         """Let a claim say what its source says now: its labels may have changed."""
