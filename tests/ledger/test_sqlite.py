@@ -317,6 +317,11 @@ def test_a_restart_reads_no_history_through(ledger: StoredLedger, path: Path) ->
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
 
 
+def test_half_of_a_surrogate_pair_names_a_task_that_nothing_is_known_of(ledger: SqliteLedger, path: Path) -> None:
+    """JSON can carry it, so that somebody may ask."""
+    assert recall(ledger, TaskRef("a", "\ud800"), TaskRef("a", None, "\udfff")) == {}
+
+
 def test_a_commit_is_on_the_disk_before_it_is_believed(ledger: SqliteLedger, path: Path) -> None:
     with ledger.database.reading() as tx:
         pragmas = [tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
