@@ -48,6 +48,10 @@ class TaskRef(msgspec.Struct, frozen=True, gc=False):
             return self
         return type(self)(self.account, task_id, out_task_id)
 
+    def has(self, other: Self) -> bool:
+        """Whether each id of the other is one of its own."""
+        return other.task_id in (None, self.task_id) and other.out_task_id in (None, self.out_task_id)
+
     def may_be(self, other: Self) -> bool:
         """Whether both can name one task: two different ``task_id`` never do, even under one ``out_task_id``."""
         return not (self.task_id and other.task_id) or self.task_id == other.task_id

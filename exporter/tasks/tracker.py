@@ -148,16 +148,15 @@ class Tracker:
         ``remembered`` is what is known of it from earlier. The change is FOLLOWED or NAMED, or None where the source
         has asked for it before.
         """
-        called = self._names.called(item.ref)
-        if (claimed := self._claims.find(source, item.ref, called)) is not None:
+        ref = item.ref if remembered is None else remembered.ref.joined(item.ref)
+        called = self._names.called(ref)
+        claimed = self._claims.find(source, item.ref, called if ref.has(item.ref) else None)
+        if claimed is not None:
             self._renew(*claimed, item, round_, now)
             return None
         order = next(self._order)  # the number of a new task is its first claim's place, too
         wish = Wish(order, source, item.ref, item.labels, item.submitted_at, round_)
-        known, ref = None, item.ref
-        if remembered is not None:
-            known, ref = until(self._doubted(remembered, now), now=now), remembered.ref.joined(ref)
-            called = called if ref == item.ref else self._names.called(ref)
+        known = None if remembered is None else until(self._doubted(remembered, now), now=now)
         task = which_may_be(called, ref) if called else None
         if task is None:
             state = begin(item, now=now) if known is None else told(known, item)

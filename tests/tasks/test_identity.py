@@ -52,6 +52,16 @@ def test_joining_takes_what_is_missing_and_keeps_what_is_known() -> None:
     assert TaskRef("a", None, "x").joined(TaskRef("a", "t", "y")) == TaskRef("a", "t", "x")
 
 
+def test_a_reference_that_lacks_nothing_of_another_has_it_and_stays_itself() -> None:
+    both, one, other = TaskRef("a", "t", "x"), TaskRef("a", "t"), TaskRef("a", None, "y")
+
+    assert both.joined(one) is both
+    assert both.has(one)
+    assert not one.has(both)
+    assert both.joined(other) is both
+    assert not both.has(other)
+
+
 def test_two_task_ids_are_two_tasks_even_under_one_out_task_id() -> None:
     assert not TaskRef("a", "t1", "x").may_be(TaskRef("a", "t2", "x"))
     assert TaskRef("a", "t1", "x").may_be(TaskRef("a", None, "x"))
