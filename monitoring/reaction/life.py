@@ -176,7 +176,8 @@ class Process:
         self._books.totals.merge(
             count_request(ACCOUNT, ENDPOINT, seconds=seconds, failure=fault.reason if fault else None)
         )
-        self._shares.ended(is_failing=asked.is_failing, seconds=seconds, now=now, slots=SLOTS)
+        if asked.is_failing:
+            self._shares.failing_ended(seconds=seconds, now=now, slots=SLOTS)
         self._up = fault is None
         if fault is None:
             self._answered_at = now
