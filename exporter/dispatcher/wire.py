@@ -4,6 +4,7 @@ Both generations of the documentation are read (``queued``, ``credits`` and ``re
 is believed only for the task that was asked for; a field that is not as documented is left out and counted as drift.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -112,7 +113,11 @@ _LEGACY_URLS = {"video_url": "video", "image_url": "image", "audio_url": "audio"
 
 def request_body(ref: TaskRef) -> bytes:
     """Exactly one id: the API refuses both, and ``task_id`` is its own."""
-    return msgspec.json.encode({"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id})
+    asked = {"task_id": ref.task_id} if ref.task_id else {"out_task_id": ref.out_task_id}
+    try:
+        return msgspec.json.encode(asked)
+    except UnicodeEncodeError:  # half of a surrogate pair, as a command line can bring it: JSON can carry it
+        return json.dumps(asked).encode()
 
 
 def parse_record(payload: object, *, asked: TaskRef, said: Said = UNSAID) -> Answer:

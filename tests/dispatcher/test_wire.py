@@ -28,6 +28,7 @@ def observed(answer: Answer) -> Observation:
         (BY_OUT, {"out_task_id": OUT}),
         (TaskRef("default", task_id=ID, out_task_id=OUT), {"task_id": ID}),
         (TaskRef("default", out_task_id='q"\n\u00e9'), {"out_task_id": 'q"\n\u00e9'}),
+        (TaskRef("default", out_task_id="\udcfc"), {"out_task_id": "\udcfc"}),
     ],
 )
 def test_exactly_one_id_is_asked_by(ref: TaskRef, body: dict[str, str]) -> None:
