@@ -82,7 +82,7 @@ class Tracker:
         self._ended: SortedList[tuple[float, int]] = SortedList()
         self._shift = 0.0  # of all steps of the clock
         self._stepped_at = -math.inf
-        self._has_stepped = False  # until it has, only what begins in the future is in doubt, and is from the start
+        self._has_stepped = False  # until it has, only what begins in the future is in doubt
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -218,7 +218,7 @@ class Tracker:
     def _observe(self, task: Entry, observation: Observation, now: float, *, is_query: bool) -> list[Change]:
         before = known = task.state
         merged: list[Change] = []
-        if self._has_stepped:
+        if self._has_stepped or before.first_seen_at > now or before.submitted_at > now:
             self._put_right(task, now)
             known = self._doubted(task.state, now)
         if not task.is_called(observation):

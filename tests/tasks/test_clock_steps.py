@@ -30,6 +30,16 @@ def answer(tracker: Tracker, observation: Observation, now: float) -> Change:
     return change
 
 
+def test_nothing_is_measured_of_what_begins_in_the_future_though_nobody_told_of_a_step() -> None:
+    tracker = tracking()
+    follow(tracker)
+    answer(tracker, PENDING, NOW - HOURS)
+    assert answer(tracker, RUNNING, NOW + 4).queue_seconds is None
+    (ended,) = tracker.observe(REF, COMPLETED, now=NOW + 9)
+    assert ended.outcome is not None
+    assert ended.outcome.duration is None
+
+
 @pytest.mark.parametrize("by", [HOURS, -HOURS])
 @pytest.mark.parametrize("submitted_at", [None, NOW - 2])
 def test_what_was_open_across_a_step_has_a_gap_but_no_duration(by: float, submitted_at: float | None) -> None:
