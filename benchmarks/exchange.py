@@ -59,14 +59,12 @@ async def _exchange(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncI
 
 @asynccontextmanager
 async def _transport(url: str, in_flight: int, context: ssl.SSLContext) -> AsyncIterator[Ask]:
-    """Within httpx's contract: its request, whose headers are all given, and its response, without its client."""
+    """Within httpx's contract: its request and its response, without its client."""
     transport = DirectExchange(httpx.URL(url), timeout=10.0, max_in_flight=in_flight, context=context)
-    address, host = httpx.URL(url + PATH), httpx.URL(url).netloc.decode()
+    address, headers = httpx.URL(url + PATH), httpx.Headers(HEADERS)
 
     async def ask() -> object:
-        body = request_body(REF)
-        headers = {"Host": host, **HEADERS, "Content-Length": str(len(body))}
-        request = httpx.Request("POST", address, headers=headers, stream=httpx.ByteStream(body))
+        request = httpx.Request("POST", address, headers=headers, content=request_body(REF))
         response = await transport.handle_async_request(request)
         await response.aread()
         return response.json()

@@ -42,7 +42,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
         self._timeout = timeout
         self._retries = RetryBudget(again)
         self._tls = _for_http1(context) if url.scheme == "https" else None
-        self._slots = max_in_flight
+        self._free_slots = max_in_flight
         self._freed = asyncio.Event()
         self._standing: set[HttpConnection] = set()
         self._busy: set[HttpConnection] = set()
@@ -78,9 +78,9 @@ class DirectExchange(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         now = loop.time()
         deadline = now + self._timeout
-        if not self._slots:
+        if not self._free_slots:
             await self._until_freed(deadline)
-        self._slots -= 1
+        self._free_slots -= 1
         try:
             if (rested := self._rested(now)) is not None:
                 try:
@@ -90,8 +90,8 @@ class DirectExchange(httpx.AsyncBaseTransport):
                         raise
             return await self._over(await self._opened(deadline), request, deadline, loop)
         finally:
-            self._slots += 1
-            if self._slots == 1:
+            self._free_slots += 1
+            if self._free_slots == 1:
                 self._freed.set()
 
     async def _over(
@@ -119,7 +119,7 @@ class DirectExchange(httpx.AsyncBaseTransport):
         """Wait for a slot: never where whoever asks keeps to the limit, too."""
         try:
             async with asyncio.timeout_at(deadline):
-                while not self._slots:
+                while not self._free_slots:
                     self._freed.clear()
                     await self._freed.wait()
         except TimeoutError:

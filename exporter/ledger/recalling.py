@@ -4,7 +4,7 @@ Where one may not, all are read one after the other, which finds it.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from exporter.ledger.rows import (
@@ -49,10 +49,7 @@ def _open_at_once(rows: Sequence[Row]) -> list[TaskState]:
     ) = zip(*rows, strict=True)  # fmt: skip
     states = map(
         TaskState,
-        map(TaskRef, _all(account, _TEXT), _all(own, _TEXT | _OR_NONE), _all(other, _TEXT | _OR_NONE)),
-        _numbers(seen, _NUMBER),
-        _numbers(submitted, _NUMBER),
-        map(SUBMISSIONS.__getitem__, submission),
+        *_begun(account, own, other, seen, submitted, submission),
         map(OPEN_STATUSES.__getitem__, status),
         *(_numbers(column, _NUMBER | _OR_NONE) for column in (observed, open_, running, eta, estimated)),
     )
@@ -67,10 +64,7 @@ def _outcomes_at_once(rows: Sequence[Row]) -> list[TaskState]:
     unsaid = [None] * len(rows)
     states = map(
         TaskState,
-        map(TaskRef, _all(account, _TEXT), _all(own, _TEXT | _OR_NONE), _all(other, _TEXT | _OR_NONE)),
-        _numbers(seen, _NUMBER),
-        _numbers(submitted, _NUMBER),
-        map(SUBMISSIONS.__getitem__, submission),
+        *_begun(account, own, other, seen, submitted, submission),
         map(TERMINAL_STATUSES.__getitem__, status),
         *(unsaid, unsaid, unsaid),
         *(_numbers(column, _NUMBER | _OR_NONE) for column in (eta, estimated, used)),
@@ -79,6 +73,18 @@ def _outcomes_at_once(rows: Sequence[Row]) -> list[TaskState]:
         _numbers(duration, _NUMBER | _OR_NONE),
     )
     return [*states]
+
+
+def _begun(
+    account: Column, own: Column, other: Column, seen: Column, submitted: Column, submission: Column
+) -> tuple[Iterable[Any], ...]:
+    """What both tables say of a task first: its names, and when it began."""
+    return (
+        map(TaskRef, _all(account, _TEXT), _all(own, _TEXT | _OR_NONE), _all(other, _TEXT | _OR_NONE)),
+        _numbers(seen, _NUMBER),
+        _numbers(submitted, _NUMBER),
+        map(SUBMISSIONS.__getitem__, submission),
+    )
 
 
 def _all(column: Column, kinds: Collection[type]) -> Column:

@@ -114,17 +114,8 @@ def noted(now: float) -> Row:
 def open_row(state: TaskState, *, is_followed: bool = False, running_at: float | None = None) -> Row:
     """What is kept of a task that has not ended, before what is noted with it; ``running_at`` is when it ran where the
     state does not know it."""
-    ref = state.ref
     return (
-        ref.account,
-        ref.task_id,
-        ref.out_task_id,
-        _TEXTS[state.status],
-        int(state.submission),
-        state.first_seen_at,
-        state.submitted_at,
-        state.eta_seconds,
-        state.credits_estimated,
+        *_task_values(state),
         state.observed_at,
         state.open_at,
         running_at if state.running_at is None else state.running_at,
@@ -134,6 +125,17 @@ def open_row(state: TaskState, *, is_followed: bool = False, running_at: float |
 
 def outcome_row(state: TaskState) -> Row:
     """What is kept of a task that has ended, before what is noted with it."""
+    return (
+        *_task_values(state),
+        state.finished_at,
+        state.duration,
+        state.credits_used,
+        state.error_code,
+    )
+
+
+def _task_values(state: TaskState) -> Row:
+    """What is kept of every task, by ``_TASK_COLUMNS``."""
     ref = state.ref
     return (
         ref.account,
@@ -145,10 +147,6 @@ def outcome_row(state: TaskState) -> Row:
         state.submitted_at,
         state.eta_seconds,
         state.credits_estimated,
-        state.finished_at,
-        state.duration,
-        state.credits_used,
-        state.error_code,
     )
 
 

@@ -82,7 +82,6 @@ class Tracker:
         self._ended: SortedList[tuple[float, int]] = SortedList()
         self._shift = 0.0  # of all steps of the clock
         self._stepped_at = -math.inf
-        self._has_stepped = False  # until it has, only what begins in the future is in doubt
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -216,11 +215,9 @@ class Tracker:
         return self._observe(task, observation, now, is_query=is_query)
 
     def _observe(self, task: Entry, observation: Observation, now: float, *, is_query: bool) -> list[Change]:
-        before = known = task.state
+        before = task.state
+        known = self._doubted(task.state if self._put_right(task, now) else before, now)
         merged: list[Change] = []
-        if self._has_stepped or before.first_seen_at > now or before.submitted_at > now:
-            self._put_right(task, now)
-            known = self._doubted(task.state, now)
         if not task.is_called(observation):
             task, merged = self._learn(task, observation, now)
             known = self._doubted(task.state, now)
@@ -276,7 +273,6 @@ class Tracker:
         """
         self._shift += by
         self._stepped_at = now
-        self._has_stepped = True
 
     def redate(self, *, after: int, limit: int, now: float) -> tuple[int | None, list[Change]]:
         """Put the times of the next so many tasks right; return where to go on, None at the end, and what changed."""
@@ -298,8 +294,6 @@ class Tracker:
         return True
 
     def _doubted(self, state: TaskState, now: float) -> TaskState:
-        if not self._has_stepped and state.submitted_at <= now and state.first_seen_at <= now:
-            return state
         return doubted(state, now=now, stepped_at=self._stepped_at, ahead=self._shift)
 
     # ---- entries and their names -----------------------------------------------------------------------------------
