@@ -457,7 +457,7 @@ def test_the_totals_of_no_ledger_make_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 9, 65, 500])
-def test_a_group_takes_no_more_statements_than_one_task(ledger: StoredLedger, number: int) -> None:
+def test_a_group_is_looked_up_as_one_task_is_and_written_together(ledger: StoredLedger, number: int) -> None:
     statements = heard(ledger)
     states = [begun(f"t{i}", f"x{i}") for i in range(number)]
     commit(ledger, *(Entry(state, ended=one(FINISHED)) for state in map(completed, states)))
