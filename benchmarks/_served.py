@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import httpx
 import structlog
 
 from exporter.cli.garbage import pauses_bounded
@@ -24,7 +23,7 @@ TURN = 0.001
 """Seconds between two looks: a loop that never rests would keep the interpreter from the ledger's thread."""
 
 CONFIG = """\
-accounts: [{{name: default, base_url: "http://upstream.invalid", api_key_env: KEY}}]
+accounts: [{{name: default, base_url: "{url}", api_key_env: KEY}}]
 task_groups: [{{name: renders, model: {model}, file_sd_configs: [{{files: [tasks.{form}], max_tasks: 10000000}}]}}]
 ledger: {{url: "sqlite:///{directory}/ledger.db"}}
 """
@@ -45,17 +44,20 @@ class Stall:
 
 
 class Scene:
-    """A configuration and a file of tasks in a directory, of which exporters are started."""
+    """A configuration and a file of tasks in a directory, of which exporters are started that ask at an address."""
 
-    def __init__(self, directory: str, form: str = "txt") -> None:
+    def __init__(self, directory: str, url: str, form: str = "txt") -> None:
         self._directory = directory
+        self._url = url
         self._form = form
         self.config_file = Path(directory, "exporter.yml")
         self.configure("sora-2")
 
     def configure(self, model: str) -> None:
         """Say which model the tasks have."""
-        self.config_file.write_text(CONFIG.format(model=model, form=self._form, directory=self._directory))
+        self.config_file.write_text(
+            CONFIG.format(model=model, form=self._form, directory=self._directory, url=self._url)
+        )
 
     def name(self, ids: list[str]) -> None:
         """Let the file name these tasks."""
@@ -69,14 +71,9 @@ class Scene:
             load(self.config_file),
             config_file=self.config_file,
             build=BuildView("0", "0", "3"),
-            dependencies=Dependencies(SystemClock(), Random(1), {"KEY": "sk-byts-key"}, httpx.MockTransport(_answer)),
+            dependencies=Dependencies(SystemClock(), Random(1), {"KEY": "sk-byts-key"}),
             log=structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[]),
         )
-
-
-def _answer(_: httpx.Request) -> httpx.Response:
-    """Every task is running."""
-    return httpx.Response(200, json={"status": "running"})
 
 
 @asynccontextmanager

@@ -21,6 +21,13 @@ def one_record(_request: bytes) -> bytes:
     return ANSWER
 
 
+def running(request: bytes) -> bytes:
+    """The task that was asked about runs."""
+    task_id = request.rsplit(b'"', 2)[1]
+    record = b'{"task_id":"%b","status":"running","estimated_credits":1.50,"estimated_seconds":35}' % task_id
+    return HEAD + b"content-length: %d\r\n\r\n" % len(record) + record
+
+
 class _Answering(asyncio.Protocol):
     def __init__(self, answer: Answer) -> None:
         self._answer = answer

@@ -22,8 +22,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from benchmarks._figures import Figure, Goal, Unit
-from benchmarks._upstream import upstream
-from benchmarks.whole import running
+from benchmarks._upstream import running, upstream
 from tests.e2e.scripted import family, until
 from tests.support.processes import RunningExporter, start_exporter
 

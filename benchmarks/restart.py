@@ -16,7 +16,9 @@ from itertools import count
 from benchmarks._figures import Figure, Goal
 from benchmarks._rounds import compare, timed
 from benchmarks._served import Scene, as_served, until, watched
+from benchmarks._upstream import running, upstream
 from benchmarks.commit import entry
+from exporter.cli.garbage import leave_alone
 from exporter.intake.intake import RECALLED
 from exporter.ledger.ledger import Batch, Entry
 from exporter.ledger.store import SqliteLedger
@@ -88,6 +90,7 @@ async def until_ready(scene: Scene, still_open: int) -> float:
     exporter = scene.exporter()
     async with watched("ready") as stall:
         await exporter.start()
+        leave_alone()
         await until(lambda: not exporter.unready)
     await exporter.stop(deadline=5.0)
     return stall.seconds
@@ -108,8 +111,8 @@ def main() -> None:
         compare(with_much, with_little, each=1, peer_name=f"with the {asked.open:,} alone")
         steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in with_much.seconds.items())
         print(f"seconds of the clock: {steps}; together {sum(with_much.seconds.values()):.2f}")
-        with as_served():
-            asyncio.run(until_ready(Scene(directory), asked.open))
+        with upstream(running) as url, as_served():
+            asyncio.run(until_ready(Scene(directory, url), asked.open))
 
 
 def figures() -> Iterator[Figure]:
@@ -119,8 +122,8 @@ def figures() -> Iterator[Figure]:
         filled(much, ended=FEWER - OPEN, still_open=OPEN)
         filled(little, ended=0, still_open=OPEN)
         pair = timed(Restart(much, OPEN), Restart(little, OPEN), each=1, rounds=3)
-        with as_served():
-            ready = asyncio.run(until_ready(Scene(directory), OPEN))
+        with upstream(running) as url, as_served():
+            ready = asyncio.run(until_ready(Scene(directory, url), OPEN))
     for name, cost in (("reading the ledger at a start", pair.ours), ("until a start is ready", ready)):
         yield Figure(
             name=f"{name}, {FEWER:,} tasks, {OPEN:,} of them open",

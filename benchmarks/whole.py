@@ -19,7 +19,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from benchmarks._figures import Figure, Goal
-from benchmarks._upstream import HEAD, upstream
+from benchmarks._upstream import running, upstream
 from benchmarks.peer.published_loop import PublishedLoop
 from exporter.clock import SystemClock
 from exporter.metrics.snapshot import BuildView
@@ -35,13 +35,6 @@ SECONDS = 2.0
 
 PEER_POLLS = 400
 TASK_IDS = [f"task_{number:06d}" for number in range(2000)]
-
-
-def running(request: bytes) -> bytes:
-    """The task that was asked about runs."""
-    task_id = request.rsplit(b'"', 2)[1]
-    record = b'{"task_id":"%b","status":"running","estimated_credits":1.50,"estimated_seconds":35}' % task_id
-    return HEAD + b"content-length: %d\r\n\r\n" % len(record) + record
 
 
 async def ours(url: str, in_flight: int) -> float:

@@ -1,11 +1,13 @@
 """What is running: the version that is installed and the revision it was built from."""
 
 import os
+from functools import cache
 from importlib import metadata
 
 UNKNOWN = "unknown"
 
 
+@cache  # to read it takes milliseconds, and the first request of each account names it
 def version() -> str:
     """Return the installed version, ``unknown`` in a source tree that is not installed."""
     try:

@@ -1,6 +1,7 @@
 """The version is the package's, the revision is the image's."""
 
 import tomllib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -9,6 +10,14 @@ import pytest
 from exporter.version import revision, version
 
 PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _unread() -> Iterator[None]:
+    """Nobody has asked for the version yet, and what a test made it is not kept."""
+    version.cache_clear()
+    yield
+    version.cache_clear()
 
 
 def test_an_installed_version_is_the_one_in_pyproject() -> None:
@@ -29,6 +38,12 @@ def test_without_metadata_the_version_is_unknown(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(metadata, "version", nowhere)
     assert version() == "unknown"
+
+
+def test_the_metadata_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter(["1.2.3", "4.5.6"])
+    monkeypatch.setattr(metadata, "version", lambda _: next(told))
+    assert [version(), version()] == ["1.2.3", "1.2.3"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-PAUSE = 0.004
+PAUSE = 0.002
 """A full collection that took so many seconds of a thread's time was over things that last: some ten thousands of
 tasks. An exporter of a few thousand never comes to it, so nothing of it but the program itself is left alone."""
 
@@ -75,6 +75,7 @@ def pauses_bounded() -> Iterator[None]:
     """Keep every collection as short as some times ``PAUSE``, however many tasks there are, but for a rare one.
 
     What is there already is the program itself: it lasts, and the first full collection would be the longest of all.
+    So does what a start adds to it, of which ``leave_alone`` is told.
     """
     sparing = Sparing()
     youngest, middle, oldest = gc.get_threshold()
@@ -89,3 +90,11 @@ def pauses_bounded() -> Iterator[None]:
         gc.callbacks.remove(sparing)
         gc.set_threshold(youngest, middle, oldest)
         gc.unfreeze()
+
+
+def leave_alone() -> None:
+    """Let what has been made until now be looked at no more, while pauses are bounded: what a start imports and makes.
+
+    No collection goes before it, which would be as long as the one that is spared.
+    """
+    gc.freeze()

@@ -20,7 +20,7 @@ from exporter.cli import options
 from exporter.cli.activation import handed_over as sockets_of_systemd
 from exporter.cli.addresses import Address, listening
 from exporter.cli.exits import ExitCode
-from exporter.cli.garbage import pauses_bounded
+from exporter.cli.garbage import leave_alone, pauses_bounded
 from exporter.cli.sidecar import connections_out, sidecar
 from exporter.cli.signals import Signals
 from exporter.cli.supervision import Supervisor
@@ -156,6 +156,7 @@ async def _serve(
     if not await _started(exporter, signals):
         log.info("stopped", phase="starting")
         return False
+    leave_alone()
     server = WebServer(
         web.guard(app, partial(guesses.refused, Credential.BASIC_AUTH)) if web else app,
         listeners,

@@ -2,7 +2,8 @@
 
 What C code does to a whole tuple, it does without letting other threads go on. To compare one of a hundred thousand
 items with the next reading of the same list takes ten milliseconds, to free it takes five, and the event loop stands
-still for as long. Of a page, either takes a tenth of a millisecond.
+still for as long. Of a page, either takes a tenth of a millisecond. And the collector of garbage looks once at all that
+stands in a new page: so pages are not made anew without need.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,8 @@ from exporter.tasks.item import Item
 PAGE = 1000
 """So many items stand in a page."""
 
+Page = tuple[Item, ...]
+
 
 class Items(Sequence[Item]):
     """Items in their order, for as long as nobody lets them go."""
@@ -21,14 +24,19 @@ class Items(Sequence[Item]):
     __slots__ = ("_length", "_pages")
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
-        rest = iter(items)
-        self._pages: list[tuple[Item, ...]] = list(iter(lambda: tuple(islice(rest, PAGE)), ()))
+        self._pages: list[Page] = [*(items.pages if isinstance(items, Items) else _pages_of(items))]
         self._length = sum(map(len, self._pages))
 
     @classmethod
     def joined(cls, lists: Iterable[Iterable[Item]]) -> Self:
-        """All of several lists, one after the other."""
-        return cls(chain.from_iterable(lists))
+        """All of several lists, one after the other; one alone is not copied."""
+        first, *others = [*lists] or [()]
+        return cls(chain(first, *others) if others else first)
+
+    @property
+    def pages(self) -> Sequence[Page]:
+        """As they stand now: who has them keeps their items from being freed."""
+        return tuple(self._pages)
 
     def let_go(self) -> None:
         """Be empty. It is for a thread, and for a list that nobody reads any more: the items are freed page by page."""
@@ -69,3 +77,8 @@ class Items(Sequence[Item]):
 
     def __repr__(self) -> str:
         return f"Items({len(self)})"
+
+
+def _pages_of(items: Iterable[Item]) -> Iterator[Page]:
+    rest = iter(items)
+    return iter(lambda: tuple(islice(rest, PAGE)), ())

@@ -24,7 +24,7 @@ from exporter.polling.schedule import Schedule, Slot
 IN_TIME = 1.0
 """A poll that is late by so many seconds is in time still."""
 
-AT_ONCE = 64
+AT_ONCE = 32
 """So many tasks are sorted at most before one is taken: that a million have come due together holds up nobody."""
 
 _HURRIED = -100

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.cli.garbage import FULL_AFTER, MOST, OLDEST, PAUSE, Sparing, pauses_bounded
+from exporter.cli.garbage import FULL_AFTER, MOST, OLDEST, PAUSE, Sparing, leave_alone, pauses_bounded
 
 
 class Collector:
@@ -86,7 +86,7 @@ def test_what_ends_after_it_was_left_alone_is_freed_in_the_end() -> None:
     made: list[weakref.ref[Ring]] = []
     most = 0
     try:
-        for _ in range(40):
+        for _ in range(2 * round(MOST / PAUSE)):
             rings = [Ring() for _ in range(RINGS)]
             made += map(weakref.ref, rings)
             gc.collect()
@@ -113,4 +113,13 @@ def test_the_program_itself_is_left_alone_meanwhile() -> None:
     with pauses_bounded():
         assert gc.get_freeze_count() > before
         assert len(gc.get_objects()) < gc.get_freeze_count()
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_a_start_has_made_is_left_alone_too() -> None:
+    with pauses_bounded():
+        made = Ring()
+        assert any(each is made for each in gc.get_objects())
+        leave_alone()
+        assert not any(each is made for each in gc.get_objects())
     assert gc.get_freeze_count() == 0

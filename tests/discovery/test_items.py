@@ -44,3 +44,15 @@ def test_what_is_let_go_is_empty() -> None:
     ours = Items(MANY)
     ours.let_go()
     assert (len(ours), tuple(ours), ours == Items()) == (0, (), True)
+
+
+def test_one_list_alone_is_not_copied_and_either_is_let_go_by_itself() -> None:
+    ours = Items(MANY)
+    same = Items.joined([ours])
+    assert [page is other for page, other in zip(ours.pages, same.pages, strict=True)] == [True] * 3
+    ours.let_go()
+    assert tuple(same) == MANY
+
+
+def test_no_list_at_all_is_an_empty_one() -> None:
+    assert Items.joined([]) == Items()

@@ -94,7 +94,7 @@ CASES = (
         scenario="rate_limit_storm",
         params={"code": "concurrency_limit", "ratio": 0.45},
         alerts=frozenset({"ConcurrencyExhausted"}),
-        rate=5,  # refusals hold it back for as long as thirty seconds, sped-up minutes: then not all may be refused again
+        rate=5,  # a refusal holds it back for up to ten minutes sped up: of those that go then, not all may be refused
     ),
     Case(
         account="slow",
