@@ -75,7 +75,7 @@ def pauses_bounded() -> Iterator[None]:
     """Keep every collection as short as some times ``PAUSE``, however many tasks there are, but for a rare one.
 
     What is there already is the program itself: it lasts, and the first full collection would be the longest of all.
-    So does what a start adds to it, of which ``leave_alone`` is told.
+    So does what a start adds to it: for that there is ``leave_alone``.
     """
     sparing = Sparing()
     youngest, middle, oldest = gc.get_threshold()
