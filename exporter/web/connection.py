@@ -297,8 +297,10 @@ class Connection(H11Protocol):
             (b"connection", b"close"),
         ]
         answer = h11.Response(status_code=status, headers=headers, reason=status.phrase.encode("ascii"))
-        for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event))
+        self.transport.write(self.conn.send(answer))
+        if self._request is None or self.scope["method"] != "HEAD":  # else it is told how long a body would be
+            self.transport.write(self.conn.send(h11.Data(data=body)))
+        self.transport.write(self.conn.send(h11.EndOfMessage()))
 
     def _abandon(self) -> None:
         """Whoever works at an answer finds that nobody waits for it."""

@@ -182,7 +182,7 @@ def _read(client: socket.socket) -> bytes:
 
 
 def _assert_quiet(running: RunningExporter) -> None:
-    assert "Traceback" not in running.output
+    assert "Traceback" not in running.output, running.output
     assert not [event for event in running.events() if event["level"] in ("critical", "error")]
     assert len(running.output.splitlines()) < MOST_LINES, running.output
 

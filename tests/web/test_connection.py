@@ -46,6 +46,12 @@ APP = Starlette(
 )
 
 
+async def never(_scope: Scope, receive: Receive, _send: Send) -> None:
+    """Answers nobody, until nobody waits for it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def deadlines(**short: float) -> Deadlines:
     """None ever comes, but for those that are given."""
     return Deadlines(**{**dict.fromkeys(("head", "body", "write", "idle"), LONG), **short})
@@ -82,6 +88,31 @@ async def test_who_does_not_go_on_is_told_so_and_let_go(
         assert last.startswith(f"HTTP/1.1 {status} ".encode()) if status else answer == b""
         assert (b"connection: close" in last) is bool(status)
         assert traffic.take_endings() == {ending: 1}
+        await until(lambda: traffic.view.connections == 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "later", "status"),
+    [
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"more", 400),
+        (b"HEAD / HTTP/1.0\r\nHost: x\r\n\r\n", b"more", 400),
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", b"some", 408),
+    ],
+    ids=["more behind the last one", "more behind one of HTTP/1.0", "half a body"],
+)
+async def test_who_asks_for_a_head_is_told_without_a_body(
+    traffic: Traffic, sent: bytes, later: bytes, status: int
+) -> None:
+    async with serving(never, deadlines=deadlines(body=SHORT), traffic=traffic, log=structlog.get_logger()) as web:
+        with capture_logs() as logs:
+            reader, writer = await web.connect(sent)
+            await asyncio.sleep(SHORT / 5)
+            writer.write(later)
+            head, _, body_of_it = (await rest(reader)).partition(b"\r\n\r\n")
+            writer.close()
+        assert head.startswith(f"HTTP/1.1 {status} ".encode())
+        assert body_of_it == b""
+        assert [line for line in logs if line["log_level"] == "error"] == []
         await until(lambda: traffic.view.connections == 0)
 
 
