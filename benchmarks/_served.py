@@ -11,7 +11,7 @@ from random import Random
 
 import structlog
 
-from exporter.cli.garbage import pauses_bounded
+from exporter.cli.garbage import leave_alone, pauses_bounded
 from exporter.cli.turns import short_turns
 from exporter.clock import SystemClock
 from exporter.metrics.snapshot import BuildView
@@ -104,6 +104,12 @@ async def until(look: Callable[[], bool]) -> None:
     """Wait until something is so."""
     while not look():  # noqa: ASYNC110 - what is waited for sets no event
         await asyncio.sleep(0.01)
+
+
+async def start(exporter: Exporter) -> None:
+    """Start it, and leave alone what that has made, as ``serve`` does."""
+    await exporter.start()
+    leave_alone()
 
 
 @contextmanager

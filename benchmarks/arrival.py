@@ -20,9 +20,8 @@ import time
 from collections.abc import Iterator
 
 from benchmarks._figures import Figure, Goal
-from benchmarks._served import WRITTEN, Scene, Stall, as_served, until, watched
+from benchmarks._served import WRITTEN, Scene, Stall, as_served, start, until, watched
 from benchmarks._upstream import running, upstream
-from exporter.cli.garbage import leave_alone
 from exporter.tasks.census import Rules
 from exporter.tasks.identity import TaskRef
 from exporter.tasks.item import Item, TaskLabels
@@ -39,8 +38,7 @@ async def measure(scene: Scene, ids: list[str]) -> dict[str, Stall]:
     scene.name(ids)
     exporter = scene.exporter()
     async with watched("arrival") as arrival:
-        await exporter.start()
-        leave_alone()
+        await start(exporter)
         await until(lambda: len(exporter.tasks) == len(ids) and not exporter.unready)
     await until(lambda: not exporter.snapshot().ledger.pending)
     scene.configure("sora-2-pro")
@@ -51,8 +49,7 @@ async def measure(scene: Scene, ids: list[str]) -> dict[str, Stall]:
 
     exporter = scene.exporter()
     async with watched("restart") as restart:
-        await exporter.start()
-        leave_alone()
+        await start(exporter)
         await until(lambda: not exporter.unready)
     scene.name([])
     async with watched("departure") as departure:

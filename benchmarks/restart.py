@@ -15,10 +15,9 @@ from itertools import count
 
 from benchmarks._figures import Figure, Goal
 from benchmarks._rounds import compare, timed
-from benchmarks._served import Scene, as_served, until, watched
+from benchmarks._served import Scene, as_served, start, until, watched
 from benchmarks._upstream import running, upstream
 from benchmarks.commit import entry
-from exporter.cli.garbage import leave_alone
 from exporter.intake.intake import RECALLED
 from exporter.ledger.ledger import Batch, Entry
 from exporter.ledger.store import SqliteLedger
@@ -89,8 +88,7 @@ async def until_ready(scene: Scene, still_open: int) -> float:
     scene.name([f"task_open_{number}" for number in range(still_open)])
     exporter = scene.exporter()
     async with watched("ready") as stall:
-        await exporter.start()
-        leave_alone()
+        await start(exporter)
         await until(lambda: not exporter.unready)
     await exporter.stop(deadline=5.0)
     return stall.seconds
