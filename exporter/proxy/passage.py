@@ -388,7 +388,7 @@ class Passage(asyncio.Protocol):
             if exchange is not None:
                 exchange.code, exchange.is_ours, exchange.fault = why.status, True, why.fault
                 self._report(is_cut=False)
-            self._client.write(why.answer)
+            self._client.write(why.answer(exchange.head.method if exchange is not None else b""))
         self._close(lingers=True)
 
     def _close(self, *, lingers: bool = False) -> None:

@@ -29,16 +29,15 @@ class Refusal:
     message: str
     fault: UpstreamFault | None = None
 
-    @property
-    def answer(self) -> bytes:
-        """Its bytes; the connection closes after it."""
+    def answer(self, method: bytes = b"") -> bytes:
+        """Its bytes, for a request of that method; the connection closes after it."""
         error = {"message": f"bytespike-exporter: {self.message}", "type": "api_error", "code": self.code}
         body = json.dumps({"error": error}).encode()
         head = (
             f"HTTP/1.1 {self.status} {_REASONS[self.status]}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nVia: {VIA.decode()}\r\nConnection: close\r\n\r\n"
         )
-        return head.encode() + body
+        return head.encode() + (b"" if method == b"HEAD" else body)
 
 
 HEAD_TOO_LARGE = Refusal(431, "head_too_large", f"the head of a request is longer than {HEAD_LIMIT} bytes")

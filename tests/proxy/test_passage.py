@@ -265,6 +265,15 @@ class TestFaults:
             assert [(one.code, one.is_ours) for one in rig.seen.exchanges] == [(502, True)]
             assert rig.seen.faults == [UpstreamFault.UNREACHABLE]
 
+    async def test_who_asks_for_a_head_is_told_of_it_without_a_body(self) -> None:
+        async with sidecar_before(OK) as rig:
+            with socket.create_server(("127.0.0.1", 0)) as gone:
+                port = gone.getsockname()[1]
+            rig.seen.upstream = Upstream("127.0.0.1", port, None, b"h")
+            head, _, body = (await rig.say(GET.replace(b"GET", b"HEAD"))).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+            assert body == b""
+
     async def test_a_certificate_that_is_not_accepted_is_told(self, tmp_path: Path) -> None:
         mine = Certificate.make(tmp_path, "localhost", names=[x509.DNSName("localhost")])
         presenting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
